@@ -1,0 +1,1 @@
+"""ZTFM adapters: what runs beside the federated-learning job or the model server."""

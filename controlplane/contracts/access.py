@@ -1,0 +1,186 @@
+"""Who asks to do what to which thing: AuthZEN's information model (OpenID AuthZEN Authorization API 1.0)."""
+
+from typing import Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from controlplane.contracts.base import (
+    MAX_CUSTOM_PROPERTIES,
+    Count,
+    CustomValue,
+    Digest,
+    Identifier,
+    Label,
+    StrictModel,
+    Text,
+)
+from controlplane.contracts.evidence import UpdateEvidence
+
+ActionName = Literal["model_access", "gradient_submission", "inference"]
+"""The three requests that policy decides for devices; each is a Rego package of the same name."""
+
+Purpose = Literal["training", "serving"]
+"""Why a model is pulled: to train in a round, or to serve it."""
+
+
+class OpenModel(StrictModel):
+    """A strict model to which a caller may add a few properties of their own.
+
+    The declared properties keep their types; the added ones are scalars or short lists of strings, at
+    most 32 of them, so depth and size are bounded by construction.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, CustomValue] = Field(init=False)
+
+    @model_validator(mode="after")
+    def _bound_custom_properties(self) -> Self:
+        extra = self.__pydantic_extra__ or {}
+        if len(extra) > MAX_CUSTOM_PROPERTIES:
+            raise ValueError(f"at most {MAX_CUSTOM_PROPERTIES} properties may be added, got {len(extra)}")
+        if any(len(name) > 64 for name in extra):
+            raise ValueError("the name of an added property has at most 64 characters")
+        return self
+
+
+class Network(StrictModel):
+    """Where a request came from.
+
+    Attributes:
+        address: textual IPv4 or IPv6 address, as the enforcement point saw it.
+    """
+
+    address: str = Field(min_length=2, max_length=45, pattern=r"^[0-9A-Fa-f:.]+$")
+
+
+class InferenceSize(StrictModel):
+    """How much an inference asks for.
+
+    Attributes:
+        prompt_tokens: length of the prompt, tokens.
+        max_output_tokens: the most that may be generated, tokens.
+    """
+
+    prompt_tokens: Count
+    max_output_tokens: Count
+
+
+class Verification(StrictModel):
+    """What an enforcement point found when it checked a device's capability and key proof.
+
+    Attributes:
+        verified: the capability and the proof both held.
+        cause: why they did not; empty when they did.
+    """
+
+    verified: bool
+    cause: Label | Literal[""] = ""
+
+
+class Subject(StrictModel):
+    """The party that asks.
+
+    Attributes:
+        type: kind of party, such as ``device``.
+        id: its registered identifier.
+        properties: facts that the caller adds; never those that the control plane owns.
+    """
+
+    type: Label
+    id: Identifier
+    properties: OpenModel | None = None
+
+
+class Action(StrictModel):
+    """What is asked for.
+
+    Attributes:
+        name: one of the three decided actions.
+        properties: facts that the caller adds.
+    """
+
+    name: ActionName
+    properties: OpenModel | None = None
+
+
+class ResourceProperties(OpenModel):
+    """What the caller knows of a resource.
+
+    Attributes:
+        digest: content digest of the model that is asked for.
+    """
+
+    digest: Digest | None = None
+
+
+class Resource(StrictModel):
+    """What it is asked of.
+
+    Attributes:
+        type: kind of resource, such as ``model``.
+        id: its identifier in ``policies/data``.
+        properties: facts that the caller adds.
+    """
+
+    type: Label
+    id: Identifier
+    properties: ResourceProperties | None = None
+
+
+class RequestContext(OpenModel):
+    """The circumstances that a caller may state; policy says which caller may assert which.
+
+    Attributes:
+        purpose: why a model is pulled.
+        round_id: the round that this belongs to.
+        network: where the subject's request came from, as a gateway saw it.
+        inference: size of the inference.
+        evidence: what screening measured on an update.
+        verification: what the enforcement point found when it checked the capability.
+    """
+
+    purpose: Purpose | None = None
+    round_id: Identifier | None = None
+    network: Network | None = None
+    inference: InferenceSize | None = None
+    evidence: UpdateEvidence | None = None
+    verification: Verification | None = None
+
+
+class AccessRequest(StrictModel):
+    """One AuthZEN evaluation request."""
+
+    subject: Subject
+    action: Action
+    resource: Resource
+    context: RequestContext | None = None
+
+
+class EvaluationOptions(StrictModel):
+    """How a batch is answered. Every element is decided, in order; no other semantic is offered."""
+
+    evaluations_semantic: Literal["execute_all"] = "execute_all"
+
+
+class PartialAccessRequest(StrictModel):
+    """One element of a batch: what it leaves out comes from the batch's defaults."""
+
+    subject: Subject | None = None
+    action: Action | None = None
+    resource: Resource | None = None
+    context: RequestContext | None = None
+
+
+class AccessRequests(PartialAccessRequest):
+    """An AuthZEN batch: defaults, and up to 100 evaluations whose order is kept."""
+
+    evaluations: list[PartialAccessRequest] = Field(min_length=1, max_length=100)
+    options: EvaluationOptions | None = None
+
+
+class AccessReason(StrictModel):
+    """One thing that was missing, and what its owner can do about it."""
+
+    code: Label
+    message: Text
+    remedy: Text

@@ -1,0 +1,58 @@
+"""The strict base of every wire model, and the bounded scalar types that all of them share."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+MAX_CUSTOM_PROPERTIES = 32
+
+
+class StrictModel(BaseModel):
+    """A frozen model that coerces nothing, ignores nothing and holds no NaN or infinity.
+
+    Zero trust begins at the parser: a string is never read as a number, and a field that nobody
+    declared is an error (NIST SP 800-207, tenet 6: authentication and authorisation are strictly enforced).
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants")
+
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$")]
+"""A name of something: 1 to 128 characters of a set that is safe in URLs, logs and SQL."""
+
+Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_:.-]{0,63}$")]
+"""A word of a closed vocabulary, such as a role, a segment or a reason code."""
+
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+"""A SHA-256 content digest in the form that OCI and Sigstore use."""
+
+Thumbprint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
+"""A JWK SHA-256 thumbprint (RFC 7638), base64url without padding."""
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+"""A number in [0, 1]."""
+
+Magnitude = Annotated[float, Field(ge=0.0, le=1e12)]
+"""A bounded, non-negative size, such as a norm."""
+
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+"""A bounded, non-negative number of things."""
+
+Timestamp = Annotated[float, Field(ge=0.0, le=253_402_300_799.0)]
+"""Unix time in seconds, up to the year 9999."""
+
+Text = Annotated[str, StringConstraints(max_length=512)]
+"""A short human sentence."""
+
+Token = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
+"""A serialised JWT or an opaque secret. Never log one."""
+
+CustomValue = (
+    bool
+    | Annotated[int, Field(ge=-(2**53), le=2**53)]
+    | Annotated[float, Field(ge=-1e12, le=1e12)]
+    | Annotated[str, StringConstraints(max_length=256)]
+    | Annotated[list[Annotated[str, StringConstraints(max_length=256)]], Field(max_length=32)]
+    | None
+)
+"""What a caller may add under a name of their own: a scalar, or a short list of strings."""

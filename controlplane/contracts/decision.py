@@ -1,0 +1,102 @@
+"""What Rego answers, and what the control plane makes of it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from controlplane.contracts.access import AccessReason
+from controlplane.contracts.base import Count, Identifier, Label, StrictModel, Timestamp
+
+Outcome = Literal["allow", "deny", "error"]
+"""``error`` denies as ``deny`` does; it says that policy could not be asked."""
+
+MAX_REASONS = 64
+
+
+class Obligations(StrictModel):
+    """What must be done with a decision. A word that is not known here makes the decision an error.
+
+    Attributes:
+        clip_norm_ratio: scale an accepted update down to this multiple of the cohort's median norm.
+        quarantine: the subject is set apart from now on.
+        watch: the subject is watched; for people, enforcement needs nothing more.
+        max_output_tokens: upper bound on an inference's output.
+        detail: how much of an inference's answer may be shown.
+        may_assert: property paths that this caller's word is taken for.
+        waived: requirements that an exception waived.
+    """
+
+    clip_norm_ratio: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
+    quarantine: bool = False
+    watch: bool = False
+    max_output_tokens: Count | None = None
+    detail: Literal["full", "label_only"] | None = None
+    may_assert: Annotated[list[str], Field(max_length=32, default_factory=list)]
+    waived: Annotated[list[Label], Field(max_length=16, default_factory=list)]
+
+
+class PolicyDecision(StrictModel):
+    """The decision document of a Rego package. Anything that does not fit it is an error, hence a deny.
+
+    Attributes:
+        allow: the decision.
+        reasons: what was missing; empty only when allowed.
+        rules: the requirements that were asked.
+        ttl_seconds: how long it may be relied on; 0 when denied.
+    """
+
+    allow: bool
+    reasons: Annotated[list[AccessReason], Field(max_length=MAX_REASONS)]
+    obligations: Obligations
+    rules: Annotated[list[Label], Field(max_length=MAX_REASONS)]
+    ttl_seconds: Annotated[float, Field(ge=0.0, le=300.0)]
+
+
+class Decision(StrictModel):
+    """A decision with its identity: what callers see, audit keeps and metrics count.
+
+    Attributes:
+        outcome: allow, deny or error.
+        policy_revision: of the policy that decided; empty when none could be asked.
+    """
+
+    id: Identifier
+    time: Timestamp
+    action: Label
+    subject: Identifier
+    resource: Identifier
+    outcome: Outcome
+    reasons: list[AccessReason]
+    obligations: Obligations
+    rules: list[Label]
+    ttl_seconds: float
+    policy_revision: str
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the request may go on."""
+        return self.outcome == "allow"
+
+
+class DecisionRecord(Decision):
+    """A decision as audit keeps it, with the facts that were decided on.
+
+    Attributes:
+        facts: the input that OPA saw; it holds no token or secret.
+    """
+
+    facts: dict[str, object]
+
+
+class AccessResponse(StrictModel):
+    """The answer to one AuthZEN evaluation."""
+
+    decision: bool
+    context: dict[str, object]
+
+
+class AccessResponses(StrictModel):
+    """The answers to an AuthZEN batch, in its order."""
+
+    evaluations: list[AccessResponse]
+

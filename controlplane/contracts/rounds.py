@@ -1,0 +1,102 @@
+"""Federation rounds and the updates that are submitted to them."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from controlplane.contracts.access import AccessReason, Verification
+from controlplane.contracts.base import Digest, Identifier, Share, StrictModel, Timestamp, Token
+from controlplane.contracts.evidence import UpdateEvidence
+
+RoundState = Literal["open", "closed"]
+
+MAX_MEMBERS = 10_000
+MAX_UPDATES = 1_000
+
+
+class RoundRequest(StrictModel):
+    """An aggregator opens a round.
+
+    Attributes:
+        id: chosen by the aggregator; opening an id twice is an error.
+        model: identifier of the model in ``policies/data``.
+        model_digest: digest of the weights that members will pull.
+        members: subjects that may take part; no duplicates.
+        duration_seconds: how long the round stays open.
+    """
+
+    id: Identifier
+    model: Identifier
+    model_digest: Digest
+    members: Annotated[list[Identifier], Field(min_length=1, max_length=MAX_MEMBERS)]
+    duration_seconds: Annotated[float, Field(gt=0.0, le=86_400.0)]
+
+    @model_validator(mode="after")
+    def _unique_members(self) -> Self:
+        if len(set(self.members)) != len(self.members):
+            raise ValueError("members must not repeat")
+        return self
+
+
+class Round(StrictModel):
+    """A round as the control plane keeps it."""
+
+    id: Identifier
+    model: Identifier
+    model_digest: Digest
+    members: Annotated[list[Identifier], Field(max_length=MAX_MEMBERS)]
+    opened_by: Identifier
+    opens_at: Timestamp
+    closes_at: Timestamp
+    state: RoundState
+
+
+class UpdateReport(StrictModel):
+    """One submitted update as the enforcement point saw it.
+
+    Attributes:
+        subject: the device that submitted.
+        capability: the capability that came with it; consumed by this report.
+        verification: whether capability and key proof held at the enforcement point.
+        evidence: what screening measured; absent when the update was dropped before screening.
+    """
+
+    subject: Identifier
+    capability: Token | None
+    verification: Verification
+    evidence: UpdateEvidence | None = None
+
+
+class UpdateReports(StrictModel):
+    """A round's updates, one or many. Verdicts come back in this order."""
+
+    updates: Annotated[list[UpdateReport], Field(min_length=1, max_length=MAX_UPDATES)]
+
+
+class UpdateVerdict(StrictModel):
+    """What becomes of one update.
+
+    Attributes:
+        decision: whether it may enter the aggregate.
+        decision_id: under which the decision is recorded.
+        clip_norm_ratio: scale it down to this multiple of the cohort's median norm; none for no bound.
+        trust: the subject's trust after this update; none for a subject nobody knows.
+        quarantined: the subject is quarantined from now on.
+        features: what made the update stand out, largest first.
+    """
+
+    subject: Identifier
+    decision: bool
+    decision_id: Identifier
+    reasons: list[AccessReason]
+    clip_norm_ratio: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
+    trust: Share | None = None
+    quarantined: bool = False
+    features: Annotated[list[str], Field(max_length=16, default_factory=list)]
+
+
+class UpdateVerdicts(StrictModel):
+    """The verdicts on a report, in its order."""
+
+    round_id: Identifier
+    verdicts: list[UpdateVerdict]

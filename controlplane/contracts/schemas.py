@@ -1,0 +1,64 @@
+"""Generate the JSON Schemas of the policies' inputs: ``python -m controlplane.contracts.schemas --out DIR``.
+
+OPA's type checker reads a subset of JSON Schema and no ``$ref`` into ``$defs``, so definitions are inlined.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from controlplane.contracts.facts import FACTS
+
+_KEPT = {"type", "properties", "required", "items", "additionalProperties", "enum", "anyOf", "description"}
+
+
+def input_schema(name: str) -> dict[str, Any]:
+    """Return the schema of ``data.ztfm.<name>``'s input, without references.
+
+    Raises:
+        KeyError: no such decision.
+    """
+    schema = FACTS[name].model_json_schema()
+    inlined: dict[str, Any] = _inline(schema, schema.get("$defs", {}))
+    return {"$schema": "http://json-schema.org/draft-07/schema#", "title": f"ztfm.{name} input", **inlined}
+
+
+def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_inline(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return _inline(definitions[node["$ref"].removeprefix("#/$defs/")], definitions)
+    if "const" in node:
+        return {"type": "string", "enum": [node["const"]]}
+    kept = {key: value for key, value in node.items() if key in _KEPT and isinstance(key, str)}
+    if "properties" in kept:
+        properties = {name: _inline(value, definitions) for name, value in kept.pop("properties").items()}
+        return {**{key: _inline(value, definitions) for key, value in kept.items()}, "properties": properties}
+    return {key: _inline(value, definitions) for key, value in kept.items()}
+
+
+def write_schemas(folder: Path) -> list[Path]:
+    """Write one ``<decision>.json`` per decision into ``folder`` and return the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name in FACTS:
+        path = folder / f"{name}.json"
+        path.write_text(json.dumps(input_schema(name), indent=2, sort_keys=True) + "\n")
+        paths.append(path)
+    return paths
+
+
+def main() -> None:
+    """Write the schemas from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to, e.g. policies/schemas/input")
+    for path in write_schemas(parser.parse_args().out):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()
