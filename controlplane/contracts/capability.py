@@ -108,7 +108,7 @@ class Capability(StrictModel):
     """A capability as it is handed out (RFC 6749 section 5.1)."""
 
     access_token: Token
-    token_type: Literal["DPoP"] = "DPoP"
+    token_type: Literal["DPoP"] = "DPoP"  # noqa: S105 - the scheme's name
     expires_in: Annotated[float, Field(gt=0, le=MAX_LIFETIME_SECONDS)]
     decision_id: Identifier
     policy_revision: str

@@ -31,8 +31,8 @@ class Obligations(StrictModel):
     watch: bool = False
     max_output_tokens: Count | None = None
     detail: Literal["full", "label_only"] | None = None
-    may_assert: Annotated[list[str], Field(max_length=32, default_factory=list)]
-    waived: Annotated[list[Label], Field(max_length=16, default_factory=list)]
+    may_assert: Annotated[list[str], Field(max_length=32)] = Field(default_factory=list)
+    waived: Annotated[list[Label], Field(max_length=16)] = Field(default_factory=list)
 
 
 class PolicyDecision(StrictModel):
@@ -99,4 +99,3 @@ class AccessResponses(StrictModel):
     """The answers to an AuthZEN batch, in its order."""
 
     evaluations: list[AccessResponse]
-

@@ -92,7 +92,7 @@ class UpdateVerdict(StrictModel):
     clip_norm_ratio: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
     trust: Share | None = None
     quarantined: bool = False
-    features: Annotated[list[str], Field(max_length=16, default_factory=list)]
+    features: Annotated[list[str], Field(max_length=16)] = Field(default_factory=list)
 
 
 class UpdateVerdicts(StrictModel):
