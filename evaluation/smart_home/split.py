@@ -1,0 +1,86 @@
+"""Who gets which sentences: test by template, a small trusted root set, and non-IID shards for the devices."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+
+from evaluation.smart_home.corpus import Corpus, Sentence
+
+
+@dataclass(frozen=True)
+class Split:
+    """Disjoint parts of a corpus.
+
+    Attributes:
+        train: what devices share out among themselves.
+        test: sentences of templates that neither ``train`` nor ``root`` holds.
+        root: a few sentences per intent that the server trusts; drawn from training templates.
+    """
+
+    train: tuple[Sentence, ...]
+    test: tuple[Sentence, ...]
+    root: tuple[Sentence, ...]
+
+
+def split_by_template(
+    corpus: Corpus, seed: int, *, test_share: float = 0.25, test_per_template: int = 8, root_per_intent: int = 2
+) -> Split:
+    """Hold out whole templates of every intent for the test.
+
+    Args:
+        corpus: sentences of intents with at least two templates each.
+        seed: fixes which templates are held out.
+        test_share: share of an intent's templates held out; at least one, and never all.
+        test_per_template: cap on a held-out template's sentences, so that no single pattern decides the figure.
+        root_per_intent: sentences per intent that go to the root set.
+    """
+    random = Random(seed)
+    train: list[Sentence] = []
+    test: list[Sentence] = []
+    root: list[Sentence] = []
+    for label in range(len(corpus.intents)):
+        own = [sentence for sentence in corpus.sentences if sentence.label == label]
+        templates = sorted({sentence.template for sentence in own})
+        held_out = set(random.sample(templates, max(1, round(test_share * len(templates)))))
+        for template in sorted(held_out):
+            test += [s for s in own if s.template == template][:test_per_template]
+        rest = [s for s in own if s.template not in held_out]
+        random.shuffle(rest)
+        root += rest[:root_per_intent]
+        train += rest[root_per_intent:]
+    return Split(tuple(train), tuple(test), tuple(root))
+
+
+def dirichlet_shards(
+    train: Sequence[Sentence], devices: int, *, alpha: float, fewest: int, seed: int
+) -> tuple[tuple[Sentence, ...], ...]:
+    """Share sentences out with label proportions drawn from Dirichlet(``alpha``) (Hsu et al., arXiv 1909.06335).
+
+    Every sentence goes to exactly one device. A shard smaller than ``fewest`` takes sentences from the largest.
+
+    Raises:
+        ValueError: there are not enough sentences to give every device ``fewest``.
+    """
+    if len(train) < devices * fewest:
+        raise ValueError(f"{len(train)} sentences cannot give {devices} devices {fewest} each")
+    rng = np.random.default_rng(seed)
+    shards: list[list[Sentence]] = [[] for _ in range(devices)]
+    for label in sorted({sentence.label for sentence in train}):
+        own = [sentence for sentence in train if sentence.label == label]
+        shares = np.cumsum(rng.dirichlet([alpha] * devices))
+        for sentence, place in zip((own[i] for i in rng.permutation(len(own))), _places(len(own)), strict=True):
+            shards[min(int(np.searchsorted(shares, place)), devices - 1)].append(sentence)
+    _level(shards, fewest, rng)
+    return tuple(tuple(shard) for shard in shards)
+
+
+def _places(count: int) -> list[float]:
+    return [(index + 0.5) / count for index in range(count)]
+
+
+def _level(shards: list[list[Sentence]], fewest: int, rng: np.random.Generator) -> None:
+    while min(map(len, shards)) < fewest:
+        largest = max(shards, key=len)
+        min(shards, key=len).append(largest.pop(int(rng.integers(len(largest)))))

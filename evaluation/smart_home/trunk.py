@@ -1,0 +1,100 @@
+"""The frozen lower layers of the encoder: from texts to the hidden states that the last layer reads.
+
+These layers never change, so a text passes through them once; the outcome is kept in half precision, in
+memory and, where the caller names a folder, in a safetensors file that later processes read instead.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from evaluation.smart_home.pretrained import Pretrained
+
+MAX_TOKENS = 48
+BATCH = 128
+
+
+class Trunk:
+    """All layers of a pretrained BERT-shaped encoder but the last, frozen and lazily loaded.
+
+    Nothing of the transformers library is imported while every text that is asked for is already known.
+    """
+
+    def __init__(self, pretrained: Pretrained, cache: Path | None = None) -> None:
+        self.pretrained = pretrained
+        self._cache = cache
+        self._known: dict[str, Tensor] = {}
+
+    def hidden(self, texts: Sequence[str]) -> list[Tensor]:
+        """Hidden states of each text: float16, shape [tokens, width], in the order of ``texts``."""
+        unknown = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if unknown:
+            self._known.update(zip(unknown, self._compute(unknown), strict=True))
+        return [self._known[text] for text in texts]
+
+    def preload(self, texts: Sequence[str]) -> None:
+        """Make ``texts`` known, from the cache folder when it holds exactly these texts, else by computing them."""
+        distinct = list(dict.fromkeys(texts))
+        file = self._cache_file(distinct)
+        if file is not None and file.is_file():
+            self._known.update(_unpack(distinct, load_file(file)))
+            return
+        states = self.hidden(distinct)
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            partial = file.with_suffix(f".{id(self):x}.partial")
+            save_file(_pack(states), partial)
+            partial.replace(file)
+
+    def _cache_file(self, texts: Sequence[str]) -> Path | None:
+        if self._cache is None:
+            return None
+        key = hashlib.sha256("\n".join([self.pretrained.sha256, *texts]).encode()).hexdigest()
+        return self._cache / f"hidden-{key[:32]}.safetensors"
+
+    def _compute(self, texts: Sequence[str]) -> list[Tensor]:
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+        states: dict[int, Tensor] = {}
+        for start in range(0, len(order), BATCH):
+            chosen = order[start : start + BATCH]
+            for index, state in zip(chosen, self._forward([texts[index] for index in chosen]), strict=True):
+                states[index] = state
+        return [states[index] for index in range(len(texts))]
+
+    def _forward(self, texts: list[str]) -> list[Tensor]:
+        tokenizer, encoder = self._loaded
+        batch = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=MAX_TOKENS)
+        with torch.inference_mode():
+            states = encoder(**batch).last_hidden_state.to(torch.float16)
+        lengths = batch["attention_mask"].sum(dim=1).tolist()
+        return [state[:length].clone() for state, length in zip(states, lengths, strict=True)]
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        from transformers import AutoTokenizer, BertModel
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()
+        folder = self.pretrained.directory
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        encoder = BertModel.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, add_pooling_layer=False, dtype=torch.float32
+        )
+        encoder.encoder.layer = encoder.encoder.layer[:-1]
+        return tokenizer, encoder.eval()
+
+
+def _pack(states: Sequence[Tensor]) -> dict[str, Tensor]:
+    return {"states": torch.cat(list(states)), "lengths": torch.tensor([len(state) for state in states])}
+
+
+def _unpack(texts: Sequence[str], packed: dict[str, Tensor]) -> dict[str, Tensor]:
+    parts = torch.split(packed["states"], packed["lengths"].tolist())
+    return dict(zip(texts, parts, strict=True))
