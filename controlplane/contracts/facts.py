@@ -43,11 +43,11 @@ class SubjectFacts(OpenModel):
 
 
 class SubjectFact(StrictModel):
-    """The registered subject."""
+    """The party that asks; without properties when nobody registered it, so that every requirement on them is missing."""
 
     type: Label
     id: Identifier
-    properties: SubjectFacts
+    properties: SubjectFacts | None = None
 
 
 class ResourceFact(StrictModel):

@@ -1,0 +1,90 @@
+"""Assemble the edge: the routes, and one middleware that bounds, counts and explains."""
+
+import time
+from itertools import chain
+
+import structlog
+from aiohttp import web
+
+from controlplane.api import capabilities, decisions, devices, evaluation, health, openapi, rounds, wellknown
+from controlplane.api.problems import ProblemError, problem, unavailable
+from controlplane.api.replies import reply
+from controlplane.api.routing import Responder, Route
+from controlplane.api.services import SERVICES
+from controlplane.audit import AuditUnavailable
+from controlplane.storage import StoreUnavailable
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+_UNKNOWN_ROUTE = "unmatched"
+_log = structlog.get_logger("ztfm.api")
+
+ROUTES: tuple[Route, ...] = tuple(
+    chain(
+        devices.ROUTES,
+        capabilities.ROUTES,
+        rounds.ROUTES,
+        decisions.ROUTES,
+        evaluation.ROUTES,
+        wellknown.ROUTES,
+        health.ROUTES,
+    )
+)
+
+
+def build_edge(version: str) -> web.Application:
+    """Return the application; its `SERVICES` are set by the composition root before it serves."""
+    app = web.Application(middlewares=[edge], client_max_size=MAX_BODY_BYTES)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, route.responder)
+    app.router.add_get("/openapi.json", openapi.serve(openapi.document(ROUTES, version)))
+    return app
+
+
+@web.middleware
+async def edge(request: web.Request, handler: Responder) -> web.StreamResponse:
+    """Turn every failure into a problem document, and count every request."""
+    started = time.perf_counter()
+    response: web.StreamResponse
+    try:
+        response = await handler(request)
+    except ProblemError as error:
+        response = _explain(request, error)
+    except web.HTTPException as error:
+        response = _explain(request, _from_http(error))
+    except (StoreUnavailable, AuditUnavailable) as error:
+        _log.error("store_unavailable", route=_route(request), error=type(error).__name__)
+        response = _explain(request, unavailable("The control plane's store cannot be used; nothing was granted."))
+    except Exception:
+        _log.exception("unexpected_fault", route=_route(request))
+        response = _explain(request, problem("internal", 500, "The control plane met an unexpected fault"))
+    _count(request, response.status, time.perf_counter() - started)
+    return response
+
+
+def _explain(request: web.Request, error: ProblemError) -> web.Response:
+    response = reply(error.problem, error.problem.status, media_type="application/problem+json")
+    response.headers.update(error.headers)
+    if error.cause:
+        _log.info("refused", route=_route(request), status=error.problem.status, cause=error.cause)
+    return response
+
+
+def _from_http(error: web.HTTPException) -> ProblemError:
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return problem("too-large", 413, "The body is too large", f"At most {MAX_BODY_BYTES} bytes are read.")
+    headers = {"Allow": ", ".join(sorted(error.allowed_methods))} if isinstance(error, web.HTTPMethodNotAllowed) else {}
+    kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status, "http")
+    return problem(kind, max(400, error.status), error.reason or "HTTP error", headers=headers)
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else _UNKNOWN_ROUTE
+
+
+def _count(request: web.Request, status: int, seconds: float) -> None:
+    metrics = request.app[SERVICES].metrics
+    route = _route(request)
+    method = request.method if request.method in {"GET", "POST", "HEAD"} else "other"
+    metrics.http_requests.labels(route, method, str(status)).inc()
+    metrics.http_duration.labels(route).observe(seconds)

@@ -1,0 +1,107 @@
+"""Problems as exceptions inside the edge, and as problem+json outside (RFC 9457)."""
+
+from pydantic import ValidationError
+
+from controlplane.contracts.access import AccessReason
+from controlplane.contracts.decision import Decision
+from controlplane.contracts.problem import FieldError, Problem
+
+MAX_FIELD_ERRORS = 32
+
+
+class ProblemError(Exception):
+    """Ends a request with a problem document.
+
+    Attributes:
+        problem: the document.
+        headers: extra response headers.
+        cause: for logs and metrics; never shown to the caller.
+    """
+
+    def __init__(self, problem: Problem, *, headers: dict[str, str] | None = None, cause: str = "") -> None:
+        super().__init__(problem.title)
+        self.problem = problem
+        self.headers = headers or {}
+        self.cause = cause
+
+
+def problem(
+    kind: str, status: int, title: str, detail: str = "", *, headers: dict[str, str] | None = None, cause: str = ""
+) -> ProblemError:
+    """Return the error for a problem of ``kind`` (the last part of its type URI)."""
+    document = Problem(type=f"urn:ztfm:problem:{kind}", title=title, status=status, detail=detail)
+    return ProblemError(document, headers=headers, cause=cause)
+
+
+def unauthenticated(cause: str) -> ProblemError:
+    """401: who are you? The exact cause stays in our logs and metrics."""
+    return problem(
+        "unauthenticated",
+        401,
+        "The request carries no valid proof of an enrolled key",
+        "Send a fresh DPoP proof (RFC 9449) signed by the enrolled key, for this method and URL.",
+        headers={"WWW-Authenticate": 'DPoP algs="ES256"'},
+        cause=cause,
+    )
+
+
+def not_found(what: str) -> ProblemError:
+    """404."""
+    return problem("not-found", 404, f"There is no such {what}")
+
+
+def too_many(seconds: float) -> ProblemError:
+    """429, with the time to wait."""
+    wait = max(1, int(seconds + 0.999))
+    return problem(
+        "too-many-requests", 429, "Too many requests", f"Wait {wait} s.", headers={"Retry-After": str(wait)}
+    )
+
+
+def unavailable(detail: str) -> ProblemError:
+    """503: a part that a decision needs is not there; nothing was granted."""
+    return problem("unavailable", 503, "No decision can be given now", detail, headers={"Retry-After": "1"})
+
+
+def invalid(error: ValidationError, prefix: str = "") -> ProblemError:
+    """400 that names the fields; the offending values are not echoed."""
+    fields = [
+        FieldError(pointer=_pointer(prefix, item["loc"])[:256], detail=item["msg"][:512])
+        for item in error.errors(include_url=False, include_context=False, include_input=False)[:MAX_FIELD_ERRORS]
+    ]
+    return ProblemError(
+        Problem(
+            type="urn:ztfm:problem:invalid-request",
+            title="The request does not fit its contract",
+            status=400,
+            detail="Correct the named fields; the contract is at /openapi.json.",
+            errors=fields,
+        )
+    )
+
+
+def refused(decision: Decision) -> ProblemError:
+    """403 with what was missing, or 503 when policy could not be asked."""
+    if decision.outcome == "error":
+        error = unavailable("; ".join(reason.message for reason in decision.reasons))
+        error.problem = error.problem.model_copy(update={"decision_id": decision.id})
+        return error
+    return ProblemError(
+        Problem(
+            type="urn:ztfm:problem:denied",
+            title="Policy denies this request",
+            status=403,
+            detail="Each reason says what was missing and what to do about it.",
+            reasons=_bounded(decision.reasons),
+            decision_id=decision.id,
+        )
+    )
+
+
+def _bounded(reasons: list[AccessReason]) -> list[AccessReason]:
+    return reasons[:64]
+
+
+def _pointer(prefix: str, location: tuple[int | str, ...]) -> str:
+    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in location)
+    return prefix + "".join(f"/{part}" for part in parts)

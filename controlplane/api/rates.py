@@ -1,0 +1,31 @@
+"""Token buckets, one per caller, bounded in number."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+
+class RateLimit:
+    """Admits ``rate`` requests a second per name, in bursts of at most ``burst``.
+
+    A name that was evicted for lack of room starts with a full bucket again; capacity bounds memory.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], *, rate: float, burst: float, capacity: int = 65_536
+    ) -> None:
+        self._clock = clock
+        self._rate = rate
+        self._burst = burst
+        self._capacity = capacity
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, name: str) -> float:
+        """Take one request; return 0 when it is admitted, else the seconds to wait."""
+        now = self._clock()
+        level, last = self._buckets.pop(name, (self._burst, now))
+        level = min(self._burst, level + (now - last) * self._rate)
+        wait = 0.0 if level >= 1.0 else (1.0 - level) / self._rate
+        while len(self._buckets) >= self._capacity:
+            self._buckets.popitem(last=False)
+        self._buckets[name] = (level - 1.0 if wait == 0.0 else level, now)
+        return wait

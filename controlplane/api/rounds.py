@@ -1,0 +1,81 @@
+"""``/v1/rounds``: open a round, and report the updates that were submitted to it."""
+
+import asyncio
+
+from aiohttp import web
+
+from controlplane.api.administration import administer
+from controlplane.api.judging import judge
+from controlplane.api.problems import not_found, problem
+from controlplane.api.reading import authenticate, read_body
+from controlplane.api.replies import reply
+from controlplane.api.routing import Route
+from controlplane.api.services import SERVICES
+from controlplane.contracts.rounds import Round, RoundRequest, UpdateReports, UpdateVerdicts
+
+
+async def open_round(request: web.Request) -> web.Response:
+    """Open a round; its members may pull the model and submit one update each."""
+    services = request.app[SERVICES]
+    caller = await authenticate(request)
+    body = await read_body(request, RoundRequest)
+    await administer(request, caller, "round:create", "round", body.id)
+    now = services.clock()
+    opened = Round(
+        id=body.id,
+        model=body.model,
+        model_digest=body.model_digest,
+        members=body.members,
+        opened_by=caller.id,
+        opens_at=now,
+        closes_at=now + body.duration_seconds,
+        state="open",
+    )
+    if not await services.rounds.open(opened):
+        raise problem("conflict", 409, "A round of this id exists", "Choose an id that was never used.")
+    services.metrics.rounds_opened.inc()
+    return reply(opened, 201)
+
+
+async def report_updates(request: web.Request) -> web.Response:
+    """Judge submitted updates by their evidence; verdicts keep the report's order."""
+    services = request.app[SERVICES]
+    caller = await authenticate(request)
+    body = await read_body(request, UpdateReports)
+    round_id = request.match_info["id"]
+    found = await services.rounds.get(round_id)
+    asked = await administer(
+        request, caller, "updates:report", "round", round_id if found else "unknown", found.opened_by if found else None
+    )
+    if found is None:
+        raise not_found("round")
+    may_assert = asked.obligations.may_assert
+    believed = "context.evidence" in may_assert and "context.verification" in may_assert
+    verdicts = await asyncio.shield(judge(services, found, body.updates, request.remote or "", believed=believed))
+    return reply(UpdateVerdicts(round_id=round_id, verdicts=verdicts))
+
+
+_PROBLEMS = (400, 401, 403, 413, 415, 429, 503)
+
+ROUTES = (
+    Route(
+        "POST",
+        "/v1/rounds",
+        open_round,
+        "Open a round",
+        body=RoundRequest,
+        replies={201: Round},
+        problems=(*_PROBLEMS, 409),
+        proof=True,
+    ),
+    Route(
+        "POST",
+        "/v1/rounds/{id}/updates",
+        report_updates,
+        "Report one or many updates with their evidence; verdicts keep the order",
+        body=UpdateReports,
+        replies={200: UpdateVerdicts},
+        problems=(*_PROBLEMS, 404),
+        proof=True,
+    ),
+)

@@ -1,0 +1,146 @@
+"""What the edge needs from the rest of the house, handed over once by the composition root."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from controlplane.api.rates import RateLimit
+from controlplane.capabilities.minting import Minter
+from controlplane.capabilities.proof import ProofVerifier
+from controlplane.capabilities.verification import CapabilityVerifier
+from controlplane.contracts.decision import DecisionRecord
+from controlplane.contracts.evidence import UpdateEvidence
+from controlplane.contracts.identity import Device, EnrolmentGrant, Trust
+from controlplane.decisions.decider import Decider
+from controlplane.decisions.gathering import Gatherer
+from controlplane.decisions.rounds import RoundBook
+from controlplane.telemetry.metrics import Metrics
+
+
+class Registry(Protocol):
+    """Registered subjects."""
+
+    async def get(self, device_id: str) -> Device | None:
+        """Return a subject by id, or none."""
+        ...
+
+    async def by_thumbprint(self, thumbprint: str) -> Device | None:
+        """Return a subject by its key, or none."""
+        ...
+
+    async def enrol(self, token: str, device: Device) -> bool:
+        """Use the token and add the device, both or neither."""
+        ...
+
+    async def record_behaviour(self, trust: Mapping[str, Trust], quarantined: Collection[str]) -> None:
+        """Keep new trust and set subjects apart."""
+        ...
+
+
+class Tokens(Protocol):
+    """Enrolment tokens."""
+
+    async def lookup(self, token: str) -> EnrolmentGrant | None:
+        """Return what a token allows, or none."""
+        ...
+
+
+class Assessment(Protocol):
+    """What behaviour makes of one update."""
+
+    @property
+    def trust(self) -> Trust:
+        """The subject's trust after the update."""
+        ...
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What made it stand out, largest first."""
+        ...
+
+
+class Behaviour(Protocol):
+    """Judges a cohort's evidence."""
+
+    def assess(self, prior: Mapping[str, Trust], cohort: Mapping[str, UpdateEvidence]) -> Mapping[str, Assessment]:
+        """Return the assessment of every subject of the cohort."""
+        ...
+
+
+class Ledger(Protocol):
+    """Counts uses of capabilities, across processes."""
+
+    async def consume(self, jtis: Mapping[str, float]) -> Mapping[str, int]:
+        """Count one use of each id (to its expiry, Unix seconds); return the uses before."""
+        ...
+
+
+class DecisionLog(Protocol):
+    """Recorded decisions."""
+
+    async def get(self, decision_id: str) -> DecisionRecord | None:
+        """Return a recorded decision, or none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether the parts that a decision needs are there.
+
+    Attributes:
+        ready: all of them.
+        checks: each by name: ``ok`` or what is wrong.
+        policy_revision: the revision that decides; empty when none does.
+    """
+
+    ready: bool
+    checks: Mapping[str, str]
+    policy_revision: str
+
+
+@dataclass(frozen=True)
+class EdgeLimits:
+    """Bounds of the edge.
+
+    Attributes:
+        rate: requests a second of one enrolled key.
+        burst: of one enrolled key.
+        stranger_rate: refused or anonymous requests a second of one address.
+        stranger_burst: of one address.
+    """
+
+    rate: float = 200.0
+    burst: float = 400.0
+    stranger_rate: float = 20.0
+    stranger_burst: float = 100.0
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts, by what they do."""
+
+    public_url: str
+    newcomer_trust: Trust
+    federation: str
+    clock: Callable[[], float]
+    decider: Decider
+    gatherer: Gatherer
+    rounds: RoundBook
+    registry: Registry
+    tokens: Tokens
+    behaviour: Behaviour
+    ledger: Ledger
+    log: DecisionLog
+    proofs: ProofVerifier
+    minter: Minter
+    capabilities: CapabilityVerifier
+    jwks: Callable[[], dict[str, Any]]
+    readiness: Callable[[], Awaitable[Readiness]]
+    metrics: Metrics
+    callers: RateLimit
+    strangers: RateLimit
+
+
+SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

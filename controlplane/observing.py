@@ -1,0 +1,68 @@
+"""Ties what the parts report to the metrics: the parts know no metric, the metrics know no part."""
+
+from collections.abc import Callable
+
+import structlog
+
+from controlplane.contracts.decision import Decision
+from controlplane.telemetry.metrics import Metrics
+
+_log = structlog.get_logger("ztfm.decisions")
+
+
+class Observer:
+    """Counts decisions, calls to OPA and audit groups."""
+
+    def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._revision = ""
+
+    def decided(self, package: str, decision: Decision, seconds: float) -> None:
+        """Count a decision and note the revision that made it."""
+        metrics = self._metrics
+        metrics.decisions.labels(package, decision.outcome).inc()
+        metrics.decision_duration.labels(package).observe(seconds)
+        for reason in decision.reasons:
+            metrics.decision_reasons.labels(package, metrics.bounded(reason.code)).inc()
+        self.revision(decision.policy_revision)
+        if decision.outcome != "allow":
+            _log.info(
+                "not_allowed",
+                decision_id=decision.id,
+                action=decision.action,
+                outcome=decision.outcome,
+                reasons=[reason.code for reason in decision.reasons],
+            )
+
+    def revision(self, revision: str) -> None:
+        """Note the revision that decides."""
+        if revision and revision != self._revision:
+            self._revision = revision
+            self._metrics.policy_revision(revision, self._clock())
+            _log.info("policy_active", policy_revision=revision)
+
+    def call(self, result: str, seconds: float, size: int) -> None:
+        """Count a call to OPA."""
+        self._metrics.opa_requests.labels(result).inc()
+        self._metrics.opa_duration.observe(seconds)
+        self._metrics.opa_batch_size.observe(size)
+
+    def state(self, queued: int, *, circuit_open: bool) -> None:
+        """Show the queue and the circuit."""
+        self._metrics.opa_queue_length.set(queued)
+        self._metrics.opa_circuit_open.set(1 if circuit_open else 0)
+
+    def restarted(self, code: int) -> None:
+        """Count an OPA that ended by itself."""
+        self._metrics.sidecar_restarts.inc()
+        _log.error("sidecar_ended", exit_code=code, remedy="it is being restarted; see its log above")
+
+    def wrote(self, group: int) -> None:
+        """Count an audit commit."""
+        self._metrics.audit_records.labels("written").inc(group)
+        self._metrics.audit_group_size.observe(group)
+
+    def lost(self, group: int) -> None:
+        """Count records that could not be kept; their decisions were not given out."""
+        self._metrics.audit_records.labels("failed").inc(group)

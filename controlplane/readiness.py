@@ -1,0 +1,60 @@
+"""Readiness: whether OPA answers with an active policy, and whether the store can be used."""
+
+from collections.abc import Awaitable, Callable
+
+from controlplane.api.services import Readiness
+from controlplane.decisions.engine import BatchFault, BatchTransport
+from controlplane.storage import StoreUnavailable
+
+PROBE_TIMEOUT_SECONDS = 1.0
+FRESH_SECONDS = 0.25
+
+
+class ReadinessProbe:
+    """Asks each part; answers are kept for a quarter of a second, so that probing is never a load."""
+
+    def __init__(
+        self,
+        transport: BatchTransport,
+        ping: Callable[[], Awaitable[None]],
+        on_revision: Callable[[str], None],
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._transport = transport
+        self._ping = ping
+        self._on_revision = on_revision
+        self._clock = clock
+        self._last: tuple[float, Readiness] | None = None
+
+    async def __call__(self) -> Readiness:
+        """Return the state of the parts, at most a quarter of a second old."""
+        if self._last is not None and self._clock() - self._last[0] < FRESH_SECONDS:
+            return self._last[1]
+        opa, revision = await self._ask_opa()
+        store = await self._ask_store()
+        checks = {
+            "opa": opa,
+            "policy": "ok" if revision else "no verified policy is active",
+            "store": store,
+            "signing_key": "ok",
+        }
+        state = Readiness(all(what == "ok" for what in checks.values()), checks, revision)
+        self._last = (self._clock(), state)
+        return state
+
+    async def _ask_opa(self) -> tuple[str, str]:
+        try:
+            answer = await self._transport.send(b'{"input":{}}', PROBE_TIMEOUT_SECONDS)
+        except BatchFault as fault:
+            reached = fault.cause in {"undefined", "malformed"}
+            return ("ok" if reached else f"{fault.cause}"), ""
+        self._on_revision(answer.revision)
+        return "ok", answer.revision
+
+    async def _ask_store(self) -> str:
+        try:
+            await self._ping()
+        except StoreUnavailable:
+            return "cannot be used"
+        return "ok"

@@ -1,0 +1,138 @@
+"""The catalogue of Prometheus metrics: base units, bounded labels, and never a device id.
+
+Every label value comes from a closed set that the code or the policy declares; what a caller can choose
+freely is counted under ``other``.
+"""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+LATENCY_BUCKETS = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56)
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+SHARE_BUCKETS = tuple(step / 10 for step in range(1, 11))
+COSINE_BUCKETS = tuple(step / 10 for step in range(-10, 11, 2))
+RATIO_BUCKETS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+
+ACTIONS = ("model_access", "gradient_submission", "inference")
+PACKAGES = (*ACTIONS, "administration", "enrolment")
+OUTCOMES = ("allow", "deny", "error")
+MAX_LABEL_VALUES = 128
+
+
+class BoundedLabels:
+    """Keeps a label's values to the first ``limit`` that appear; later ones become ``other``."""
+
+    def __init__(self, limit: int = MAX_LABEL_VALUES, known: Iterable[str] = ()) -> None:
+        self._limit = limit
+        self._known = set(known)
+
+    def __call__(self, value: str) -> str:
+        """Return ``value`` while there is room for it, else ``other``."""
+        if value in self._known:
+            return value
+        if len(self._known) >= self._limit:
+            return "other"
+        self._known.add(value)
+        return value
+
+
+class Metrics:
+    """Every metric of the control plane, on a registry of its own."""
+
+    def __init__(self, version: str) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        ProcessCollector(registry=self.registry)
+        self._bounded = BoundedLabels()
+        self._decision_metrics()
+        self._sidecar_metrics()
+        self._behaviour_metrics()
+        self._edge_metrics()
+        info = self._gauge("ztfm_build_info", "Version of the control plane", "version")
+        info.labels(version).set(1)
+        self._initialise()
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(name, text, labels, registry=self.registry, buckets=buckets)
+
+    def _decision_metrics(self) -> None:
+        self.decisions = self._counter("ztfm_decisions_total", "Decisions given", "action", "outcome")
+        self.decision_reasons = self._counter(
+            "ztfm_decision_reasons_total", "Requirements that were missing in denied decisions", "action", "reason"
+        )
+        self.decision_duration = self._histogram(
+            "ztfm_decision_duration_seconds", "From gathered facts to a recorded decision", LATENCY_BUCKETS, "action"
+        )
+        self.capabilities_issued = self._counter("ztfm_capabilities_issued_total", "Capabilities minted", "action")
+        self.capabilities_refused = self._counter(
+            "ztfm_capabilities_refused_total", "Capabilities and key proofs that did not hold", "cause"
+        )
+        self.audit_records = self._counter("ztfm_audit_records_total", "Decision records by result", "result")
+        self.audit_group_size = self._histogram("ztfm_audit_group_size", "Records per audit commit", BATCH_BUCKETS)
+
+    def _sidecar_metrics(self) -> None:
+        self.opa_requests = self._counter("ztfm_opa_requests_total", "Calls to OPA by result", "result")
+        self.opa_duration = self._histogram("ztfm_opa_request_duration_seconds", "Calls to OPA", LATENCY_BUCKETS)
+        self.opa_batch_size = self._histogram("ztfm_opa_batch_size", "Decisions per call to OPA", BATCH_BUCKETS)
+        self.opa_queue_length = self._gauge("ztfm_opa_queue_length", "Decisions waiting for a call to OPA")
+        self.opa_circuit_open = self._gauge("ztfm_opa_circuit_open", "1 while calls to OPA are suspended")
+        self.sidecar_restarts = self._counter("ztfm_sidecar_restarts_total", "OPA processes that had to be restarted")
+        self.policy_info = self._gauge("ztfm_policy_info", "The policy revision that decides", "revision")
+        self.policy_activated = self._gauge(
+            "ztfm_policy_activated_timestamp_seconds", "When the deciding revision was first seen"
+        )
+
+    def _behaviour_metrics(self) -> None:
+        self.enrolments = self._counter("ztfm_enrolments_total", "Enrolments asked for", "outcome")
+        self.quarantines = self._counter("ztfm_quarantines_total", "Subjects set apart", "segment")
+        self.trust_score = self._histogram("ztfm_trust_score", "Trust after each screened update", SHARE_BUCKETS)
+        self.update_cosine = self._histogram("ztfm_update_cosine", "Cosine of updates to the reference", COSINE_BUCKETS)
+        self.update_norm_ratio = self._histogram(
+            "ztfm_update_norm_ratio", "Norm of updates over the cohort's median", RATIO_BUCKETS
+        )
+        self.rounds_opened = self._counter("ztfm_rounds_opened_total", "Rounds opened")
+        self.updates = self._counter("ztfm_updates_total", "Updates judged", "verdict")
+
+    def _edge_metrics(self) -> None:
+        self.http_requests = self._counter("ztfm_http_requests_total", "HTTP requests", "route", "method", "status")
+        self.http_duration = self._histogram(
+            "ztfm_http_request_duration_seconds", "HTTP requests", LATENCY_BUCKETS, "route"
+        )
+        self.ready = self._gauge("ztfm_ready", "1 when every part that a decision needs is there")
+
+    def _initialise(self) -> None:
+        for action in PACKAGES:
+            self.decision_duration.labels(action)
+            for outcome in OUTCOMES:
+                self.decisions.labels(action, outcome)
+        for action in ACTIONS:
+            self.capabilities_issued.labels(action)
+        for result in ("ok", "error", "timeout", "unreachable", "malformed"):
+            self.opa_requests.labels(result)
+        for result in ("written", "failed"):
+            self.audit_records.labels(result)
+        for verdict in ("accepted", "rejected"):
+            self.updates.labels(verdict)
+        for outcome in OUTCOMES:
+            self.enrolments.labels(outcome)
+
+    def bounded(self, value: str) -> str:
+        """Return a label value that cannot grow without bound."""
+        return self._bounded(value)
+
+    def policy_revision(self, revision: str, now: float) -> None:
+        """Show ``revision`` as the one that decides since ``now`` (Unix seconds)."""
+        self.policy_info.clear()
+        self.policy_info.labels(revision).set(1)
+        self.policy_activated.set(now)
+
+    def expose(self) -> tuple[bytes, str]:
+        """Return the exposition and its content type."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
