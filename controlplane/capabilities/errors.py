@@ -1,0 +1,13 @@
+"""Faults of this folder. A token that does not hold is no fault: it is a `Refused`."""
+
+
+class CapabilityError(Exception):
+    """The root of this folder's faults."""
+
+
+class KeyFileError(CapabilityError):
+    """A key file cannot be used as it is; the message says which, why, and what to do."""
+
+
+class KeySetError(CapabilityError):
+    """A published key set cannot be used; the keys in use stay."""

@@ -1,0 +1,115 @@
+"""Compact JWS with ES256 and nothing else (RFC 7515, RFC 7518 section 3.4).
+
+The parser accepts one spelling of each token: a segment that is not canonical base64url, a repeated JSON
+name or a NaN makes it malformed, so that no two parsers can read one token differently (RFC 8725 section 2.4).
+"""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+
+MAX_TOKEN_CHARS = 8192
+"""As long as a token may be; longer ones are not even decoded."""
+
+_ES256 = ECDSA(SHA256())
+_COORDINATE_BYTES = 32
+_SIGNATURE_BYTES = 2 * _COORDINATE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """A parsed token of which nothing is verified yet.
+
+    Attributes:
+        header: the protected header.
+        payload: raw bytes of the payload.
+        signed: the bytes that the signature is over.
+        signature: 64 bytes, r then s.
+    """
+
+    header: dict[str, Any]
+    payload: bytes
+    signed: bytes
+    signature: bytes
+
+
+def encode_segment(raw: bytes) -> bytes:
+    """Return ``raw`` as base64url without padding."""
+    return urlsafe_b64encode(raw).rstrip(b"=")
+
+
+def decode_segment(segment: bytes) -> bytes:
+    """Return the bytes behind a base64url segment.
+
+    Raises:
+        ValueError: the segment is not the one canonical spelling of any bytes.
+    """
+    raw = urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
+    if encode_segment(raw) != segment:
+        raise ValueError("not canonical base64url")
+    return raw
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """Return a JSON object.
+
+    Raises:
+        ValueError: not UTF-8, not JSON, not an object, a repeated name, or a number that JSON does not have.
+        RecursionError: nested too deeply.
+    """
+    found = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+    if not isinstance(found, dict):
+        raise ValueError("not an object")
+    return found
+
+
+def parse(token: object) -> Compact | None:
+    """Return the parts of a compact token, or none when it is no text, malformed or too long."""
+    if not isinstance(token, str) or len(token) > MAX_TOKEN_CHARS or token.count(".") != 2:
+        return None
+    try:
+        raw = token.encode("ascii")
+        signed, _, signature = raw.rpartition(b".")
+        header, _, payload = signed.partition(b".")
+        parsed = Compact(
+            parse_object(decode_segment(header)), decode_segment(payload), signed, decode_segment(signature)
+        )
+    except (ValueError, RecursionError):
+        return None
+    return parsed if len(parsed.signature) == _SIGNATURE_BYTES else None
+
+
+def sign(key: EllipticCurvePrivateKey, header_segment: bytes, payload: bytes) -> str:
+    """Return the compact token of an encoded header and a payload, signed with a P-256 key."""
+    signed = header_segment + b"." + encode_segment(payload)
+    r, s = decode_dss_signature(key.sign(signed, _ES256))
+    signature = r.to_bytes(_COORDINATE_BYTES, "big") + s.to_bytes(_COORDINATE_BYTES, "big")
+    return (signed + b"." + encode_segment(signature)).decode("ascii")
+
+
+def is_signed_by(key: EllipticCurvePublicKey, token: Compact) -> bool:
+    """Whether ``token`` bears a signature of ``key``."""
+    r = int.from_bytes(token.signature[:_COORDINATE_BYTES], "big")
+    s = int.from_bytes(token.signature[_COORDINATE_BYTES:], "big")
+    try:
+        key.verify(encode_dss_signature(r, s), token.signed, _ES256)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name is repeated")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

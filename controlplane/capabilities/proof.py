@@ -1,0 +1,215 @@
+"""Proofs of possession: DPoP (RFC 9449), also for transports that are not HTTP.
+
+Such a transport names its own method (``PULL``, ``SUBMIT``, ``INFER``) and the target
+``urn:ztfm:<audience>:<round>``. ``ztfm_digest`` binds a proof to the one update that it came with.
+"""
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from controlplane.capabilities.jws import Compact, encode_segment, is_signed_by, parse, parse_object
+from controlplane.capabilities.keys import DeviceKey, load_public
+from controlplane.capabilities.keys import thumbprint as thumbprint_of
+from controlplane.capabilities.refusals import Cause, Refused
+from controlplane.capabilities.replay import ReplayCache
+from controlplane.capabilities.targets import normal_target
+from controlplane.contracts.identity import PublicKey
+
+_HEADER_NAMES = frozenset({"typ", "alg", "jwk"})
+_END_OF_TIME = 253_402_300_799
+_JTI = re.compile(r"[\x21-\x7e]{1,128}")
+
+_DETAILS: dict[Cause, str] = {
+    "proof_malformed": "The proof is not a dpop+jwt with ES256, a public P-256 key and the claims of RFC 9449.",
+    "proof_wrong_target": "The proof was made for another method or URL.",
+    "proof_stale": "The proof is too old or from the future; compare the clocks.",
+    "proof_wrong_token": "The proof was made for another access token.",
+    "proof_wrong_nonce": "The proof does not bear the expected nonce.",
+    "wrong_digest": "The proof was made for another update.",
+    "wrong_key": "The proof was made with another key.",
+    "proof_bad_signature": "The proof is not signed by the key that it names.",
+    "proof_replayed": "The proof was used before, or may have been.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A proof that held.
+
+    Attributes:
+        key: the public key whose private part signed it.
+        thumbprint: of that key (RFC 7638).
+        jti: the proof's identifier.
+        issued_at: Unix seconds.
+    """
+
+    key: PublicKey
+    thumbprint: str
+    jti: str
+    issued_at: float
+
+
+def token_hash(access_token: str) -> str:
+    """Return the ``ath`` of an access token (RFC 9449 section 4.2)."""
+    return encode_segment(hashlib.sha256(access_token.encode()).digest()).decode()
+
+
+def make_proof(
+    key: DeviceKey,
+    *,
+    method: str,
+    url: str,
+    now: float,
+    access_token: str | None = None,
+    nonce: str | None = None,
+    digest: str | None = None,
+) -> str:
+    """Return a proof that the holder of ``key`` makes this one request.
+
+    Args:
+        key: the device's key.
+        method: HTTP method, or the word of another transport.
+        url: target; query and fragment are left out.
+        now: Unix seconds.
+        access_token: the capability that the proof goes with.
+        nonce: the nonce that the other side asked for.
+        digest: of the update that it goes with, ``sha256:`` and 64 hex digits.
+
+    Raises:
+        ValueError: ``url`` is not absolute.
+    """
+    target = normal_target(url)
+    if target is None:
+        raise ValueError("a proof needs an absolute URL or a URN")
+    claims: dict[str, Any] = {"jti": secrets.token_urlsafe(16), "htm": method, "htu": target, "iat": now}
+    if access_token is not None:
+        claims["ath"] = token_hash(access_token)
+    if nonce is not None:
+        claims["nonce"] = nonce
+    if digest is not None:
+        claims["ztfm_digest"] = digest
+    header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": key.public.model_dump()}
+    return key.sign(encode_segment(_json(header)), _json(claims))
+
+
+class ProofVerifier:
+    """Verifies proofs, each once.
+
+    Args:
+        clock: Unix seconds.
+        max_age_seconds: how long after its making a proof may arrive.
+        leeway_seconds: how far the two clocks may be apart.
+        capacity: proofs remembered at most. It bounds the sustained rate: ``capacity / (max_age + leeway)``
+            proofs a second, above which fresh ones are refused.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        max_age_seconds: float = 60.0,
+        leeway_seconds: float = 5.0,
+        capacity: int = 100_000,
+    ) -> None:
+        self._clock = clock
+        self._window = max_age_seconds + leeway_seconds
+        self._leeway = leeway_seconds
+        self._replay = ReplayCache(clock, capacity)
+
+    def verify(
+        self,
+        proof: str,
+        *,
+        method: str,
+        url: str,
+        access_token: str | None = None,
+        nonce: str | None = None,
+        digest: str | None = None,
+        thumbprint: str | None = None,
+    ) -> Proof | Refused:
+        """Return the proof, or why it does not hold for this request.
+
+        Args:
+            proof: compact JWT.
+            method: the request's method.
+            url: the request's target; query and fragment are not compared.
+            access_token: the capability that came with it; its hash must be in the proof.
+            nonce: must be in the proof when given.
+            digest: of the update that came with it; must be in the proof when given.
+            thumbprint: of the key that must have signed it, when one is expected.
+        """
+        token = parse(proof)
+        read = None if token is None else _read(token)
+        if token is None or read is None:
+            return _refused("proof_malformed")
+        presented, claims = read
+        cause = self._mismatch(claims, method, url) or _unbound(claims, access_token, nonce, digest)
+        if cause is None and thumbprint is not None and presented.thumbprint != thumbprint:
+            cause = "wrong_key"
+        return _refused(cause) if cause else self._conclude(token, presented)
+
+    def _mismatch(self, claims: dict[str, Any], method: str, url: str) -> Cause | None:
+        if claims["htm"] != method or not _same_target(claims["htu"], url):
+            return "proof_wrong_target"
+        now = self._clock()
+        is_fresh = claims["iat"] <= now + self._leeway and now < claims["iat"] + self._window
+        return None if is_fresh else "proof_stale"
+
+    def _conclude(self, token: Compact, presented: Proof) -> Proof | Refused:
+        try:
+            key = load_public(presented.key)
+        except ValueError:
+            return _refused("proof_malformed")
+        if not is_signed_by(key, token):
+            return _refused("proof_bad_signature")
+        # A device's identifiers are its own: nobody can use up another's.
+        use = self._replay.use(f"{presented.thumbprint}.{presented.jti}", presented.issued_at + self._window)
+        return presented if use == "first" else _refused("proof_replayed")
+
+
+def _read(token: Compact) -> tuple[Proof, dict[str, Any]] | None:
+    header = token.header
+    if header.keys() != _HEADER_NAMES or header["typ"] != "dpop+jwt" or header["alg"] != "ES256":
+        return None
+    try:
+        key = PublicKey.model_validate(header["jwk"])
+        claims = parse_object(token.payload)
+    except (ValidationError, ValueError, RecursionError):
+        return None
+    jti, issued_at = claims.get("jti"), claims.get("iat")
+    if not isinstance(jti, str) or not _JTI.fullmatch(jti):
+        return None
+    if isinstance(issued_at, bool) or not isinstance(issued_at, (int, float)) or not 0 <= issued_at <= _END_OF_TIME:
+        return None
+    if not isinstance(claims.get("htm"), str) or not isinstance(claims.get("htu"), str):
+        return None
+    return Proof(key, thumbprint_of(key), jti, issued_at), claims
+
+
+def _unbound(claims: dict[str, Any], access_token: str | None, nonce: str | None, digest: str | None) -> Cause | None:
+    if access_token is not None and claims.get("ath") != token_hash(access_token):
+        return "proof_wrong_token"
+    if nonce is not None and claims.get("nonce") != nonce:
+        return "proof_wrong_nonce"
+    if digest is not None and claims.get("ztfm_digest") != digest:
+        return "wrong_digest"
+    return None
+
+
+def _same_target(presented: str, expected: str) -> bool:
+    target = normal_target(expected)
+    return target is not None and (presented == target or normal_target(presented) == target)
+
+
+def _refused(cause: Cause) -> Refused:
+    return Refused(cause, _DETAILS[cause])
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

@@ -1,0 +1,219 @@
+"""Verify capabilities offline, with the issuer's published keys alone (RFC 9068 section 4, RFC 9449 section 7)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from controlplane.capabilities.jws import is_signed_by, parse
+from controlplane.capabilities.keyset import read_keys
+from controlplane.capabilities.proof import ProofVerifier
+from controlplane.capabilities.refusals import Cause, Refused
+from controlplane.capabilities.replay import ReplayCache
+from controlplane.contracts.capability import MAX_LIFETIME_SECONDS, CapabilityClaims
+
+_HEADER_NAMES = frozenset({"typ", "alg", "kid"})
+_CONSTRAINTS = ("authorization_details", 0, "constraints")
+
+_DETAILS: dict[Cause, str] = {
+    "malformed": "The capability is not an at+jwt with ES256 and the claims of a capability.",
+    "unknown_key": "The capability was signed with a key that the issuer does not publish.",
+    "bad_signature": "The capability's signature does not hold.",
+    "expired": "The capability has expired; ask for a new one.",
+    "not_yet_valid": "The capability is from the future; compare the clocks.",
+    "wrong_issuer": "The capability is another issuer's.",
+    "wrong_audience": "The capability is for another enforcement point.",
+    "wrong_subject": "The capability is another subject's.",
+    "wrong_action": "The capability is for another action.",
+    "wrong_resource": "The capability is for another resource.",
+    "wrong_round": "The capability is for another round.",
+    "wrong_digest": "The capability is for other weights.",
+    "replayed": "The capability may be used once, and was.",
+    "proof_missing": "A capability holds only together with a proof of its key.",
+    "unknown_constraint": "The capability has a limit that this verifier does not know.",
+}
+
+
+class CapabilityVerifier:
+    """What an enforcement point asks about a capability.
+
+    Args:
+        jwks: the issuer's published key set.
+        issuer: whose capabilities are accepted.
+        audience: this enforcement point; none for the issuer itself, which inspects those of every point and
+            verifies none.
+        clock: Unix seconds.
+        replay: remembers one-time capabilities; none for one of its own.
+        proofs: verifies key proofs; none for one of its own.
+        leeway_seconds: how far the issuer's clock may be ahead. Nothing is accepted after its expiry.
+
+    Raises:
+        KeySetError: the key set cannot be used.
+    """
+
+    def __init__(
+        self,
+        jwks: Mapping[str, Any],
+        issuer: str,
+        audience: str | None,
+        clock: Callable[[], float],
+        replay: ReplayCache | None = None,
+        *,
+        proofs: ProofVerifier | None = None,
+        leeway_seconds: float = 5.0,
+    ) -> None:
+        self._keys = read_keys(jwks)
+        self._issuer = issuer
+        self._audience = audience
+        self._clock = clock
+        self._replay = replay or ReplayCache(clock)
+        self._proofs = proofs or ProofVerifier(clock)
+        self._leeway = leeway_seconds
+
+    def update_keys(self, jwks: Mapping[str, Any]) -> None:
+        """Trust the keys of ``jwks`` and no others from now on.
+
+        Raises:
+            KeySetError: the set cannot be used; the keys in use stay.
+        """
+        self._keys = read_keys(jwks)
+
+    def verify(
+        self,
+        token: str,
+        *,
+        proof: str | None,
+        method: str,
+        url: str,
+        action: str,
+        resource_id: str | None = None,
+        round_id: str | None = None,
+        model_digest: str | None = None,
+        digest: str | None = None,
+        nonce: str | None = None,
+        subject: str | None = None,
+    ) -> CapabilityClaims | Refused:
+        """Return the claims of a capability that holds here and now, with its proof; a one-time one is used up.
+
+        The limits on purpose, output tokens and detail are in the claims, for the caller to keep.
+
+        Args:
+            token: the capability.
+            proof: the DPoP proof that came with it.
+            method: of the request, or the word of another transport.
+            url: target of the request.
+            action: what is being done.
+            resource_id: to which resource; none leaves that to the caller.
+            round_id: in which round. A capability for a round holds in that round alone, and a point that
+                names a round accepts only capabilities for it.
+            model_digest: of the weights that are served; compared when the capability is limited to some.
+            digest: of the update that came along; the proof must bear it.
+            nonce: that the proof must bear.
+            subject: whose capability it must be; none when the key alone says who.
+        """
+        claims = self.inspect(
+            token,
+            subject=subject,
+            action=action,
+            resource_id=resource_id,
+            round_id=round_id,
+            model_digest=model_digest,
+        )
+        if isinstance(claims, Refused):
+            return claims
+        if self._audience is None:
+            return _refused("wrong_audience")
+        if proof is None:
+            return _refused("proof_missing")
+        verdict = self._proofs.verify(
+            proof, method=method, url=url, access_token=token, nonce=nonce, digest=digest, thumbprint=claims.cnf.jkt
+        )
+        if isinstance(verdict, Refused):
+            return verdict
+        if claims.detail.constraints.one_time and self._replay.use(claims.jti, claims.exp) != "first":
+            return _refused("replayed")
+        return claims
+
+    def inspect(
+        self,
+        token: str,
+        *,
+        action: str,
+        subject: str | None = None,
+        resource_id: str | None = None,
+        round_id: str | None = None,
+        model_digest: str | None = None,
+    ) -> CapabilityClaims | Refused:
+        """Return the claims of a capability that holds, without asking for a proof and without using it up.
+
+        For the control plane, which counts uses in the store and trusts the point that saw the proof. The
+        arguments are those of `verify`.
+        """
+        read = self._read(token)
+        if isinstance(read, Refused):
+            return read
+        cause = self._untimely(read) or self._misaddressed(read, subject)
+        cause = cause or _misused(read, action, resource_id, round_id, model_digest)
+        return _refused(cause) if cause else read
+
+    def _read(self, token: str) -> CapabilityClaims | Refused:
+        parsed = parse(token)
+        if parsed is None:
+            return _refused("malformed")
+        header = parsed.header
+        if header.keys() != _HEADER_NAMES or header["typ"] != "at+jwt" or header["alg"] != "ES256":
+            return _refused("malformed")
+        kid = header["kid"]
+        key = self._keys.get(kid) if isinstance(kid, str) else None
+        if key is None:
+            return _refused("unknown_key")
+        if not is_signed_by(key, parsed):
+            return _refused("bad_signature")
+        try:
+            return CapabilityClaims.model_validate_json(parsed.payload)
+        except ValidationError as error:
+            return _refused(_unfit(error))
+
+    def _untimely(self, claims: CapabilityClaims) -> Cause | None:
+        if not 0 < claims.exp - claims.iat <= MAX_LIFETIME_SECONDS:
+            return "malformed"
+        now = self._clock()
+        if now >= claims.exp:
+            return "expired"
+        return None if claims.iat <= now + self._leeway else "not_yet_valid"
+
+    def _misaddressed(self, claims: CapabilityClaims, subject: str | None) -> Cause | None:
+        if claims.iss != self._issuer:
+            return "wrong_issuer"
+        if self._audience is not None and claims.aud != self._audience:
+            return "wrong_audience"
+        if claims.client_id != claims.sub or subject not in (None, claims.sub):
+            return "wrong_subject"
+        return None
+
+
+def _misused(
+    claims: CapabilityClaims, action: str, resource_id: str | None, round_id: str | None, model_digest: str | None
+) -> Cause | None:
+    detail = claims.detail
+    if detail.action != action:
+        return "wrong_action"
+    if resource_id not in (None, detail.resource_id):
+        return "wrong_resource"
+    if detail.constraints.round_id != round_id:
+        return "wrong_round"
+    if detail.constraints.model_digest not in (None, model_digest):
+        return "wrong_digest"
+    return None
+
+
+def _unfit(error: ValidationError) -> Cause:
+    is_unknown = any(
+        item["type"] == "extra_forbidden" and item["loc"][:3] == _CONSTRAINTS
+        for item in error.errors(include_url=False, include_context=False, include_input=False)
+    )
+    return "unknown_constraint" if is_unknown else "malformed"
+
+
+def _refused(cause: Cause) -> Refused:
+    return Refused(cause, _DETAILS[cause])
