@@ -1,0 +1,41 @@
+"""What audit needs of its surroundings."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+Row = tuple[str, float, str, str, str, bytes]
+"""Id, time (Unix seconds), action, subject, outcome, and the serialised `DecisionRecord`."""
+
+
+class RecordStore(Protocol):
+    """Keeps records."""
+
+    async def add_many(self, records: Sequence[Row]) -> None:
+        """Keep records, all or none; they are durable when this returns."""
+        ...
+
+    async def get(self, decision_id: str) -> bytes | None:
+        """Return a record as it was serialised, or none."""
+        ...
+
+
+class AuditObserver(Protocol):
+    """Counts what audit does."""
+
+    def wrote(self, group: int) -> None:
+        """``group`` records became durable in one commit."""
+        ...
+
+    def lost(self, group: int) -> None:
+        """``group`` records could not be kept; their decisions are not given out."""
+        ...
+
+
+class Unobserved:
+    """Counts nothing."""
+
+    def wrote(self, group: int) -> None:
+        """Ignore it."""
+
+    def lost(self, group: int) -> None:
+        """Ignore it."""

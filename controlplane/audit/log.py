@@ -1,0 +1,124 @@
+"""The decision log: durable before a decision is given out, and fast because it commits in groups."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import Self
+
+from pydantic import ValidationError
+
+from controlplane.audit.errors import AuditUnavailable
+from controlplane.audit.interfaces import AuditObserver, RecordStore, Row, Unobserved
+from controlplane.contracts.decision import DecisionRecord
+
+_log = logging.getLogger("ztfm.audit")
+
+_Waiting = tuple[Row, "asyncio.Future[None]"]
+
+
+class AuditLog:
+    """Records decisions. What arrives while a commit is under way goes into the next one together.
+
+    An asynchronous context: it takes records between entering and leaving, and leaves none behind.
+
+    Args:
+        store: keeps the records.
+        observer: counts commits and losses.
+        group: records that go into one commit at most.
+        queue: records that may wait at most; above that a decision is refused rather than delayed.
+    """
+
+    def __init__(
+        self, store: RecordStore, observer: AuditObserver | None = None, *, group: int = 256, queue: int = 16_384
+    ) -> None:
+        if group < 1 or queue < 1:
+            raise ValueError("a group and a queue hold at least one record")
+        self._store = store
+        self._observer = observer or Unobserved()
+        self._group = group
+        self._queue = queue
+        self._waiting: deque[_Waiting] = deque()
+        self._writer: asyncio.Task[None] | None = None
+        self._is_open = False
+
+    async def __aenter__(self) -> Self:
+        self._is_open = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def record(
+        self, decision_id: str, time: float, action: str, subject: str, outcome: str, document: bytes
+    ) -> None:
+        """Return once the record is durable.
+
+        Args:
+            decision_id: the decision's identifier; recording one twice is a fault.
+            time: Unix seconds.
+            action: what was decided on.
+            subject: who asked.
+            outcome: allow, deny or error.
+            document: the whole `DecisionRecord` as JSON.
+
+        Raises:
+            AuditUnavailable: it could not be kept; the decision must not be given out.
+        """
+        if not self._is_open:
+            raise AuditUnavailable("the decision log is not open; the control plane is starting or stopping")
+        if len(self._waiting) >= self._queue:
+            self._observer.lost(1)
+            raise AuditUnavailable(
+                f"{self._queue} records wait for the store already; it is slower than decisions come"
+            )
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append(((decision_id, time, action, subject, outcome, document), done))
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+        await done
+
+    async def get(self, decision_id: str) -> DecisionRecord | None:
+        """Return a recorded decision, or none.
+
+        Raises:
+            AuditUnavailable: the stored record is damaged.
+        """
+        document = await self._store.get(decision_id)
+        if document is None:
+            return None
+        try:
+            return DecisionRecord.model_validate_json(document)
+        except ValidationError:
+            raise AuditUnavailable(f"the record of {decision_id} is damaged; restore it from a backup") from None
+
+    async def close(self) -> None:
+        """Take no more records, and return when those that wait are durable or refused."""
+        self._is_open = False
+        if self._writer is not None:
+            await self._writer
+
+    async def _write(self) -> None:
+        try:
+            while self._waiting:
+                size = min(self._group, len(self._waiting))
+                await self._commit([self._waiting.popleft() for _ in range(size)])
+        finally:
+            self._writer = None
+
+    async def _commit(self, group: Sequence[_Waiting]) -> None:
+        why: Exception | None = None
+        try:
+            await self._store.add_many([row for row, _ in group])
+            self._observer.wrote(len(group))
+        except Exception as fault:  # noqa: BLE001 - every caller of the group gets it, as a refusal to go on
+            self._observer.lost(len(group))
+            _log.exception("%d decisions could not be recorded and are not given out", len(group))
+            why = fault
+        for _, done in group:
+            if done.done():
+                continue
+            if why is None:
+                done.set_result(None)
+            else:
+                done.set_exception(AuditUnavailable(f"the decision could not be recorded: {why}"))

@@ -1,0 +1,1 @@
+"""Identity: names that follow from keys, enrolment tokens, and the registry of devices."""

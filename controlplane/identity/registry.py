@@ -1,0 +1,99 @@
+"""The registry of devices, with a short memory so that not every request reads the store."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+
+from controlplane.contracts.identity import Device, DeviceStatus, Trust
+from controlplane.identity.interfaces import RegistryStore
+from controlplane.identity.memory import Memory
+from controlplane.identity.tokens import token_digest
+
+_Lookup = tuple[str, str]
+
+
+class Registry:
+    """Looks devices up and changes them.
+
+    What it says of a device is at most ``ttl_seconds`` old, so a revocation by another process holds here
+    within that time; this process's own changes hold at once. When the store is down, so is the registry:
+    it never falls back to what it remembers.
+
+    Args:
+        store: keeps devices.
+        clock: seconds.
+        ttl_seconds: how long a device is remembered.
+        capacity: devices remembered at most.
+    """
+
+    def __init__(
+        self, store: RegistryStore, clock: Callable[[], float], ttl_seconds: float = 1.0, capacity: int = 100_000
+    ) -> None:
+        self._store = store
+        self._memory = Memory(clock, ttl_seconds, capacity)
+        self._reads: dict[_Lookup, asyncio.Task[Device | None]] = {}
+
+    async def get(self, device_id: str) -> Device | None:
+        """Return a device by id, or none."""
+        known = self._memory.get(device_id)
+        return known or await self._read(("id", device_id), self._store.devices.get)
+
+    async def by_thumbprint(self, thumbprint: str) -> Device | None:
+        """Return the device that holds a key (RFC 7638), or none."""
+        known = self._memory.by_thumbprint(thumbprint)
+        return known or await self._read(("thumbprint", thumbprint), self._store.devices.by_thumbprint)
+
+    async def enrol(self, token: str, device: Device) -> bool:
+        """Use up the token and add the device in one transaction; false when either cannot be, with nothing changed."""
+        added = await self._store.enrol(token_digest(token), device)
+        if added:
+            self._forget({device.id})
+            self._memory.keep(device)
+        return added
+
+    async def record_behaviour(self, trust: Mapping[str, Trust], quarantined: Collection[str]) -> None:
+        """Keep new trust and quarantine active subjects, in one transaction; a revoked device stays revoked."""
+        try:
+            await self._store.behaviour.apply(trust, quarantined)
+        finally:
+            self._forget(trust.keys() | set(quarantined))
+
+    async def set_status(self, device_id: str, status: DeviceStatus) -> bool:
+        """Set a device's status; false when there is no such device."""
+        try:
+            return await self._store.devices.set_status(device_id, status)
+        finally:
+            self._forget({device_id})
+
+    async def _read(self, lookup: _Lookup, read: Callable[[str], Awaitable[Device | None]]) -> Device | None:
+        task = self._reads.get(lookup)
+        if task is None:
+            task = asyncio.create_task(self._fetch(lookup, read))
+            self._reads[lookup] = task
+            task.add_done_callback(_retrieve)
+        # One caller's cancellation must not cancel the read of the others.
+        return await asyncio.shield(task)
+
+    async def _fetch(self, lookup: _Lookup, read: Callable[[str], Awaitable[Device | None]]) -> Device | None:
+        started = self._memory.now()
+        try:
+            device = await read(lookup[1])
+        finally:
+            is_current = self._reads.get(lookup) is asyncio.current_task()
+            if is_current:
+                del self._reads[lookup]
+        if device is not None and is_current:
+            self._memory.keep(device, since=started)
+        return device
+
+    def _forget(self, names: Collection[str]) -> None:
+        # A read that began before a change may carry the state before it: nobody else joins it, nothing keeps it.
+        # After a fault it is unknown whether the change was made, so this is done then too.
+        self._reads.clear()
+        for name in names:
+            self._memory.drop(name)
+
+
+def _retrieve(task: "asyncio.Task[Device | None]") -> None:
+    # When every caller was cancelled, nobody is left to hear of a fault.
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,36 @@
+"""Used capabilities, so that a one-time one holds once across all replicas."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import delete
+
+from controlplane.contracts.capability import MAX_LIFETIME_SECONDS
+from controlplane.storage.counting import Counts
+from controlplane.storage.database import Database
+from controlplane.storage.tables import capability_uses
+
+
+class Capabilities:
+    """The table of used capabilities."""
+
+    def __init__(self, database: Database, counts: Counts) -> None:
+        self._database = database
+        self._counts = counts
+
+    async def consume(self, jtis: Mapping[str, float]) -> dict[str, int]:
+        """Count one use of each capability, by id with its expiry (Unix seconds), and return the uses before.
+
+        Uses that must have expired are forgotten on the way: a capability that holds now expires within 300 s,
+        so whatever expired 300 s before the earliest of these is past.
+        """
+        uses = await self._counts.capabilities(jtis)
+        if jtis:
+            await self.purge(min(jtis.values()) - MAX_LIFETIME_SECONDS)
+        return uses
+
+    async def purge(self, now: float) -> int:
+        """Forget the uses of capabilities that expired at ``now`` (Unix seconds); return how many."""
+        async with self._database.writing("forget expired capabilities") as connection:
+            return (
+                await connection.execute(delete(capability_uses).where(capability_uses.c.expires_at <= now))
+            ).rowcount

@@ -1,0 +1,41 @@
+"""Recorded decisions: a few columns to look by, and the whole document as it was serialised."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select
+
+from controlplane.storage.database import Database
+from controlplane.storage.tables import decisions
+
+DecisionRow = tuple[str, float, str, str, str, bytes]
+"""Id, time (Unix seconds), action, subject, outcome, and the record as JSON."""
+
+_INSERT = "INSERT INTO decisions (id, time, action, subject, outcome, document) VALUES "
+_PLACES = {"sqlite": "(?, ?, ?, ?, ?, ?)", "postgresql": "($1, $2, $3, $4, $5, $6)"}
+
+
+class Decisions:
+    """The table of decisions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._insert = _INSERT + _PLACES[database.kind]
+
+    async def add_many(self, records: Sequence[DecisionRow]) -> None:
+        """Keep records, all or none; they are committed when this returns."""
+        if not records:
+            return
+        async with self._database.writing("record decisions") as connection:
+            # Past SQLAlchemy's per-row conversions: this is on the path of every decision.
+            await connection.exec_driver_sql(self._insert, list(records))
+
+    async def get(self, decision_id: str) -> bytes | None:
+        """Return a record as it was serialised, or none."""
+        query = select(decisions.c.document).where(decisions.c.id == decision_id)
+        async with self._database.reading("look up a decision") as connection:
+            return (await connection.execute(query)).scalar_one_or_none()
+
+    async def purge(self, before: float) -> int:
+        """Forget the decisions made before ``before`` (Unix seconds); return how many."""
+        async with self._database.writing("forget old decisions") as connection:
+            return (await connection.execute(delete(decisions).where(decisions.c.time < before))).rowcount

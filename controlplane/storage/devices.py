@@ -1,0 +1,94 @@
+"""Registered devices."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Column, Row, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from controlplane.contracts.identity import Attestation, Device, DeviceStatus, PublicKey, Trust
+from controlplane.storage.coalescing import Coalesced
+from controlplane.storage.database import Database
+from controlplane.storage.tables import devices
+
+MAX_PAGE = 1000
+
+
+class Devices:
+    """The table of devices."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._by_id = Coalesced(partial(self._look, devices.c.id))
+        self._by_thumbprint = Coalesced(partial(self._look, devices.c.key_thumbprint))
+
+    async def add(self, device: Device) -> bool:
+        """Keep a new device; false when its id or its key is taken."""
+        async with self._database.writing("register a device") as connection:
+            return await insert_device(connection, device)
+
+    async def get(self, device_id: str) -> Device | None:
+        """Return a device by id, or none."""
+        return await self._by_id.get(device_id)
+
+    async def by_thumbprint(self, thumbprint: str) -> Device | None:
+        """Return a device by its key's thumbprint, or none."""
+        return await self._by_thumbprint.get(thumbprint)
+
+    async def set_status(self, device_id: str, status: DeviceStatus) -> bool:
+        """Set a device's status; false when there is no such device."""
+        async with self._database.writing("change a device's status") as connection:
+            result = await connection.execute(update(devices).where(devices.c.id == device_id).values(status=status))
+            return result.rowcount == 1
+
+    async def page(self, after: str = "", limit: int = 100) -> list[Device]:
+        """Return up to ``limit`` devices (at most 1000) whose id comes after ``after``, in order of id."""
+        rows = select(devices).where(devices.c.id > after).order_by(devices.c.id).limit(min(max(limit, 1), MAX_PAGE))
+        async with self._database.reading("list devices") as connection:
+            return [_device(row) for row in (await connection.execute(rows)).all()]
+
+    async def _look(self, column: Column[str], keys: Sequence[str]) -> dict[str, Device]:
+        async with self._database.reading("look up devices") as connection:
+            rows = (await connection.execute(select(devices).where(column.in_(keys)))).all()
+        return {row._mapping[column]: _device(row) for row in rows}
+
+
+async def insert_device(connection: AsyncConnection, device: Device) -> bool:
+    """Insert a device within a transaction; false when its id or its key is taken."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(devices).values(_values(device)).on_conflict_do_nothing()
+    return (await connection.execute(statement)).rowcount == 1
+
+
+def _values(device: Device) -> dict[str, Any]:
+    return {
+        "id": device.id,
+        "key_thumbprint": device.key_thumbprint,
+        "key_x": device.key.x,
+        "key_y": device.key.y,
+        "roles": json.dumps(device.roles),
+        "segment": device.segment,
+        "status": device.status,
+        "attestation_level": device.attestation.level,
+        "attestation_verified_at": device.attestation.verified_at,
+        "trust_score": device.trust.score,
+        "trust_observations": device.trust.observations,
+        "enrolled_at": device.enrolled_at,
+    }
+
+
+def _device(row: Row[Any]) -> Device:
+    return Device(
+        id=row.id,
+        key=PublicKey(kty="EC", crv="P-256", x=row.key_x, y=row.key_y),
+        key_thumbprint=row.key_thumbprint,
+        roles=json.loads(row.roles),
+        segment=row.segment,
+        status=row.status,
+        attestation=Attestation(level=row.attestation_level, verified_at=row.attestation_verified_at),
+        trust=Trust(score=row.trust_score, observations=row.trust_observations),
+        enrolled_at=row.enrolled_at,
+    )

@@ -1,0 +1,64 @@
+"""Rounds, and how often each subject submitted to them."""
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from controlplane.contracts.rounds import Round
+from controlplane.storage.coalescing import Coalesced
+from controlplane.storage.counting import Counts
+from controlplane.storage.database import Database
+from controlplane.storage.tables import rounds, submissions
+
+_Submission = tuple[str, str]
+
+
+class Rounds:
+    """The tables of rounds and submissions."""
+
+    def __init__(self, database: Database, counts: Counts) -> None:
+        self._database = database
+        self._counts = counts
+        self._insert = (postgresql if database.kind == "postgresql" else sqlite).insert
+        self._submitted = Coalesced(self._look)
+
+    async def add(self, opened: Round) -> bool:
+        """Keep a new round; false when its id is taken."""
+        values = {**opened.model_dump(), "members": json.dumps(opened.members)}
+        async with self._database.writing("open a round") as connection:
+            statement = self._insert(rounds).values(values).on_conflict_do_nothing()
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def get(self, round_id: str) -> Round | None:
+        """Return a round, or none."""
+        async with self._database.reading("look up a round") as connection:
+            row = (await connection.execute(select(rounds).where(rounds.c.id == round_id))).one_or_none()
+        if row is None:
+            return None
+        return Round.model_validate({**row._mapping, "members": json.loads(row.members)})
+
+    async def close(self, round_id: str) -> bool:
+        """Close an open round; false when there is none of that id."""
+        is_open = (rounds.c.id == round_id) & (rounds.c.state == "open")
+        async with self._database.writing("close a round") as connection:
+            return (await connection.execute(update(rounds).where(is_open).values(state="closed"))).rowcount == 1
+
+    async def count_submissions(self, round_id: str, subjects: Sequence[str]) -> dict[str, int]:
+        """Count one more submission for each subject and return the counts before, atomically across replicas.
+
+        Raises:
+            StoreUnavailable: there is no such round, or the store failed; nothing was counted.
+        """
+        return await self._counts.submissions(round_id, subjects)
+
+    async def submissions(self, round_id: str, subject: str) -> int:
+        """Return how many updates a subject submitted to a round."""
+        return await self._submitted.get((round_id, subject)) or 0
+
+    async def _look(self, keys: Sequence[_Submission]) -> dict[_Submission, int]:
+        query = select(submissions).where(tuple_(submissions.c.round_id, submissions.c.subject).in_(keys))
+        async with self._database.reading("look up submissions") as connection:
+            rows = (await connection.execute(query)).all()
+        return {(row.round_id, row.subject): row.uses for row in rows}

@@ -1,0 +1,76 @@
+"""The store: its parts, and what takes two of them at once."""
+
+from sqlalchemy import text
+
+from controlplane.contracts.identity import Device
+from controlplane.storage.addresses import read_address
+from controlplane.storage.behaviour import Behaviour
+from controlplane.storage.capabilities import Capabilities
+from controlplane.storage.counting import Counts
+from controlplane.storage.database import Database
+from controlplane.storage.decisions import Decisions
+from controlplane.storage.devices import Devices, insert_device
+from controlplane.storage.migrating import migrate
+from controlplane.storage.rounds import Rounds
+from controlplane.storage.tokens import Tokens, consume_token
+
+
+class Store:
+    """One database by its parts. Every method of every part raises `StoreUnavailable` when the database fails.
+
+    Attributes:
+        devices: registered devices.
+        tokens: enrolment tokens by hash.
+        behaviour: trust and quarantine.
+        rounds: rounds and submissions.
+        capabilities: used capabilities.
+        decisions: recorded decisions.
+    """
+
+    def __init__(self, database: Database) -> None:
+        counts = Counts(database)
+        self._database = database
+        self.devices = Devices(database)
+        self.tokens = Tokens(database)
+        self.behaviour = Behaviour(database)
+        self.rounds = Rounds(database, counts)
+        self.capabilities = Capabilities(database, counts)
+        self.decisions = Decisions(database)
+
+    async def enrol(self, token_hash: str, device: Device) -> bool:
+        """Use up a token and register a device, both or neither.
+
+        Returns:
+            False, with nothing changed, when the token is unknown, was used or had expired at the time of
+            enrolment, or when the device's id or key is registered already.
+        """
+        async with self._database.writing("enrol a device") as connection:
+            if await consume_token(connection, token_hash, device.enrolled_at) and await insert_device(
+                connection, device
+            ):
+                return True
+            await connection.rollback()
+            return False
+
+    async def ping(self) -> None:
+        """Return when the database answers."""
+        async with self._database.reading("reach the database") as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._database.close()
+
+
+async def open_store(url: str) -> Store:
+    """Open the database of a SQLAlchemy URL, bring it to this version's schema, and return it.
+
+    SQLite (``sqlite+aiosqlite:///PATH``) and PostgreSQL (``postgresql+asyncpg://...``) are known.
+
+    Raises:
+        StoreAddressError: the URL names nothing that can be opened.
+        StoreUnavailable: the database cannot be reached or migrated.
+    """
+    address = read_address(url)
+    await migrate(address)
+    return Store(Database(address))

@@ -1,0 +1,75 @@
+"""The tables. `migrations` creates them; a test holds the two equal."""
+
+from sqlalchemy import Column, Double, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("key_thumbprint", String(43), nullable=False, unique=True),
+    Column("key_x", String(43), nullable=False),
+    Column("key_y", String(43), nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("segment", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("attestation_level", String(16), nullable=False),
+    Column("attestation_verified_at", Double),
+    Column("trust_score", Double, nullable=False),
+    Column("trust_observations", Integer, nullable=False),
+    Column("enrolled_at", Double, nullable=False),
+)
+
+enrolment_tokens = Table(
+    "enrolment_tokens",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("roles", Text, nullable=False),
+    Column("segment", String(64), nullable=False),
+    Column("expires_at", Double, nullable=False, index=True),
+    Column("uses", Integer, nullable=False),
+)
+
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("model", String(128), nullable=False),
+    Column("model_digest", String(71), nullable=False),
+    Column("members", Text, nullable=False),
+    Column("opened_by", String(128), nullable=False),
+    Column("opens_at", Double, nullable=False),
+    Column("closes_at", Double, nullable=False),
+    Column("state", String(16), nullable=False),
+)
+
+submissions = Table(
+    "submissions",
+    metadata,
+    Column("round_id", String(128), ForeignKey("rounds.id", ondelete="CASCADE"), primary_key=True),
+    Column("subject", String(128), primary_key=True),
+    Column("uses", Integer, nullable=False),
+)
+
+capability_uses = Table(
+    "capability_uses",
+    metadata,
+    Column("jti", String(128), primary_key=True),
+    Column("expires_at", Double, nullable=False, index=True),
+    Column("uses", Integer, nullable=False),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("time", Double, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", String(128), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Index("ix_decisions_time", "time"),
+    Index("ix_decisions_subject_time", "subject", "time"),
+    Index("ix_decisions_outcome_action_time", "outcome", "action", "time"),
+)
