@@ -53,6 +53,11 @@ class Observer:
         self._metrics.opa_queue_length.set(queued)
         self._metrics.opa_circuit_open.set(1 if circuit_open else 0)
 
+    def fault(self, error: BaseException) -> None:
+        """Count and log a fault that nobody foresaw; the decisions it touched were denied."""
+        self._metrics.opa_requests.labels("error").inc()
+        _log.error("engine_fault", error=type(error).__name__)
+
     def restarted(self, code: int) -> None:
         """Count an OPA that ended by itself."""
         self._metrics.sidecar_restarts.inc()

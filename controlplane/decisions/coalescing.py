@@ -32,6 +32,10 @@ class CallObserver(Protocol):
         """The queue or the circuit changed."""
         ...
 
+    def fault(self, error: BaseException) -> None:
+        """The transport failed in a way that its contract does not know; its questions were denied."""
+        ...
+
 
 @dataclass(frozen=True)
 class CoalescingLimits:
@@ -132,6 +136,9 @@ class Coalescer:
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._in_flight.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._observer.fault(error)
         self._pump()
 
     async def _carry(self, batch: list[_Question]) -> None:

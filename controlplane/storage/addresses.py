@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError
@@ -13,6 +13,10 @@ from controlplane.storage.errors import StoreAddressError
 
 WAIT_SECONDS = 5.0
 """How long a call waits for a connection, or for another writer, before the store counts as unavailable."""
+
+Synchronous = Literal["NORMAL", "FULL"]
+"""How SQLite commits. Either survives the death of the process. A power cut may take back the last commits of
+``NORMAL``, never half of one; ``FULL`` waits for the disk and loses none."""
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 _READERS = 4
@@ -42,20 +46,21 @@ def read_address(url: str) -> URL:
 def migration_engine(address: URL) -> AsyncEngine:
     """Return an engine of one writing connection that is not kept."""
     if address.get_backend_name() == "sqlite":
-        return _sqlite(address, writes=True, poolclass=NullPool)
+        return _sqlite(address, "NORMAL", writes=True, poolclass=NullPool)
     return _postgres(address, poolclass=NullPool)
 
 
-def engines(address: URL) -> tuple[AsyncEngine, AsyncEngine]:
+def engines(address: URL, synchronous: Synchronous = "NORMAL") -> tuple[AsyncEngine, AsyncEngine]:
     """Return the engine that writes and the engine that reads.
 
     SQLite has one writer at a time anyway: one connection that all writes of this process queue for is
     faster than several that poll for the lock. PostgreSQL shares one pool.
     """
     if address.get_backend_name() == "sqlite":
-        writer = _sqlite(address, writes=True, pool_size=1, max_overflow=0, pool_timeout=WAIT_SECONDS)
+        writer = _sqlite(address, synchronous, writes=True, pool_size=1, max_overflow=0, pool_timeout=WAIT_SECONDS)
         reader = _sqlite(
             address,
+            synchronous,
             writes=False,
             pool_size=_READERS,
             max_overflow=0,
@@ -87,7 +92,7 @@ def _postgres(address: URL, **pool: Any) -> AsyncEngine:
     return create_async_engine(address, connect_args=connect, hide_parameters=True, **pool)
 
 
-def _sqlite(address: URL, *, writes: bool, **pool: Any) -> AsyncEngine:
+def _sqlite(address: URL, synchronous: Synchronous, *, writes: bool, **pool: Any) -> AsyncEngine:
     engine = create_async_engine(address, connect_args={"timeout": WAIT_SECONDS}, hide_parameters=True, **pool)
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -97,8 +102,7 @@ def _sqlite(address: URL, *, writes: bool, **pool: Any) -> AsyncEngine:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {int(WAIT_SECONDS * 1000)}")
         cursor.execute("PRAGMA journal_mode = WAL")
-        # NORMAL survives the death of this process; a power cut may take back the last commits, never half of one.
-        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute(f"PRAGMA synchronous = {synchronous}")
         cursor.execute("PRAGMA foreign_keys = ON")
         if not writes:
             cursor.execute("PRAGMA query_only = ON")

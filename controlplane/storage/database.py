@@ -7,7 +7,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane.storage.addresses import engines
+from controlplane.storage.addresses import Synchronous, engines
 from controlplane.storage.errors import StoreUnavailable
 
 
@@ -30,12 +30,13 @@ class Database:
 
     Args:
         address: a URL that `read_address` returned.
+        synchronous: how SQLite commits.
     """
 
-    def __init__(self, address: URL) -> None:
+    def __init__(self, address: URL, synchronous: Synchronous = "NORMAL") -> None:
         self.kind = address.get_backend_name()
         self._where = address.render_as_string(hide_password=True)
-        self._writer, self._reader = engines(address)
+        self._writer, self._reader = engines(address, synchronous)
         self._is_open = True
 
     @asynccontextmanager

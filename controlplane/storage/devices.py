@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.contracts.identity import Attestation, Device, DeviceStatus, PublicKey, Trust
-from controlplane.storage.coalescing import Coalesced
+from controlplane.storage.lookups import Coalesced
 from controlplane.storage.database import Database
 from controlplane.storage.tables import devices
 

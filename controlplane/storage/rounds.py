@@ -7,7 +7,7 @@ from sqlalchemy import select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controlplane.contracts.rounds import Round
-from controlplane.storage.coalescing import Coalesced
+from controlplane.storage.lookups import Coalesced
 from controlplane.storage.counting import Counts
 from controlplane.storage.database import Database
 from controlplane.storage.tables import rounds, submissions

@@ -3,7 +3,7 @@
 from sqlalchemy import text
 
 from controlplane.contracts.identity import Device
-from controlplane.storage.addresses import read_address
+from controlplane.storage.addresses import Synchronous, read_address
 from controlplane.storage.behaviour import Behaviour
 from controlplane.storage.capabilities import Capabilities
 from controlplane.storage.counting import Counts
@@ -62,10 +62,14 @@ class Store:
         await self._database.close()
 
 
-async def open_store(url: str) -> Store:
+async def open_store(url: str, *, synchronous: Synchronous = "NORMAL") -> Store:
     """Open the database of a SQLAlchemy URL, bring it to this version's schema, and return it.
 
     SQLite (``sqlite+aiosqlite:///PATH``) and PostgreSQL (``postgresql+asyncpg://...``) are known.
+
+    Args:
+        url: the database.
+        synchronous: how SQLite commits; ``FULL`` keeps what was recorded, and what was used up, through a power cut.
 
     Raises:
         StoreAddressError: the URL names nothing that can be opened.
@@ -73,4 +77,4 @@ async def open_store(url: str) -> Store:
     """
     address = read_address(url)
     await migrate(address)
-    return Store(Database(address))
+    return Store(Database(address, synchronous))

@@ -8,6 +8,7 @@ from random import Random
 from evaluation.smart_home.templates import Template, english_templates
 
 SENTENCES_PER_INTENT = 80
+TEMPLATES_PER_INTENT = 16
 FEWEST_SENTENCES = 8
 FEWEST_TEMPLATES = 2
 
@@ -41,7 +42,9 @@ class Corpus:
         return hashlib.sha256(f"{self.intents}\n{lines}".encode()).hexdigest()
 
 
-def build_corpus(seed: int = 0, per_intent: int = SENTENCES_PER_INTENT) -> Corpus:
+def build_corpus(
+    seed: int = 0, per_intent: int = SENTENCES_PER_INTENT, templates_per_intent: int = TEMPLATES_PER_INTENT
+) -> Corpus:
     """Draw about ``per_intent`` sentences for each intent, spread evenly over its templates.
 
     An intent that one template alone expresses cannot be learnt on one template and tested on another, so it
@@ -52,7 +55,7 @@ def build_corpus(seed: int = 0, per_intent: int = SENTENCES_PER_INTENT) -> Corpu
     for index, template in enumerate(english_templates()):
         by_intent.setdefault(template.intent, []).append((index, template))
     random = Random(seed)
-    drawn = {intent: _draw(templates, per_intent, random) for intent, templates in by_intent.items()}
+    drawn = {intent: _draw(templates, per_intent, templates_per_intent, random) for intent, templates in by_intent.items()}
     _drop_shared(drawn)
     left_out = {intent: reason for intent, found in drawn.items() if (reason := _reason_to_leave_out(found))}
     intents = tuple(sorted(set(drawn) - set(left_out)))
@@ -64,9 +67,11 @@ def build_corpus(seed: int = 0, per_intent: int = SENTENCES_PER_INTENT) -> Corpu
     return Corpus(intents, sentences, left_out)
 
 
-def _draw(templates: Sequence[tuple[int, Template]], per_intent: int, random: Random) -> dict[str, int]:
+def _draw(
+    templates: Sequence[tuple[int, Template]], per_intent: int, most_templates: int, random: Random
+) -> dict[str, int]:
     """At most ``per_intent`` texts of one intent, each with its template; templates take turns."""
-    chosen = random.sample(list(templates), min(len(templates), per_intent))
+    chosen = random.sample(list(templates), min(len(templates), most_templates))
     pools = [(index, template.sentences(per_intent, random)) for index, template in chosen]
     found: dict[str, int] = {}
     for turn in range(per_intent):

@@ -54,33 +54,26 @@ def split_by_template(
 
 
 def dirichlet_shards(
-    train: Sequence[Sentence], devices: int, *, alpha: float, fewest: int, seed: int
+    train: Sequence[Sentence], devices: int, *, alpha: float, seed: int
 ) -> tuple[tuple[Sentence, ...], ...]:
-    """Share sentences out with label proportions drawn from Dirichlet(``alpha``) (Hsu et al., arXiv 1909.06335).
+    """Share all sentences out so that each device has its own label mix, drawn from Dirichlet(``alpha``).
 
-    Every sentence goes to exactly one device. A shard smaller than ``fewest`` takes sentences from the largest.
+    As Hsu et al. (arXiv 1909.06335) do it, devices hold equally many examples (within one) and differ in what
+    they hold: they take turns in drawing one sentence of a label from their own mix, among labels still left.
 
     Raises:
-        ValueError: there are not enough sentences to give every device ``fewest``.
+        ValueError: there are fewer sentences than devices.
     """
-    if len(train) < devices * fewest:
-        raise ValueError(f"{len(train)} sentences cannot give {devices} devices {fewest} each")
+    if len(train) < devices:
+        raise ValueError(f"{len(train)} sentences cannot serve {devices} devices")
     rng = np.random.default_rng(seed)
+    labels = sorted({sentence.label for sentence in train})
+    left = {label: [sentence for sentence in train if sentence.label == label] for label in labels}
+    mixes = rng.dirichlet([alpha] * len(labels), size=devices)
     shards: list[list[Sentence]] = [[] for _ in range(devices)]
-    for label in sorted({sentence.label for sentence in train}):
-        own = [sentence for sentence in train if sentence.label == label]
-        shares = np.cumsum(rng.dirichlet([alpha] * devices))
-        for sentence, place in zip((own[i] for i in rng.permutation(len(own))), _places(len(own)), strict=True):
-            shards[min(int(np.searchsorted(shares, place)), devices - 1)].append(sentence)
-    _level(shards, fewest, rng)
+    for turn in range(len(train)):
+        device = turn % devices
+        wanted = mixes[device] * [bool(left[label]) for label in labels] + [1e-9 * bool(left[label]) for label in labels]
+        pool = left[labels[int(rng.choice(len(labels), p=wanted / wanted.sum()))]]
+        shards[device].append(pool.pop(int(rng.integers(len(pool)))))
     return tuple(tuple(shard) for shard in shards)
-
-
-def _places(count: int) -> list[float]:
-    return [(index + 0.5) / count for index in range(count)]
-
-
-def _level(shards: list[list[Sentence]], fewest: int, rng: np.random.Generator) -> None:
-    while min(map(len, shards)) < fewest:
-        largest = max(shards, key=len)
-        min(shards, key=len).append(largest.pop(int(rng.integers(len(largest)))))

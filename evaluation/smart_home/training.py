@@ -22,14 +22,14 @@ class LocalTraining:
         rate: SGD learning rate of the head.
         adapter_rate: SGD learning rate of the adapter.
         batch: sentences per step.
-        momentum: of SGD.
+        examples: most sentences that a device draws from its shard for one round; 0 for all of them.
     """
 
     epochs: int = 1
     rate: float = 1.0
     adapter_rate: float = 0.1
     batch: int = 32
-    momentum: float = 0.0
+    examples: int = 0
 
 
 def train_locally(model: TunedModel, shard: Sequence[Sentence], how: LocalTraining, seed: int) -> Update:
@@ -37,10 +37,11 @@ def train_locally(model: TunedModel, shard: Sequence[Sentence], how: LocalTraini
     before = model.trainable_state()
     head, adapter = list(model.head.parameters()), list(model.adapter.parameters())
     groups = [{"params": head, "lr": how.rate}, {"params": adapter, "lr": how.adapter_rate}]
-    optimizer = torch.optim.SGD(groups, momentum=how.momentum)
+    optimizer = torch.optim.SGD(groups)
     generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randperm(len(shard), generator=generator)[: how.examples or None]
     for _ in range(how.epochs):
-        for chosen in torch.randperm(len(shard), generator=generator).split(how.batch):
+        for chosen in drawn[torch.randperm(len(drawn), generator=generator)].split(how.batch):
             batch = [shard[index] for index in chosen.tolist()]
             logits = model([sentence.text for sentence in batch])
             loss = F.cross_entropy(logits, torch.tensor([sentence.label for sentence in batch]))

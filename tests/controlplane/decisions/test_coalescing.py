@@ -19,6 +19,10 @@ class Observed:
     def __init__(self) -> None:
         self.calls: list[tuple[str, int]] = []
         self.circuit_open = False
+        self.faults: list[BaseException] = []
+
+    def fault(self, error: BaseException) -> None:
+        self.faults.append(error)
 
     def call(self, result: str, seconds: float, size: int) -> None:
         assert seconds >= 0
@@ -162,8 +166,10 @@ async def test_an_unexpected_fault_of_the_transport_still_answers() -> None:
     def behave(_: dict[str, dict[str, Any]]) -> BatchAnswer:
         raise RuntimeError("not a batch fault")
 
-    asked, _ = coalescer(Engine(behave))
+    asked, observed = coalescer(Engine(behave))
     assert await asked.ask("inference", b"{}") == Unanswered("engine_error")
+    await asyncio.sleep(0)
+    assert [type(error) for error in observed.faults] == [RuntimeError]
 
 
 async def test_closing_answers_what_still_waits() -> None:

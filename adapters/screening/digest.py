@@ -1,0 +1,46 @@
+"""A digest that two parties agree on whatever order, device or memory layout they hold the tensors in."""
+
+import hashlib
+import sys
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from adapters.screening.manifest import Manifest
+
+
+def update_digest(update: Mapping[str, object], manifest: Manifest) -> str:
+    """SHA-256 over names (sorted), dtypes, shapes and little-endian values, as ``sha256:<64 hex>``.
+
+    Each part is preceded by its length, so no two different updates share an encoding. A value that does not
+    fit the manifest enters by its description alone: its bytes may be absent, or without end.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(update, key=str):
+        value = update[name]
+        _feed(digest, str(name).encode(errors="backslashreplace"))
+        _feed(digest, _description(value).encode())
+        spec = manifest.tensors.get(name)
+        if spec is not None and spec.fits(value):
+            _feed(digest, _content(value))
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _feed(digest: "hashlib._Hash", part: bytes | memoryview) -> None:
+    digest.update(len(part).to_bytes(8, "little"))
+    digest.update(part)
+
+
+def _description(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"{value.dtype}{tuple(value.shape)}"
+    return type(value).__name__
+
+
+def _content(tensor: Tensor) -> memoryview:
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    raw = flat.view(torch.uint8).numpy()
+    if sys.byteorder == "big":
+        raw = raw.reshape(-1, flat.element_size())[:, ::-1].reshape(-1)
+    return memoryview(raw)

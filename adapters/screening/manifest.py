@@ -1,0 +1,61 @@
+"""What an update of a round must look like: the names, shapes and dtypes of its tensors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self, TypeGuard
+
+import torch
+from torch import Tensor
+
+SUPPORTED = (torch.float32, torch.bfloat16, torch.float16)
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Shape and dtype of one tensor."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+    def fits(self, value: object) -> TypeGuard[Tensor]:
+        """Whether ``value`` is a plain dense tensor, with its data in memory, of this shape and dtype."""
+        return (
+            isinstance(value, Tensor)
+            and value.layout is torch.strided
+            and value.device.type != "meta"
+            and value.dtype == self.dtype
+            and tuple(value.shape) == self.shape
+        )
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The expected tensors by name, in sorted order."""
+
+    tensors: Mapping[str, TensorSpec]
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be screened.
+
+        Raises:
+            ValueError: there is no tensor, or one is not float32, bfloat16 or float16.
+        """
+        unsupported = [name for name, spec in self.tensors.items() if spec.dtype not in SUPPORTED]
+        if not self.tensors or unsupported:
+            raise ValueError(f"a manifest needs floating-point tensors; unsupported: {unsupported}")
+        object.__setattr__(self, "tensors", dict(sorted(self.tensors.items())))
+
+    @classmethod
+    def of(cls, state: Mapping[str, Tensor]) -> Self:
+        """The manifest of updates to ``state``.
+
+        Raises:
+            ValueError: as the constructor.
+        """
+        return cls({name: TensorSpec(tuple(tensor.shape), tensor.dtype) for name, tensor in state.items()})
+
+    def fits(self, update: Mapping[str, object]) -> TypeGuard[Mapping[str, Tensor]]:
+        """Whether ``update`` has exactly these names, and every tensor fits its specification."""
+        return update.keys() == self.tensors.keys() and all(
+            spec.fits(update[name]) for name, spec in self.tensors.items()
+        )

@@ -1,0 +1,87 @@
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controlplane.capabilities.replay import ReplayCache
+
+
+class Clock:
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_an_identifier_passes_once_until_it_expires() -> None:
+    clock = Clock()
+    cache = ReplayCache(clock)
+    assert cache.use("a", 1010.0) == "first"
+    clock.now = 1009.999
+    assert cache.use("a", 1010.0) == "again"
+    clock.now = 1010.0
+    assert cache.use("a", 1010.0) == "late"
+
+
+def test_expired_identifiers_make_room() -> None:
+    clock = Clock()
+    cache = ReplayCache(clock, capacity=2)
+    assert [cache.use(name, 1005.0) for name in "ab"] == ["first", "first"]
+    clock.now = 1005.0
+    assert cache.use("c", 1010.0) == "first"
+    assert len(cache) == 1
+
+
+def test_a_full_cache_lets_nothing_pass_and_forgets_nothing() -> None:
+    cache = ReplayCache(Clock(), capacity=2)
+    assert [cache.use(name, 1005.0) for name in "abca"] == ["first", "first", "full", "again"]
+
+
+def test_a_clock_that_steps_back_does_not_reopen_what_was_forgotten() -> None:
+    clock = Clock()
+    cache = ReplayCache(clock)
+    assert cache.use("a", 1005.0) == "first"
+    clock.now = 1006.0
+    assert cache.use("b", 1060.0) == "first"
+    clock.now = 1001.0
+    assert cache.use("a", 1005.0) == "late"
+    assert cache.use("c", 1060.0) == "first"
+
+
+@pytest.mark.parametrize("expiry", [math.inf, -math.inf, math.nan])
+def test_an_expiry_that_is_no_time_is_a_fault(expiry: float) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        ReplayCache(Clock()).use("a", expiry)
+
+
+def test_a_cache_without_room_cannot_be_made() -> None:
+    with pytest.raises(ValueError, match="room"):
+        ReplayCache(Clock(), capacity=0)
+
+
+def test_of_many_threads_one_is_first() -> None:
+    cache = ReplayCache(Clock())
+    with ThreadPoolExecutor(8) as pool:
+        uses = list(pool.map(lambda _: cache.use("a", 1010.0), range(400)))
+    assert uses.count("first") == 1
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcdef"), st.floats(0.0, 20.0), st.floats(-3.0, 5.0)), min_size=1, max_size=60
+    )
+)
+def test_no_unexpired_identifier_ever_passes_twice(steps: list[tuple[str, float, float]]) -> None:
+    clock = Clock()
+    cache = ReplayCache(clock, capacity=4)
+    until: dict[str, float] = {}
+    for name, life, move in steps:
+        expires = clock.now + life
+        if cache.use(name, expires) == "first":
+            assert clock.now >= until.get(name, -math.inf)
+            until[name] = expires
+        assert len(cache) <= 4
+        clock.now += move

@@ -1,0 +1,171 @@
+"""What the control plane knows wins over what it is told."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controlplane.contracts.access import AccessRequest
+from controlplane.contracts.facts import FACTS
+from controlplane.contracts.identity import Attestation, Device, PublicKey, Trust
+from controlplane.contracts.rounds import Round
+from controlplane.decisions.gathering import Gatherer
+from controlplane.decisions.rounds import RoundBook
+from controlplane.decisions.usage import UsageWindow
+
+NOW = 1_767_225_600.0
+DIGEST = "sha256:" + "a" * 64
+DEVICE = Device(
+    id="dev-1",
+    key=PublicKey(kty="EC", crv="P-256", x="x" * 43, y="y" * 43),
+    key_thumbprint="t" * 43,
+    roles=["trainer"],
+    segment="homes",
+    status="active",
+    attestation=Attestation(),
+    trust=Trust(score=0.5, observations=3),
+    enrolled_at=NOW - 100.0,
+)
+ROUND = Round(
+    id="r1",
+    model="m",
+    model_digest=DIGEST,
+    members=["dev-1"],
+    opened_by="agg",
+    opens_at=NOW - 1,
+    closes_at=NOW + 60,
+    state="open",
+)
+
+
+class Rounds:
+    def __init__(self) -> None:
+        self.reads = 0
+
+    async def add(self, opened: Round) -> bool:
+        return True
+
+    async def get(self, round_id: str) -> Round | None:
+        self.reads += 1
+        return ROUND if round_id == "r1" else None
+
+    async def submissions(self, round_id: str, subject: str) -> int:
+        return 2
+
+    async def count_submissions(self, round_id: str, subjects: Sequence[str]) -> dict[str, int]:
+        return dict.fromkeys(subjects, 0)
+
+
+def gatherer() -> Gatherer:
+    return Gatherer(RoundBook(Rounds(), lambda: NOW), UsageWindow(lambda: NOW), lambda: NOW)
+
+
+def asked(action: str = "model_access", **context: Any) -> AccessRequest:
+    return AccessRequest.model_validate(
+        {
+            "subject": {"type": "device", "id": "dev-1"},
+            "action": {"name": action},
+            "resource": {"type": "model", "id": "m", "properties": {"digest": DIGEST}},
+            "context": context,
+        }
+    )
+
+
+async def test_the_facts_of_every_action_fit_their_contract() -> None:
+    for action in ("model_access", "gradient_submission", "inference"):
+        request = asked(action, round_id="r1", inference={"prompt_tokens": 1, "max_output_tokens": 1})
+        FACTS[action].model_validate(await gatherer().gather(request, DEVICE, "127.0.0.1"))
+
+
+OWNED = ["status", "roles", "segment", "key_thumbprint", "attestation", "trust"]
+
+
+@pytest.mark.parametrize("name", OWNED)
+async def test_a_caller_cannot_replace_what_is_known_of_the_subject(name: str) -> None:
+    request = AccessRequest.model_validate(
+        {
+            "subject": {"type": "device", "id": "dev-1", "properties": {name: "forged", "mine": 1}},
+            "action": {"name": "inference"},
+            "resource": {"type": "model", "id": "m"},
+        }
+    )
+    properties = (await gatherer().gather(request, DEVICE, "127.0.0.1"))["subject"]["properties"]
+    assert properties[name] != "forged"
+    assert properties["mine"] == 1
+
+
+@pytest.mark.parametrize("name", ["time", "usage", "phase", "round", "capability"])
+async def test_a_caller_cannot_state_a_circumstance_that_the_control_plane_owns(name: str) -> None:
+    context = (await gatherer().gather(asked(**{name: "forged"}), DEVICE, "127.0.0.1"))["context"]
+    assert context.get(name) != "forged"
+
+
+async def test_a_stranger_has_no_properties_whatever_it_states() -> None:
+    request = AccessRequest.model_validate(
+        {
+            "subject": {"type": "device", "id": "dev-9", "properties": {"status": "active"}},
+            "action": {"name": "inference"},
+            "resource": {"type": "model", "id": "m"},
+        }
+    )
+    facts = await gatherer().gather(request, None, "127.0.0.1")
+    assert "properties" not in facts["subject"]
+    FACTS["inference"].model_validate(facts)
+
+
+async def test_an_unknown_round_is_absent() -> None:
+    assert "round" not in (await gatherer().gather(asked(round_id="nope"), DEVICE, "127.0.0.1"))["context"]
+
+
+async def test_the_round_is_seen_from_the_subject() -> None:
+    context = (await gatherer().gather(asked(round_id="r1"), DEVICE, "127.0.0.1"))["context"]
+    assert context["round"]["member"] is True
+    assert context["round"]["submissions"] == 2
+
+
+async def test_a_round_is_read_once_a_second_and_not_once_a_decision() -> None:
+    store = Rounds()
+    now = NOW
+    book = RoundBook(store, lambda: now)
+    for _ in range(5):
+        await book.get("r1")
+    assert store.reads == 1
+    now += 1.1
+    await book.get("r1")
+    assert store.reads == 2
+
+
+async def test_only_an_arrived_update_is_in_the_admit_phase() -> None:
+    granted = await gatherer().gather(asked("gradient_submission", round_id="r1"), DEVICE, "127.0.0.1")
+    admitted = await gatherer().gather(
+        asked("gradient_submission", round_id="r1"), DEVICE, "127.0.0.1", admit={}, submissions=0
+    )
+    assert granted["context"]["phase"] == "grant"
+    assert admitted["context"]["phase"] == "admit"
+    assert admitted["context"]["round"]["submissions"] == 0
+
+
+async def test_the_observed_address_counts_unless_a_believed_gateway_states_one() -> None:
+    seen = await gatherer().gather(asked(), DEVICE, "10.0.0.7")
+    told = await gatherer().gather(asked(network={"address": "10.0.0.8"}), DEVICE, "10.0.0.7")
+    assert seen["context"]["network"] == {"address": "10.0.0.7"}
+    assert told["context"]["network"] == {"address": "10.0.0.8"}
+
+
+async def test_denied_tokens_are_given_back() -> None:
+    gather = gatherer()
+    request = asked("inference", inference={"prompt_tokens": 10, "max_output_tokens": 20})
+    await gather.gather(request, DEVICE, "127.0.0.1")
+    gather.release(request)
+    facts = await gather.gather(request, DEVICE, "127.0.0.1")
+    assert facts["context"]["usage"]["tokens"] == 0
+    assert facts["context"]["usage"]["requests"] == 1
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=20), st.text(max_size=20) | st.booleans() | st.none(), max_size=5))
+async def test_whatever_a_caller_adds_the_facts_fit_their_contract(extra: dict[str, Any]) -> None:
+    declared = {"purpose", "round_id", "network", "inference", "evidence", "verification"}
+    context = {name: value for name, value in extra.items() if name not in declared}
+    FACTS["model_access"].model_validate(await gatherer().gather(asked(**context), DEVICE, "127.0.0.1"))

@@ -1,0 +1,68 @@
+"""The usage window counts what was asked for, forgets in time, and stays small."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controlplane.decisions.usage import Usage, UsageWindow
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_first_request_finds_nothing_used() -> None:
+    assert UsageWindow(Clock()).reserve("a") == Usage(0, 0)
+
+
+def test_each_request_sees_those_before_it() -> None:
+    window = UsageWindow(Clock())
+    assert [window.reserve("a", 10) for _ in range(3)] == [Usage(0, 0), Usage(1, 10), Usage(2, 20)]
+
+
+def test_subjects_do_not_share_a_window() -> None:
+    window = UsageWindow(Clock())
+    window.reserve("a", 10)
+    assert window.reserve("b") == Usage(0, 0)
+
+
+def test_released_tokens_can_be_used_again() -> None:
+    window = UsageWindow(Clock())
+    window.reserve("a", 10)
+    window.release("a", 10)
+    assert window.reserve("a").tokens == 0
+
+
+def test_usage_fades_over_the_next_window_and_is_gone_after_it() -> None:
+    clock = Clock()
+    window = UsageWindow(clock, window_seconds=60.0)
+    for _ in range(10):
+        window.reserve("a")
+    clock.now += 90.0
+    assert window.reserve("a").requests == 5
+    clock.now += 121.0
+    assert window.reserve("a").requests == 0
+
+
+def test_memory_is_bounded_by_the_capacity() -> None:
+    window = UsageWindow(Clock(), capacity=10)
+    for number in range(1000):
+        window.reserve(f"s{number}")
+    assert len(window._windows) == 10
+
+
+@given(st.lists(st.floats(min_value=0.0, max_value=40.0), max_size=60))
+def test_no_burst_within_a_window_goes_uncounted(gaps: list[float]) -> None:
+    clock = Clock()
+    window = UsageWindow(clock, window_seconds=60.0)
+    times: list[float] = []
+    for gap in gaps:
+        clock.now += gap
+        seen = window.reserve("a").requests
+        since_start = [time for time in times if time >= clock.now - 0.0]
+        assert seen >= len(since_start)
+        assert seen <= len([time for time in times if time > clock.now - 120.0])
+        times.append(clock.now)
