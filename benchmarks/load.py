@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ async def drive(host: str, port: int, requests: Sequence[bytes], connections: in
     started = time.perf_counter()
     protocols = []
     for share, end in zip(shares, ends, strict=True):
-        _, protocol = await loop.create_connection(lambda share=share, end=end: _Connection(share, end), host, port)
+        _, protocol = await loop.create_connection(partial(_Connection, share, end), host, port)
         protocols.append(protocol)
     await asyncio.gather(*ends)
     seconds = time.perf_counter() - started

@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     opa_tcp: str | None = None
     opa_deadline_seconds: float = Field(default=1.0, gt=0.0, le=30.0)
     queue: int = Field(default=4096, ge=1, le=1_000_000)
-    newcomer_trust: float = Field(default=0.8, ge=0.0, le=1.0)
+    newcomer_trust: float = Field(default=0.6, ge=0.0, le=1.0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 

@@ -1,7 +1,7 @@
 """Get OPA and regal: ``python -m controlplane.sidecar.install [--regal]``.
 
 Order: what is already there (``OPA_BIN``, ``PATH``, the tool folder), the official release binary where its
-SHA-256 is pinned in ``opa/release.json``, a build from the Go module under ``opa/``.
+SHA-256 is pinned in ``opa/release.json``, a build from the Go modules under ``opa/``.
 """
 
 import argparse
@@ -20,7 +20,12 @@ from pathlib import Path
 from controlplane.sidecar.folders import product_folder, tools_folder
 from controlplane.sidecar.locate import WAYS, OpaNotFound, locate_opa
 
-MODULES = {"opa": "github.com/open-policy-agent/opa", "regal": "github.com/open-policy-agent/regal"}
+MODULES = {
+    "opa": (".", "github.com/open-policy-agent/opa"),
+    "regal": ("regal", "github.com/open-policy-agent/regal"),
+}
+"""Folder under ``opa/`` whose go.mod pins the tool, and its package. Two modules: what the linter needs must not pin OPA."""
+
 DOWNLOAD_TIMEOUT_SECONDS = 60
 MAX_BINARY_BYTES = 256 * 1024 * 1024
 
@@ -57,8 +62,9 @@ def build_from_module(tool: str, destination: Path) -> str | None:
     if go is None:
         return "Go is not installed"
     destination.parent.mkdir(parents=True, exist_ok=True)
-    command = [go, "build", "-trimpath", "-o", str(destination), MODULES[tool]]
-    result = subprocess.run(command, cwd=product_folder("opa"), capture_output=True, text=True, check=False)
+    folder, package = MODULES[tool]
+    command = [go, "build", "-trimpath", "-o", str(destination), package]
+    result = subprocess.run(command, cwd=product_folder("opa") / folder, capture_output=True, text=True, check=False)
     return None if result.returncode == 0 else f"go build failed: {result.stderr.strip()[-400:]}"
 
 

@@ -1,0 +1,81 @@
+# Every target does its own set-up: a fresh clone needs Python 3.11 or later, and either Go or access to OPA's releases.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TOOLS := .tools/bin
+READY := $(VENV)/.ready
+
+# Nothing that the product depends on phones home.
+export FLWR_TELEMETRY_ENABLED := 0
+export FLWR_DISABLE_UPDATE_CHECK := 1
+export RAY_USAGE_STATS_ENABLED := 0
+export HF_HUB_OFFLINE := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+export TOKENIZERS_PARALLELISM := false
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+SOURCES := controlplane adapters evaluation benchmarks tests
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name one with make PYTHON=...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing Python packages (a few minutes the first time; torch is large) ..."
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,postgres]' --group dev
+	@touch $@
+
+.PHONY: setup
+setup: $(READY) ## Python environment and Open Policy Agent
+	@$(BIN)/python -m controlplane.sidecar.install
+
+.PHONY: tools
+tools: $(READY)
+	@$(BIN)/python -m controlplane.sidecar.install --regal
+
+.PHONY: run
+run: setup ## The guarded federation, start to end: about three minutes once installed
+	@$(BIN)/ztfm demo
+
+.PHONY: serve
+serve: setup ## A control plane with its OPA sidecar, until Ctrl-C
+	@$(BIN)/ztfm serve
+
+.PHONY: check
+check: tools ## Linters, types, floors, docstrings
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/interrogate --quiet controlplane adapters evaluation benchmarks
+
+.PHONY: test
+test: check ## Everything that must hold: linters, types, Rego tests, Python tests
+	$(BIN)/pytest --cov --cov-report=term:skip-covered
+
+.PHONY: bench
+bench: setup ## The figures that we promise, measured beside their peers
+	@$(BIN)/python -m benchmarks.decisions --json
+
+.PHONY: schemas
+schemas: $(READY) ## Write the JSON Schemas of the policies' inputs anew
+	@$(BIN)/python -m controlplane.contracts.schemas --out policies/schemas/input
+
+.PHONY: lock
+lock: ## Write constraints.txt anew from the newest versions that fit
+	@rm -rf build/lock && $(PYTHON) -m venv build/lock
+	@build/lock/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	@build/lock/bin/python -m pip install --quiet 'torch==2.13.0' --editable '.[demo,postgres]' --group dev
+	@{ sed -n '/^#/p' constraints.txt; build/lock/bin/python -m pip freeze --exclude-editable; } > build/constraints.txt
+	@mv build/constraints.txt constraints.txt && rm -rf build/lock
+
+.PHONY: clean
+clean: ## Remove what was built, not what was installed
+	@rm -rf build dist reports .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

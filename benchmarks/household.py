@@ -1,0 +1,106 @@
+"""A control plane in a process of its own, with enrolled devices and an open round, for load to be put on."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from controlplane.capabilities.keys import DeviceKey
+from controlplane.contracts.identity import Attestation, Device, Trust
+from controlplane.contracts.rounds import Round
+from controlplane.identity.names import device_id
+from controlplane.identity.tokens import EnrolmentTokens, token_digest
+from controlplane.storage import Store, open_store
+
+MODEL = "smart-home-intents"
+DIGEST = "sha256:" + "a" * 64
+ROUND = "bench-1"
+STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running control plane.
+
+    Attributes:
+        url: where it listens.
+        pid: its process.
+        database: URL of its store.
+    """
+
+    url: str
+    pid: int
+    database: str
+
+
+def database_of(state: Path) -> str:
+    """The SQLite URL that a control plane with this state folder uses."""
+    return f"sqlite+aiosqlite:///{state.resolve() / 'ztfm.db'}"
+
+
+async def populate(state: Path, count: int) -> list[DeviceKey]:
+    """Enrol ``count`` trainers and open a round that they all belong to; return their keys."""
+    store = await open_store(database_of(state))
+    try:
+        return await _populate(store, count)
+    finally:
+        await store.close()
+
+
+async def _populate(store: Store, count: int) -> list[DeviceKey]:
+    now = time.time()
+    keys = [DeviceKey.generate() for _ in range(count)]
+    tokens = await EnrolmentTokens(store.tokens, time.time).issue(["trainer"], "homes", 3600.0, count)
+    for key, token in zip(keys, tokens, strict=True):
+        device = Device(
+            id=device_id(key.thumbprint),
+            key=key.public,
+            key_thumbprint=key.thumbprint,
+            roles=["trainer"],
+            segment="homes",
+            status="active",
+            attestation=Attestation(),
+            trust=Trust(score=0.9, observations=10),
+            enrolled_at=now,
+        )
+        await store.enrol(token_digest(token), device)
+    opened = Round(
+        id=ROUND,
+        model=MODEL,
+        model_digest=DIGEST,
+        members=[device_id(key.thumbprint) for key in keys],
+        opened_by="bench",
+        opens_at=now - 1.0,
+        closes_at=now + 3600.0,
+        state="open",
+    )
+    await store.rounds.add(opened)
+    return keys
+
+
+@asynccontextmanager
+async def served(state: Path) -> AsyncIterator[Served]:
+    """Run ``ztfm serve`` on a free port until the context ends."""
+    command = [sys.executable, "-m", "controlplane.cli", "serve", "--port", "0", "--state-dir", str(state), "--json"]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=subprocess.PIPE, stderr=(state / "serve.log").open("wb")
+    )
+    assert process.stdout is not None
+    try:
+        line = await asyncio.wait_for(process.stdout.readline(), 60.0)
+        if not line:
+            raise RuntimeError(f"the control plane did not start; see {state / 'serve.log'}")
+        yield Served(json.loads(line)["url"], process.pid, database_of(state))
+    finally:
+        process.terminate()
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle value (the lower one of two)."""
+    return sorted(values)[(len(values) - 1) // 2]
