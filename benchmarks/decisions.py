@@ -24,6 +24,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+import psutil
 import uvloop
 
 from benchmarks.household import DIGEST, MODEL, ROUND, Served, median, populate, served
@@ -47,16 +48,25 @@ START_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Figures:
-    """One side of one run: requests a second, and latencies in milliseconds."""
+    """One side of one run.
+
+    Attributes:
+        rps: requests a second.
+        p50_ms: median latency, milliseconds.
+        p99_ms: latency below which 99 % of the requests lie, milliseconds.
+        cpu_us: processor time for each request, all processes of that side together, microseconds.
+    """
 
     rps: float
     p50_ms: float
     p99_ms: float
+    cpu_us: float
 
     @classmethod
-    def of(cls, load: Load) -> "Figures":
-        """The figures of a load."""
-        return cls(load.rate, load.percentile(0.5) * 1e3, load.percentile(0.99) * 1e3)
+    def of(cls, load: Load, cpu_seconds: float) -> "Figures":
+        """The figures of a load that took ``cpu_seconds`` of processor time."""
+        p50, p99 = load.percentile(0.5), load.percentile(0.99)
+        return cls(load.rate, p50 * 1e3, p99 * 1e3, cpu_seconds / load.requests * 1e6)
 
 
 @dataclass(frozen=True)
@@ -77,26 +87,45 @@ class Run:
         return self.control_plane.p99_ms / self.raw_opa.p99_ms
 
 
-async def measure(runs: int, requests: int, connections: int, devices: int) -> list[Run]:
-    """Measure ``runs`` runs of ``requests`` requests to either side."""
+@dataclass(frozen=True)
+class Size:
+    """How much load: requests to either side in each run, connections, and devices that ask."""
+
+    requests: int
+    connections: int
+    devices: int
+
+
+async def measure(runs: int, size: Size) -> list[Run]:
+    """Measure ``runs`` runs."""
     with tempfile.TemporaryDirectory(prefix="ztfm-bench-") as folder:
         state = Path(folder) / "state"
         state.mkdir(mode=0o700)
-        keys = await populate(state, devices)
-        async with served(state) as plane, _raw_opa(Path(folder)) as port:
-            await _put_load(plane, keys, devices, connections)
+        keys = await populate(state, size.devices)
+        async with served(state) as plane, _raw_opa(Path(folder)) as (port, raw):
+            await _put_load(plane, keys, size.devices, size.connections)
             inputs = _recorded_facts(state)
-            await drive("127.0.0.1", port, _questions(inputs, devices), connections)
-            return [await _run(plane, port, keys, inputs, requests, connections) for _ in range(runs)]
+            await drive("127.0.0.1", port, _questions(inputs, size.devices), size.connections)
+            return [await _run(plane, raw, port, keys, inputs, size) for _ in range(runs)]
 
 
 async def _run(
-    plane: Served, port: int, keys: Sequence[DeviceKey], inputs: Sequence[bytes], requests: int, connections: int
+    plane: Served, raw: psutil.Process, port: int, keys: Sequence[DeviceKey], inputs: Sequence[bytes], size: Size
 ) -> Run:
-    raw = await drive("127.0.0.1", port, _questions(inputs, requests), connections)
-    _require(raw, 200)
-    control = await _put_load(plane, keys, requests, connections)
-    return Run(Figures.of(control), Figures.of(raw))
+    before = _cpu_seconds(raw)
+    alone = await drive("127.0.0.1", port, _questions(inputs, size.requests), size.connections)
+    _require(alone, 200)
+    raw_figures = Figures.of(alone, _cpu_seconds(raw) - before)
+    process = psutil.Process(plane.pid)
+    before = _cpu_seconds(process)
+    control = await _put_load(plane, keys, size.requests, size.connections)
+    return Run(Figures.of(control, _cpu_seconds(process) - before), raw_figures)
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    """Processor time of a process and its children."""
+    times = [one.cpu_times() for one in (process, *process.children())]
+    return float(sum(time.user + time.system for time in times))
 
 
 async def _put_load(plane: Served, keys: Sequence[DeviceKey], requests: int, connections: int) -> Load:
@@ -127,8 +156,8 @@ def _recorded_facts(state: Path) -> list[bytes]:
 
 
 @asynccontextmanager
-async def _raw_opa(folder: Path) -> AsyncIterator[int]:
-    """OPA alone with the same bundle, on a free TCP port; yields the port once it decides."""
+async def _raw_opa(folder: Path) -> AsyncIterator[tuple[int, psutil.Process]]:
+    """OPA alone with the same bundle, on a free TCP port; yields port and process once it decides."""
     opa, bundle = locate_opa(os.environ), folder / "raw.tar.gz"
     build_bundle(opa, product_folder("policies"), bundle)
     with socket.socket() as probe:
@@ -143,11 +172,11 @@ async def _raw_opa(folder: Path) -> AsyncIterator[int]:
         "--disable-telemetry",
     ]
     process = await asyncio.create_subprocess_exec(
-        opa.path, *command, "--disable-telemetry", "--log-level=error", "--bundle", bundle, stdout=subprocess.DEVNULL
+        opa.path, *command, "--skip-version-check", "--log-level=error", "--bundle", bundle, stdout=subprocess.DEVNULL
     )
     try:
         await _await_answer(port)
-        yield port
+        yield port, psutil.Process(process.pid)
     finally:
         process.terminate()
         await process.wait()
@@ -179,6 +208,10 @@ def summary(runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
+def _line(side: dict[str, float]) -> str:
+    return f"{side['rps']:7.0f}/s p99 {side['p99_ms']:6.1f} ms cpu {side['cpu_us']:4.0f} us"
+
+
 def main() -> None:
     """Measure from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -188,17 +221,17 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--devices", type=int, default=800, help="devices that ask; more keep each within its budget")
     given = parser.parse_args()
-    found = summary(uvloop.run(measure(given.runs, given.requests, given.connections, given.devices)))
+    found = summary(uvloop.run(measure(given.runs, Size(given.requests, given.connections, given.devices))))
     if given.json:
         print(json.dumps(found))
         return
     for run in found["runs"]:
         plane, raw = run["control_plane"], run["raw_opa"]
-        print(
-            f"control plane {plane['rps']:7.0f}/s p99 {plane['p99_ms']:6.1f} ms   "
-            f"raw OPA {raw['rps']:7.0f}/s p99 {raw['p99_ms']:6.1f} ms   "
-            f"ratios {run['ratio_rps']:.2f} and {run['ratio_p99']:.2f}"
+        sides = (
+            f"{side['rps']:7.0f}/s p99 {side['p99_ms']:6.1f} ms cpu {side['cpu_us']:4.0f} us" for side in (plane, raw)
         )
+        print("control plane {}   raw OPA {}   ".format(*sides), end="")
+        print(f"ratios {run['ratio_rps']:.2f} and {run['ratio_p99']:.2f}")
     print(f"medians: ratio_rps {found['ratio_rps']}, ratio_p99 {found['ratio_p99']}")
 
 

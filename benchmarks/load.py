@@ -5,6 +5,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
+
+PATIENCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,8 @@ class _Connection(asyncio.Protocol):
         self.statuses: dict[int, int] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports have a base class of their own.
+        self._transport = cast("asyncio.Transport", transport)
         self._next()
 
     def _next(self) -> None:
@@ -91,7 +94,12 @@ class _Connection(asyncio.Protocol):
 
 
 async def drive(host: str, port: int, requests: Sequence[bytes], connections: int) -> Load:
-    """Send ``requests`` over ``connections`` connections, as fast as they are answered."""
+    """Send ``requests`` over ``connections`` connections, as fast as they are answered.
+
+    Raises:
+        ConnectionError: the server closed a connection.
+        TimeoutError: not all were answered within two minutes.
+    """
     loop = asyncio.get_running_loop()
     shares = [requests[index::connections] for index in range(connections)]
     ends = [loop.create_future() for _ in shares]
@@ -100,7 +108,7 @@ async def drive(host: str, port: int, requests: Sequence[bytes], connections: in
     for share, end in zip(shares, ends, strict=True):
         _, protocol = await loop.create_connection(partial(_Connection, share, end), host, port)
         protocols.append(protocol)
-    await asyncio.gather(*ends)
+    await asyncio.wait_for(asyncio.gather(*ends), PATIENCE_SECONDS)
     seconds = time.perf_counter() - started
     statuses: dict[int, int] = {}
     for protocol in protocols:

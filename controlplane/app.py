@@ -1,23 +1,25 @@
 """The composition root: the only place that knows all the parts."""
 
+import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from typing import get_args
 
-import os
-import asyncio
 import structlog
 from aiohttp import web
 
 from controlplane.api import SERVICES, Services, build_edge
 from controlplane.api.rates import RateLimit
-from controlplane.api.services import EdgeLimits
+from controlplane.api.services import EDGE_CAUSES, EdgeLimits
 from controlplane.audit import AuditLog
 from controlplane.behavior import TrustModel
 from controlplane.capabilities.keys import SigningKey, jwks
 from controlplane.capabilities.minting import Minter
 from controlplane.capabilities.proof import ProofVerifier
+from controlplane.capabilities.refusals import Cause
 from controlplane.capabilities.replay import ReplayCache
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.identity import Trust
@@ -36,6 +38,7 @@ from controlplane.sidecar import Sidecar, SidecarOptions, build_bundle, locate_o
 from controlplane.sidecar.folders import product_folder
 from controlplane.storage import Store, open_store
 from controlplane.telemetry import Metrics
+from controlplane.upkeep import keep_up
 
 _log = structlog.get_logger("ztfm.app")
 
@@ -44,11 +47,15 @@ AUDIT: web.AppKey[AuditLog] = web.AppKey("audit", AuditLog)
 OPA: web.AppKey[OpaAddress] = web.AppKey("opa", OpaAddress)
 OBSERVER: web.AppKey[Observer] = web.AppKey("observer", Observer)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
+SIDECAR: web.AppKey[Sidecar] = web.AppKey("sidecar", Sidecar)
 
 START_TIMEOUT_SECONDS = 30.0
 
+PROOFS_REMEMBERED = 500_000
+"""Proofs of enrolled keys that are remembered for their 65 s: 7,600 requests a second, in at most 125 MB."""
 
-class StartFailed(Exception):
+
+class StartFailed(Exception):  # noqa: N818 - a state, as callers see it
     """The control plane cannot start; the message says why and what to do."""
 
 
@@ -60,30 +67,39 @@ def product_version() -> str:
         return "0+unknown"
 
 
-def build_app(settings: Settings, *, clock: Callable[[], float] = time.time) -> web.Application:
+def build_app(
+    settings: Settings, *, clock: Callable[[], float] = time.time, limits: EdgeLimits | None = None
+) -> web.Application:
     """Return the control plane as an application whose start-up brings every part up, in order.
 
     Args:
         settings: how it runs.
         clock: Unix time in seconds.
+        limits: how often callers may ask.
     """
     app = build_edge(product_version())
-    metrics = Metrics(product_version())
+    metrics = Metrics(product_version(), (*get_args(Cause), *EDGE_CAUSES))
     app[METRICS] = metrics
     app[OBSERVER] = Observer(metrics, clock)
-    app.cleanup_ctx.append(lambda app: _store(app, settings))
+    app.cleanup_ctx.append(lambda app: _store(app, settings, clock))
     app.cleanup_ctx.append(_audit)
     app.cleanup_ctx.append(lambda app: _opa(app, settings))
-    app.cleanup_ctx.append(lambda app: _services(app, settings, clock))
+    app.cleanup_ctx.append(lambda app: _services(app, settings, clock, limits or EdgeLimits()))
     return app
 
 
-async def _store(app: web.Application, settings: Settings) -> AsyncIterator[None]:
+async def _store(app: web.Application, settings: Settings, clock: Callable[[], float]) -> AsyncIterator[None]:
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = await open_store(settings.resolved_database_url)
     app[STORE] = store
-    yield
-    await store.close()
+    upkeep = asyncio.create_task(keep_up(store, settings.decision_days, clock), name="upkeep")
+    try:
+        yield
+    finally:
+        upkeep.cancel()
+        with suppress(asyncio.CancelledError):
+            await upkeep
+        await store.close()
 
 
 async def _audit(app: web.Application) -> AsyncIterator[None]:
@@ -97,17 +113,20 @@ async def _opa(app: web.Application, settings: Settings) -> AsyncIterator[None]:
         app[OPA] = _external(settings)
         yield
         return
-    opa = locate_opa(os.environ)
+    opa = await asyncio.to_thread(locate_opa, os.environ)
     folder = settings.state_dir.resolve() / "opa"
     bundle = folder / "bundle.tar.gz"
     revision = await asyncio.to_thread(build_bundle, opa, settings.policies or product_folder("policies"), bundle)
     options = SidecarOptions(opa, folder, bundle, product_folder("opa") / "authz.rego", settings.opa_tcp)
-    sidecar = Sidecar(options, on_restart=app[OBSERVER].restarted)
-    await sidecar.start()
-    _log.info("sidecar_started", opa=str(opa.path), version=".".join(map(str, opa.version)), policy_revision=revision)
-    app[OPA] = OpaAddress(token=sidecar.token, socket=options.socket)
-    yield
-    await sidecar.stop()
+    sidecar = app[SIDECAR] = Sidecar(options, on_restart=app[OBSERVER].restarted)
+    try:
+        await sidecar.start()
+        shown = ".".join(map(str, opa.version))
+        _log.info("sidecar_started", opa=str(opa.path), version=shown, policy_revision=revision)
+        app[OPA] = OpaAddress(token=sidecar.token, socket=options.socket)
+        yield
+    finally:
+        await sidecar.stop()
 
 
 def _external(settings: Settings) -> OpaAddress:
@@ -122,19 +141,20 @@ def _external(settings: Settings) -> OpaAddress:
 
 
 async def _services(
-    app: web.Application, settings: Settings, clock: Callable[[], float]
+    app: web.Application, settings: Settings, clock: Callable[[], float], edge: EdgeLimits
 ) -> AsyncIterator[None]:
     transport = OpaTransport(app[OPA])
     limits = CoalescingLimits(queue=settings.queue, deadline_seconds=settings.opa_deadline_seconds)
     engine = Coalescer(transport, app[OBSERVER], clock=time.monotonic, limits=limits)
-    store = app[STORE]
-    key = SigningKey.load_or_create(settings.state_dir / "signing-key.pem")
-    probe = ReadinessProbe(transport, store.ping, app[OBSERVER].revision, clock=time.monotonic)
-    app[SERVICES] = _wire(app, settings, clock, engine, key, probe)
-    await _await_ready(probe)
-    yield
-    await engine.close()
-    await transport.close()
+    try:
+        key = SigningKey.load_or_create(settings.state_dir / "signing-key.pem")
+        probe = ReadinessProbe(transport, app[STORE].ping, app[OBSERVER].revision, clock=time.monotonic)
+        app[SERVICES] = _wire(app, settings, clock, engine, key, probe, edge)
+        await _await_ready(probe)
+        yield
+    finally:
+        await engine.close()
+        await transport.close()
 
 
 def _wire(
@@ -144,8 +164,9 @@ def _wire(
     engine: Coalescer,
     key: SigningKey,
     probe: ReadinessProbe,
+    edge: EdgeLimits,
 ) -> Services:
-    store, edge = app[STORE], EdgeLimits()
+    store = app[STORE]
     rounds = RoundBook(store.rounds, clock)
     issuer = settings.resolved_public_url
     published = jwks([key])
@@ -162,14 +183,15 @@ def _wire(
         behaviour=TrustModel(),
         ledger=store.capabilities,
         log=app[AUDIT],
-        proofs=ProofVerifier(clock),
+        proofs=ProofVerifier(clock, capacity=PROOFS_REMEMBERED),
+        newcomers=ProofVerifier(clock),
         minter=Minter(key, issuer, clock),
         capabilities=CapabilityVerifier(published, issuer, None, clock, ReplayCache(clock)),
         jwks=lambda: published,
         readiness=probe,
         metrics=app[METRICS],
-        callers=RateLimit(clock, rate=edge.rate, burst=edge.burst),
-        strangers=RateLimit(clock, rate=edge.stranger_rate, burst=edge.stranger_burst),
+        callers=RateLimit(time.monotonic, rate=edge.rate, burst=edge.burst),
+        strangers=RateLimit(time.monotonic, rate=edge.stranger_rate, burst=edge.stranger_burst),
     )
 
 
@@ -183,8 +205,3 @@ async def _await_ready(probe: ReadinessProbe) -> None:
             failing = ", ".join(f"{name}: {what}" for name, what in state.checks.items() if what != "ok")
             raise StartFailed(f"not ready after {START_TIMEOUT_SECONDS:.0f} s ({failing}); run 'ztfm doctor'")
         await asyncio.sleep(0.05)
-
-
-def state_folder(settings: Settings) -> Path:
-    """The folder that holds what this control plane keeps."""
-    return settings.state_dir.resolve()

@@ -24,7 +24,7 @@ class Observer:
         metrics.decisions.labels(package, decision.outcome).inc()
         metrics.decision_duration.labels(package).observe(seconds)
         for reason in decision.reasons:
-            metrics.decision_reasons.labels(package, metrics.bounded(reason.code)).inc()
+            metrics.decision_reasons.labels(package, metrics.reason(reason.code)).inc()
         self.revision(decision.policy_revision)
         if decision.outcome != "allow":
             _log.info(

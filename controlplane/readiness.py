@@ -1,5 +1,6 @@
 """Readiness: whether OPA answers with an active policy, and whether the store can be used."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from controlplane.api.services import Readiness
@@ -11,7 +12,16 @@ FRESH_SECONDS = 0.25
 
 
 class ReadinessProbe:
-    """Asks each part; answers are kept for a quarter of a second, so that probing is never a load."""
+    """Asks each part, once for all who want to know; answers are kept for a quarter of a second.
+
+    So probing is never a load, whoever probes.
+
+    Args:
+        transport: carries an empty batch to OPA.
+        ping: returns when the store can be used.
+        on_revision: told the revision that decides.
+        clock: seconds, monotonic.
+    """
 
     def __init__(
         self,
@@ -26,13 +36,22 @@ class ReadinessProbe:
         self._on_revision = on_revision
         self._clock = clock
         self._last: tuple[float, Readiness] | None = None
+        self._probing: asyncio.Task[Readiness] | None = None
 
     async def __call__(self) -> Readiness:
         """Return the state of the parts, at most a quarter of a second old."""
         if self._last is not None and self._clock() - self._last[0] < FRESH_SECONDS:
             return self._last[1]
-        opa, revision = await self._ask_opa()
-        store = await self._ask_store()
+        if self._probing is None:
+            self._probing = asyncio.create_task(self._probe())
+        # One caller's cancellation must not cancel the answer of the others.
+        return await asyncio.shield(self._probing)
+
+    async def _probe(self) -> Readiness:
+        try:
+            (opa, revision), store = await asyncio.gather(self._ask_opa(), self._ask_store())
+        finally:
+            self._probing = None
         checks = {
             "opa": opa,
             "policy": "ok" if revision else "no verified policy is active",
@@ -48,13 +67,14 @@ class ReadinessProbe:
             answer = await self._transport.send(b'{"input":{}}', PROBE_TIMEOUT_SECONDS)
         except BatchFault as fault:
             reached = fault.cause in {"undefined", "malformed"}
-            return ("ok" if reached else f"{fault.cause}"), ""
+            return ("ok" if reached else fault.cause), ""
         self._on_revision(answer.revision)
         return "ok", answer.revision
 
     async def _ask_store(self) -> str:
         try:
-            await self._ping()
-        except StoreUnavailable:
+            async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
+                await self._ping()
+        except (StoreUnavailable, TimeoutError):
             return "cannot be used"
         return "ok"

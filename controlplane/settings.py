@@ -26,6 +26,7 @@ class Settings(BaseSettings):
         opa_deadline_seconds: from asking OPA to an answer; after it the answer is a deny.
         queue: decisions that may wait for OPA.
         newcomer_trust: trust of a device of which nothing is known yet.
+        decision_days: how long recorded decisions are kept, days.
         log_level: debug, info, warning or error.
         log_format: json or text.
     """
@@ -47,6 +48,7 @@ class Settings(BaseSettings):
     opa_deadline_seconds: float = Field(default=1.0, gt=0.0, le=30.0)
     queue: int = Field(default=4096, ge=1, le=1_000_000)
     newcomer_trust: float = Field(default=0.6, ge=0.0, le=1.0)
+    decision_days: float = Field(default=90.0, gt=0.0, le=36_500.0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 
@@ -69,7 +71,8 @@ class Settings(BaseSettings):
     @property
     def resolved_public_url(self) -> str:
         """The public URL, or the one that follows from host and port."""
-        return self.public_url or f"http://{self.listen_host}:{self.listen_port}"
+        host = f"[{self.listen_host}]" if ":" in self.listen_host else self.listen_host
+        return self.public_url or f"http://{host}:{self.listen_port}"
 
     @property
     def resolved_database_url(self) -> str:

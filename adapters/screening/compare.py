@@ -63,11 +63,12 @@ def _blocks(
     updates: Sequence[Mapping[str, Tensor]], reference: Mapping[str, Tensor] | None
 ) -> Iterator[tuple[Tensor, Tensor | None]]:
     for name in sorted(updates[0]):
-        columns = [update[name].detach().reshape(-1).split(BLOCK) for update in updates]
-        trusted = None if reference is None else reference[name].detach().reshape(-1).split(BLOCK)
-        for index in range(len(columns[0])):
-            block = torch.stack([parts[index].cpu().float() for parts in columns])
-            yield block, None if trusted is None else trusted[index].cpu().float()
+        columns = [update[name].detach().reshape(-1) for update in updates]
+        trusted = None if reference is None else reference[name].detach().reshape(-1)
+        for start in range(0, len(columns[0]), BLOCK):
+            here = slice(start, start + BLOCK)
+            block = torch.stack([values[here].cpu().float() for values in columns])
+            yield block, None if trusted is None else trusted[here].cpu().float()
 
 
 def _median_of_others(block: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ def _description(value: object) -> str:
 
 def _content(tensor: Tensor) -> memoryview:
     flat = tensor.detach().cpu().contiguous().reshape(-1)
-    raw = flat.view(torch.uint8).numpy()
+    raw = flat.view(torch.uint8)
     if sys.byteorder == "big":
-        raw = raw.reshape(-1, flat.element_size())[:, ::-1].reshape(-1)
-    return memoryview(raw)
+        raw = raw.reshape(-1, flat.element_size()).flip(1).reshape(-1)
+    return raw.numpy().data

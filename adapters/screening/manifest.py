@@ -7,7 +7,7 @@ from typing import Self, TypeGuard
 import torch
 from torch import Tensor
 
-SUPPORTED = (torch.float32, torch.bfloat16, torch.float16)
+SUPPORTED = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Manifest:
         """Refuse what cannot be screened.
 
         Raises:
-            ValueError: there is no tensor, or one is not float32, bfloat16 or float16.
+            ValueError: there is no tensor, or one is not of `SUPPORTED`.
         """
         unsupported = [name for name, spec in self.tensors.items() if spec.dtype not in SUPPORTED]
         if not self.tensors or unsupported:

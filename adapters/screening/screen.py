@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from statistics import median
+from typing import Literal
 
 from torch import Tensor
 
@@ -43,7 +44,7 @@ def screen(
     comparable = {subject: one.tensors for subject, one in measured.items() if one.tensors is not None}
     found = dict(zip(comparable, compare(list(comparable.values()), reference, seed), strict=True))
     typical = median([measured[subject].norm for subject in comparable]) if comparable else 0.0
-    kind = "centre" if reference is None else "root"
+    kind: Literal["root", "centre"] = "centre" if reference is None else "root"
     claimed = examples or {}
     return {
         subject: UpdateEvidence(

@@ -1,5 +1,6 @@
 """Assemble the edge: the routes, and one middleware that bounds, counts and explains."""
 
+import re
 import time
 from itertools import chain
 
@@ -16,6 +17,7 @@ from controlplane.storage import StoreUnavailable
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 _UNKNOWN_ROUTE = "unmatched"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _log = structlog.get_logger("ztfm.api")
 
 ROUTES: tuple[Route, ...] = tuple(
@@ -36,6 +38,7 @@ def build_edge(version: str) -> web.Application:
     app = web.Application(middlewares=[edge], client_max_size=MAX_BODY_BYTES)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, route.responder)
+    app.on_response_prepare.append(_harden)
     app.router.add_get("/openapi.json", openapi.serve(openapi.document(ROUTES, version)))
     return app
 
@@ -54,11 +57,20 @@ async def edge(request: web.Request, handler: Responder) -> web.StreamResponse:
     except (StoreUnavailable, AuditUnavailable) as error:
         _log.error("store_unavailable", route=_route(request), error=type(error).__name__)
         response = _explain(request, unavailable("The control plane's store cannot be used; nothing was granted."))
-    except Exception:
+    except Exception:  # noqa: BLE001 - the last guard: logged, counted, and never an answer that grants
         _log.exception("unexpected_fault", route=_route(request))
         response = _explain(request, problem("internal", 500, "The control plane met an unexpected fault"))
     _count(request, response.status, time.perf_counter() - started)
     return response
+
+
+async def _harden(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "ztfm"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    # AuthZEN 1.0: the caller's request id comes back.
+    request_id = request.headers.get("X-Request-ID", "")
+    if _REQUEST_ID.fullmatch(request_id):
+        response.headers["X-Request-ID"] = request_id
 
 
 def _explain(request: web.Request, error: ProblemError) -> web.Response:

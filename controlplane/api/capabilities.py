@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from controlplane.api.deciding import decide
 from controlplane.api.problems import refused
 from controlplane.api.reading import address_of, authenticate, read_body
 from controlplane.api.replies import reply
@@ -25,10 +26,8 @@ async def request_capability(request: web.Request) -> web.Response:
             purpose=body.context.purpose, round_id=body.context.round_id, inference=body.context.inference
         ),
     )
-    facts = await services.gatherer.gather(access, device, address_of(request))
-    decision = await services.decider.decide(body.action, facts)
+    decision = await decide(services, access, device, address_of(request))
     if not decision.allowed:
-        services.gatherer.release(access)
         raise refused(decision)
     token, claims = services.minter.mint(
         subject=device.id,

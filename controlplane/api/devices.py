@@ -5,7 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from controlplane.api.problems import problem, refused, too_many
-from controlplane.api.reading import address_of, prove, read_body
+from controlplane.api.reading import address_of, neighbourhood, prove, read_body
 from controlplane.api.replies import reply
 from controlplane.api.routing import Route
 from controlplane.api.services import SERVICES, Services
@@ -18,10 +18,10 @@ from controlplane.identity.names import device_id
 async def enrol(request: web.Request) -> web.Response:
     """Register the key that signed this request's proof, against a single-use token, if policy allows it."""
     services = request.app[SERVICES]
-    wait = services.strangers.take(address_of(request))
+    wait = services.strangers.take(neighbourhood(address_of(request)))
     if wait:
         raise too_many(wait)
-    proof = prove(request)
+    proof = prove(request, services.newcomers)
     body = await read_body(request, EnrolmentRequest)
     identifier = device_id(proof.thumbprint)
     grant = await services.tokens.lookup(body.token)
@@ -33,6 +33,7 @@ async def enrol(request: web.Request) -> web.Response:
     device = _newcomer(services, body, proof, identifier, decision)
     if not await services.registry.enrol(body.token, device):
         raise problem("conflict", 409, "The token was used, or the key is enrolled already", "Ask for a new token.")
+    services.metrics.quarantines.labels(services.metrics.segment(device.segment))
     enrolled = Enrolled(
         id=device.id,
         key_thumbprint=device.key_thumbprint,
@@ -66,9 +67,7 @@ def _facts(
     }
 
 
-def _newcomer(
-    services: Services, body: EnrolmentRequest, proof: Proof, identifier: str, decision: Decision
-) -> Device:
+def _newcomer(services: Services, body: EnrolmentRequest, proof: Proof, identifier: str, decision: Decision) -> Device:
     return Device(
         id=identifier,
         key=proof.key,

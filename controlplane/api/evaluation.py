@@ -7,6 +7,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from controlplane.api.administration import administer
+from controlplane.api.deciding import decide
 from controlplane.api.problems import invalid, unavailable
 from controlplane.api.reading import address_of, authenticate, read_body
 from controlplane.api.replies import reply
@@ -49,11 +50,7 @@ async def _decide(request: web.Request, access: AccessRequest, may_assert: Colle
     services = request.app[SERVICES]
     believed = strip(access, may_assert)
     device = await services.registry.get(access.subject.id)
-    facts = await services.gatherer.gather(believed, device, address_of(request))
-    decision = await services.decider.decide(access.action.name, facts)
-    if not decision.allowed:
-        services.gatherer.release(believed)
-    return decision
+    return await decide(services, believed, device, address_of(request))
 
 
 def strip(access: AccessRequest, may_assert: Collection[str]) -> AccessRequest:
@@ -75,9 +72,9 @@ def complete(batch: AccessRequests, element: PartialAccessRequest, index: int) -
     """
     parts = {part: getattr(element, part) or getattr(batch, part) for part in _PARTS}
     try:
-        return AccessRequest(**parts)
+        return AccessRequest(**{name: part for name, part in parts.items() if part is not None})
     except ValidationError as error:
-        raise invalid(error, f"/evaluations/{index}") from None
+        raise invalid(error, {}, f"/evaluations/{index}") from None
 
 
 def as_response(decision: Decision) -> AccessResponse:

@@ -1,5 +1,8 @@
 """Problems as exceptions inside the edge, and as problem+json outside (RFC 9457)."""
 
+from itertools import islice
+from typing import Any
+
 from pydantic import ValidationError
 
 from controlplane.contracts.access import AccessReason
@@ -53,9 +56,7 @@ def not_found(what: str) -> ProblemError:
 def too_many(seconds: float) -> ProblemError:
     """429, with the time to wait."""
     wait = max(1, int(seconds + 0.999))
-    return problem(
-        "too-many-requests", 429, "Too many requests", f"Wait {wait} s.", headers={"Retry-After": str(wait)}
-    )
+    return problem("too-many-requests", 429, "Too many requests", f"Wait {wait} s.", headers={"Retry-After": str(wait)})
 
 
 def unavailable(detail: str) -> ProblemError:
@@ -63,11 +64,21 @@ def unavailable(detail: str) -> ProblemError:
     return problem("unavailable", 503, "No decision can be given now", detail, headers={"Retry-After": "1"})
 
 
-def invalid(error: ValidationError, prefix: str = "") -> ProblemError:
-    """400 that names the fields; the offending values are not echoed."""
+def invalid(error: ValidationError, document: object, prefix: str = "") -> ProblemError:
+    """400 that names the fields; the offending values are not echoed.
+
+    Args:
+        error: what does not fit.
+        document: the parsed JSON that it does not fit in.
+        prefix: JSON Pointer to where ``document`` lies within the body.
+    """
+    found: dict[str, list[str]] = {}
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        pointer = (prefix + _pointer(document, item["loc"], item["type"]))[:256]
+        found.setdefault(pointer, []).append(item["msg"])
     fields = [
-        FieldError(pointer=_pointer(prefix, item["loc"])[:256], detail=item["msg"][:512])
-        for item in error.errors(include_url=False, include_context=False, include_input=False)[:MAX_FIELD_ERRORS]
+        FieldError(pointer=pointer, detail=" Or: ".join(dict.fromkeys(messages))[:512])
+        for pointer, messages in islice(found.items(), MAX_FIELD_ERRORS)
     ]
     return ProblemError(
         Problem(
@@ -102,6 +113,20 @@ def _bounded(reasons: list[AccessReason]) -> list[AccessReason]:
     return reasons[:64]
 
 
-def _pointer(prefix: str, location: tuple[int | str, ...]) -> str:
-    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in location)
-    return prefix + "".join(f"/{part}" for part in parts)
+def _pointer(document: object, location: tuple[int | str, ...], kind: str) -> str:
+    """Return the JSON Pointer of a pydantic location, whose parts may also name members of a union."""
+    pointer = ""
+    node: Any = document
+    for index, part in enumerate(location):
+        if _holds(node, part):
+            node = node[part]
+        elif not (kind == "missing" and index == len(location) - 1 and isinstance(node, dict)):
+            continue
+        pointer += "/" + str(part).replace("~", "~0").replace("/", "~1")
+    return pointer
+
+
+def _holds(node: object, part: int | str) -> bool:
+    if isinstance(part, int):
+        return isinstance(node, list) and part < len(node)
+    return isinstance(node, dict) and part in node

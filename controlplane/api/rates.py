@@ -10,9 +10,7 @@ class RateLimit:
     A name that was evicted for lack of room starts with a full bucket again; capacity bounds memory.
     """
 
-    def __init__(
-        self, clock: Callable[[], float], *, rate: float, burst: float, capacity: int = 65_536
-    ) -> None:
+    def __init__(self, clock: Callable[[], float], *, rate: float, burst: float, capacity: int = 65_536) -> None:
         self._clock = clock
         self._rate = rate
         self._burst = burst
@@ -22,10 +20,22 @@ class RateLimit:
     def take(self, name: str) -> float:
         """Take one request; return 0 when it is admitted, else the seconds to wait."""
         now = self._clock()
-        level, last = self._buckets.pop(name, (self._burst, now))
-        level = min(self._burst, level + (now - last) * self._rate)
-        wait = 0.0 if level >= 1.0 else (1.0 - level) / self._rate
+        level = self._level(name, now)
+        wait = self._wait(level)
+        self._buckets.pop(name, None)
         while len(self._buckets) >= self._capacity:
             self._buckets.popitem(last=False)
         self._buckets[name] = (level - 1.0 if wait == 0.0 else level, now)
         return wait
+
+    def wait(self, name: str) -> float:
+        """Return the seconds until a request would be admitted, and take nothing."""
+        return self._wait(self._level(name, self._clock()))
+
+    def _level(self, name: str, now: float) -> float:
+        level, last = self._buckets.get(name, (self._burst, now))
+        # A clock that steps back must not lock anybody out.
+        return min(self._burst, level + max(0.0, now - last) * self._rate)
+
+    def _wait(self, level: float) -> float:
+        return 0.0 if level >= 1.0 else (1.0 - level) / self._rate

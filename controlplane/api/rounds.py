@@ -1,17 +1,20 @@
 """``/v1/rounds``: open a round, and report the updates that were submitted to it."""
 
 import asyncio
+import re
 
 from aiohttp import web
 
 from controlplane.api.administration import administer
 from controlplane.api.judging import judge
 from controlplane.api.problems import not_found, problem
-from controlplane.api.reading import authenticate, read_body
+from controlplane.api.reading import address_of, authenticate, read_body
 from controlplane.api.replies import reply
 from controlplane.api.routing import Route
 from controlplane.api.services import SERVICES
 from controlplane.contracts.rounds import Round, RoundRequest, UpdateReports, UpdateVerdicts
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 
 
 async def open_round(request: web.Request) -> web.Response:
@@ -43,15 +46,14 @@ async def report_updates(request: web.Request) -> web.Response:
     caller = await authenticate(request)
     body = await read_body(request, UpdateReports)
     round_id = request.match_info["id"]
-    found = await services.rounds.get(round_id)
-    asked = await administer(
-        request, caller, "updates:report", "round", round_id if found else "unknown", found.opened_by if found else None
-    )
+    found = await services.rounds.get(round_id) if _ID.fullmatch(round_id) else None
+    named, owner = (found.id, found.opened_by) if found else ("unknown", None)
+    asked = await administer(request, caller, "updates:report", "round", named, owner)
     if found is None:
         raise not_found("round")
     may_assert = asked.obligations.may_assert
     believed = "context.evidence" in may_assert and "context.verification" in may_assert
-    verdicts = await asyncio.shield(judge(services, found, body.updates, request.remote or "", believed=believed))
+    verdicts = await asyncio.shield(judge(services, found, body.updates, address_of(request), believed=believed))
     return reply(UpdateVerdicts(round_id=round_id, verdicts=verdicts))
 
 

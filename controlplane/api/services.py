@@ -100,6 +100,10 @@ class Readiness:
     policy_revision: str
 
 
+EDGE_CAUSES = ("reporter_not_believed", "unverified")
+"""Why an update's capability does not count, beside the causes of `capabilities.refusals`."""
+
+
 @dataclass(frozen=True)
 class EdgeLimits:
     """Bounds of the edge.
@@ -119,7 +123,13 @@ class EdgeLimits:
 
 @dataclass(frozen=True)
 class Services:
-    """The parts, by what they do."""
+    """The parts, by what they do.
+
+    Attributes:
+        proofs: verifies the proofs of enrolled keys.
+        newcomers: verifies the proofs of keys that ask to be enrolled; apart, so that strangers fill no room of
+            the enrolled.
+    """
 
     public_url: str
     newcomer_trust: Trust
@@ -134,6 +144,7 @@ class Services:
     ledger: Ledger
     log: DecisionLog
     proofs: ProofVerifier
+    newcomers: ProofVerifier
     minter: Minter
     capabilities: CapabilityVerifier
     jwks: Callable[[], dict[str, Any]]

@@ -16,6 +16,8 @@ _log = logging.getLogger("ztfm.audit")
 
 _Waiting = tuple[Row, "asyncio.Future[None]"]
 
+_CUT_OFF = "the control plane is stopping"
+
 
 class AuditLog:
     """Records decisions. What arrives while a commit is under way goes into the next one together.
@@ -96,7 +98,8 @@ class AuditLog:
         """Take no more records, and return when those that wait are durable or refused."""
         self._is_open = False
         if self._writer is not None:
-            await self._writer
+            # Whoever gives up waiting for the end must not cut the last commit off.
+            await asyncio.shield(self._writer)
 
     async def _write(self) -> None:
         try:
@@ -105,20 +108,30 @@ class AuditLog:
                 await self._commit([self._waiting.popleft() for _ in range(size)])
         finally:
             self._writer = None
+            left = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            if left:
+                self._answer(left, _CUT_OFF)
 
     async def _commit(self, group: Sequence[_Waiting]) -> None:
-        why: Exception | None = None
+        why = _CUT_OFF
         try:
             await self._store.add_many([row for row, _ in group])
-            self._observer.wrote(len(group))
+            why = ""
         except Exception as fault:  # noqa: BLE001 - every caller of the group gets it, as a refusal to go on
-            self._observer.lost(len(group))
             _log.exception("%d decisions could not be recorded and are not given out", len(group))
-            why = fault
+            why = str(fault) or type(fault).__name__
+        finally:
+            self._answer(group, why)
+
+    def _answer(self, group: Sequence[_Waiting], why: str) -> None:
         for _, done in group:
             if done.done():
                 continue
-            if why is None:
-                done.set_result(None)
-            else:
+            if why:
                 done.set_exception(AuditUnavailable(f"the decision could not be recorded: {why}"))
+            else:
+                done.set_result(None)
+        if why:
+            self._observer.lost(len(group))
+        else:
+            self._observer.wrote(len(group))

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -84,6 +84,9 @@ class DeviceKey:
     def sign(self, header_segment: bytes, payload: bytes) -> str:
         """Return the compact token of an encoded header and a payload (RFC 7515)."""
         return sign(self._private, header_segment, payload)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a private key is neither copied nor pickled; `to_pem` writes it where that is meant")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(thumbprint={self.thumbprint!r})"

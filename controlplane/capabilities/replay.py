@@ -37,6 +37,8 @@ class ReplayCache:
     def use(self, identifier: str, expires_at: float) -> Use:
         """Mark ``identifier`` as used until ``expires_at`` (Unix seconds) and return how it was met.
 
+        An identifier has one expiry, as a signed one does: under a later one it may pass again after the first.
+
         Raises:
             ValueError: the expiry is not a finite number.
         """

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from controlplane.capabilities.jws import is_signed_by, parse
+from controlplane.capabilities.jws import is_signed_by, parse, parse_object
 from controlplane.capabilities.keyset import read_keys
 from controlplane.capabilities.proof import ProofVerifier
 from controlplane.capabilities.refusals import Cause, Refused
@@ -66,8 +66,9 @@ class CapabilityVerifier:
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
-        self._replay = replay or ReplayCache(clock)
-        self._proofs = proofs or ProofVerifier(clock)
+        # An empty cache is false, and still the one that others share.
+        self._replay = ReplayCache(clock) if replay is None else replay
+        self._proofs = ProofVerifier(clock) if proofs is None else proofs
         self._leeway = leeway_seconds
 
     def update_keys(self, jwks: Mapping[str, Any]) -> None:
@@ -170,9 +171,11 @@ class CapabilityVerifier:
         if not is_signed_by(key, parsed):
             return _refused("bad_signature")
         try:
-            return CapabilityClaims.model_validate_json(parsed.payload)
+            return CapabilityClaims.model_validate(parse_object(parsed.payload))
         except ValidationError as error:
             return _refused(_unfit(error))
+        except (ValueError, RecursionError):
+            return _refused("malformed")
 
     def _untimely(self, claims: CapabilityClaims) -> Cause | None:
         if not 0 < claims.exp - claims.iat <= MAX_LIFETIME_SECONDS:

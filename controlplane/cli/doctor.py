@@ -18,7 +18,7 @@ from rich.table import Table
 
 from controlplane.cli.serve import load_settings
 from controlplane.settings import Settings
-from controlplane.sidecar import BundleError, OpaNotFound, build_bundle, locate_opa
+from controlplane.sidecar import OpaNotFound, SidecarError, build_bundle, locate_opa
 from controlplane.sidecar.folders import product_folder, tools_folder
 
 MINIMUM_PYTHON = (3, 11)
@@ -52,11 +52,12 @@ def doctor(
     Example: `ztfm doctor --json`
     """
     findings = examine(load_settings(state_dir=state_dir))
+    is_ok = all(finding.ok for finding in findings if finding.needed)
     if json_output:
-        typer.echo(json.dumps({"findings": [asdict(finding) for finding in findings]}))
+        typer.echo(json.dumps({"ok": is_ok, "findings": [asdict(finding) for finding in findings]}))
     else:
         Console().print(_table(findings))
-    if any(finding.needed and not finding.ok for finding in findings):
+    if not is_ok:
         raise typer.Exit(1)
 
 
@@ -68,7 +69,8 @@ def examine(settings: Settings) -> list[Finding]:
 
 def _python(_settings: Settings) -> Finding:
     found = ".".join(map(str, sys.version_info[:3]))
-    return Finding("Python", sys.version_info >= MINIMUM_PYTHON, True, found, "" if found else "install Python 3.11")
+    ok = sys.version_info >= MINIMUM_PYTHON
+    return Finding("Python", ok, True, found, "" if ok else "install Python 3.11 or later")
 
 
 def _opa(_settings: Settings) -> Finding:
@@ -85,22 +87,23 @@ def _policies(settings: Settings) -> Finding:
         with tempfile.TemporaryDirectory() as folder:
             policies = settings.policies or product_folder("policies")
             revision = build_bundle(opa, policies, Path(folder) / "bundle.tar.gz")
-    except (OpaNotFound, BundleError, FileNotFoundError) as error:
+    except (SidecarError, FileNotFoundError) as error:
         return Finding("policies", False, True, "do not build", str(error).splitlines()[0])
     return Finding("policies", True, True, f"revision {revision}")
 
 
 def _state(settings: Settings) -> Finding:
     folder = settings.state_dir.resolve()
-    probe = folder if folder.exists() else folder.parent
-    ok = os.access(probe, os.W_OK)
+    nearest = next(place for place in (folder, *folder.parents) if place.exists())
+    ok = nearest.is_dir() and os.access(nearest, os.W_OK)
     return Finding("state folder", ok, True, str(folder), "" if ok else "choose another with ZTFM_STATE_DIR")
 
 
 def _port(settings: Settings) -> Finding:
     place = f"{settings.listen_host}:{settings.listen_port}"
     try:
-        socket.create_server((settings.listen_host, settings.listen_port)).close()
+        family = socket.AF_INET6 if ":" in settings.listen_host else socket.AF_INET
+        socket.create_server((settings.listen_host, settings.listen_port), family=family).close()
     except OSError as error:
         return Finding("port", False, True, f"{place}: {error.strerror}", "choose another with ZTFM_LISTEN_PORT")
     return Finding("port", True, True, f"{place} is free")

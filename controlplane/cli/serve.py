@@ -4,22 +4,25 @@ import asyncio
 import json
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 import uvloop
-from aiohttp import web
 from pydantic import ValidationError
 
+from controlplane.api.serving import serving
 from controlplane.app import StartFailed, build_app
+from controlplane.capabilities.errors import CapabilityError
 from controlplane.settings import Settings
-from controlplane.sidecar import BundleError, OpaNotFound
-from controlplane.storage import StoreUnavailable
+from controlplane.sidecar import SidecarError
+from controlplane.storage.errors import StoreError
 from controlplane.telemetry import configure_logs
 
-MAX_HEADER_BYTES = 16_384
-SHUTDOWN_SECONDS = 5.0
+_log = structlog.get_logger("ztfm.serve")
+_ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
 
 
 def serve(
@@ -37,7 +40,7 @@ def serve(
     configure_logs(settings.log_level, json=settings.log_format == "json")
     try:
         uvloop.run(_run(settings, json_output))
-    except (StartFailed, OpaNotFound, BundleError, StoreUnavailable, OSError) as error:
+    except (StartFailed, SidecarError, StoreError, CapabilityError, OSError) as error:
         typer.echo(f"ztfm serve: {error}", err=True)
         raise typer.Exit(1) from None
 
@@ -57,28 +60,28 @@ def load_settings(**given: Any) -> Settings:
 
 
 async def _run(settings: Settings, json_output: bool) -> None:
-    listener = socket.create_server((settings.listen_host, settings.listen_port), backlog=1024)
-    port = listener.getsockname()[1]
-    bound = settings.model_copy(update={"listen_port": port})
-    runner = web.AppRunner(
-        build_app(bound),
-        access_log=None,
-        max_field_size=MAX_HEADER_BYTES,
-        max_line_size=MAX_HEADER_BYTES,
-        shutdown_timeout=SHUTDOWN_SECONDS,
-        keepalive_timeout=75.0,
-    )
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    try:
-        await runner.setup()
-        await web.SockSite(runner, listener).start()
+    running = asyncio.create_task(_serve(settings, json_output))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not running.done():
+        running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def _serve(settings: Settings, json_output: bool) -> None:
+    family = socket.AF_INET6 if ":" in settings.listen_host else socket.AF_INET
+    listener = socket.create_server((settings.listen_host, settings.listen_port), family=family, backlog=1024)
+    bound = settings.model_copy(update={"listen_port": listener.getsockname()[1]})
+    if settings.listen_host in _ANY_ADDRESS and settings.public_url is None:
+        _log.warning("no_public_url", remedy="set ZTFM_PUBLIC_URL: devices sign the URL that they reach this under")
+    async with serving(build_app(bound), listener):
         _announce(bound, json_output)
-        await stop.wait()
-    finally:
-        await runner.cleanup()
-        listener.close()
+        await asyncio.get_running_loop().create_future()
 
 
 def _announce(settings: Settings, json_output: bool) -> None:

@@ -1,5 +1,6 @@
 """The strict base of every wire model, and the bounded scalar types that all of them share."""
 
+import re
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -17,7 +18,9 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$")]
+_IDENTIFIER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$")
+
+Identifier = Annotated[str, StringConstraints(pattern=_IDENTIFIER.pattern)]
 """A name of something: 1 to 128 characters of a set that is safe in URLs, logs and SQL."""
 
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_:.-]{0,63}$")]
@@ -56,3 +59,8 @@ CustomValue = (
     | None
 )
 """What a caller may add under a name of their own: a scalar, or a short list of strings."""
+
+
+def is_identifier(text: str) -> bool:
+    """Whether ``text`` can be an `Identifier`; whatever cannot is the name of nothing."""
+    return _IDENTIFIER.fullmatch(text) is not None

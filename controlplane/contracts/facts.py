@@ -43,7 +43,7 @@ class SubjectFacts(OpenModel):
 
 
 class SubjectFact(StrictModel):
-    """The party that asks; without properties when nobody registered it, so that every requirement on them is missing."""
+    """The party that asks; without properties when nobody registered it, so that all that is required is missing."""
 
     type: Label
     id: Identifier

@@ -1,6 +1,8 @@
 """Generate the JSON Schemas of the policies' inputs: ``python -m controlplane.contracts.schemas --out DIR``.
 
-OPA's type checker reads a subset of JSON Schema and no ``$ref`` into ``$defs``, so definitions are inlined.
+OPA's type checker reads a subset of JSON Schema and no ``$ref`` into ``$defs``, so definitions are inlined. Of what
+may be there or not, the schema says what it is when it is there: beside a null, the checker lets every misspelt
+path below it pass.
 """
 
 import argparse
@@ -11,6 +13,7 @@ from typing import Any
 
 from controlplane.contracts.facts import FACTS
 
+_NULL = {"type": "null"}
 _KEPT = {"type", "properties", "required", "items", "additionalProperties", "enum", "anyOf", "description"}
 
 
@@ -34,6 +37,9 @@ def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
         return _inline(definitions[node["$ref"].removeprefix("#/$defs/")], definitions)
     if "const" in node:
         return {"type": "string", "enum": [node["const"]]}
+    some = [item for item in node.get("anyOf", ()) if item != _NULL]
+    if len(some) == 1:
+        return _inline(some[0], definitions)
     kept = {key: value for key, value in node.items() if key in _KEPT and isinstance(key, str)}
     if "properties" in kept:
         properties = {name: _inline(value, definitions) for name, value in kept.pop("properties").items()}

@@ -77,9 +77,7 @@ class Decider:
         answer = await self._engine.ask(package, document)
         decision = conclude(answer, package, facts, self._clock())
         record = decision.__pydantic_serializer__.to_json(decision)[:-1] + b',"facts":' + document + b"}"
-        await self._recorder.record(
-            decision.id, decision.time, package, decision.subject, decision.outcome, record
-        )
+        await self._recorder.record(decision.id, decision.time, package, decision.subject, decision.outcome, record)
         self._observer.decided(package, decision, self._timer() - started)
         return decision
 

@@ -34,7 +34,7 @@ class PolicyEngine(Protocol):
         ...
 
 
-class BatchFault(Exception):
+class BatchFault(Exception):  # noqa: N818 - the family's word for what an engine does wrong
     """A call to the engine failed.
 
     Attributes:
@@ -59,8 +59,8 @@ class BatchAnswer:
 class BatchTransport(Protocol):
     """Carries one batch of questions to the engine."""
 
-    async def send(self, body: bytes, timeout: float) -> BatchAnswer:
-        """Send a JSON body and return the answers.
+    async def send(self, body: bytes, within: float) -> BatchAnswer:
+        """Send a JSON body and return the answers, within so many seconds.
 
         Raises:
             BatchFault: the call failed.

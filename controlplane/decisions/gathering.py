@@ -8,7 +8,7 @@ from controlplane.contracts.evidence import UpdateEvidence
 from controlplane.contracts.facts import GradientSubmissionContext, InferenceContext, ModelAccessContext, SubjectFacts
 from controlplane.contracts.identity import Device
 from controlplane.decisions.rounds import RoundBook
-from controlplane.decisions.usage import UsageWindow
+from controlplane.decisions.usage import Usage, UsageWindow
 
 _OWNED_OF_SUBJECT = frozenset(SubjectFacts.model_fields)
 _OWNED_OF_CONTEXT = frozenset().union(
@@ -70,7 +70,7 @@ class Gatherer:
         context = added(stated, _OWNED_OF_CONTEXT)
         context["time"] = now
         context["network"] = stated.network.model_dump() if stated.network else {"address": address}
-        context["usage"] = self._usage_facts(request)
+        context["usage"] = self._usage_facts(request, device)
         if request.action.name == "inference":
             if stated.inference is not None:
                 context["inference"] = stated.inference.model_dump()
@@ -89,8 +89,9 @@ class Gatherer:
         """Give back what a denied request had reserved."""
         self._usage.release(request.subject.id, _tokens(request))
 
-    def _usage_facts(self, request: AccessRequest) -> dict[str, Any]:
-        used = self._usage.reserve(request.subject.id, _tokens(request))
+    def _usage_facts(self, request: AccessRequest, device: Device | None) -> dict[str, Any]:
+        # Names that nobody registered are not remembered: they could push out those that are.
+        used = self._usage.reserve(request.subject.id, _tokens(request)) if device else Usage(0, 0)
         return {"window_seconds": self._usage.window_seconds, "requests": used.requests, "tokens": used.tokens}
 
     def _document(

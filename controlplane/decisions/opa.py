@@ -15,6 +15,8 @@ from controlplane.decisions.engine import BatchAnswer, BatchFault
 
 BATCH_PATH = "/v1/data/ztfm/batch"
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
+_REFUSING = frozenset({401, 403, 429, 502, 503, 504})
+"""Statuses with which OPA, or a proxy before it, refuses every question alike."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,13 @@ class OpaTransport:
             connector = aiohttp.TCPConnector(limit=connections)
         self._session = aiohttp.ClientSession(
             connector=connector,
-            headers={"Authorization": f"Bearer {address.token}", "Content-Type": "application/json"},
+            headers={
+                "Authorization": f"Bearer {address.token}",
+                "Content-Type": "application/json",
+                "Accept-Encoding": "identity",
+            },
             auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
         self._url = address.url + BATCH_PATH
 
@@ -55,10 +62,10 @@ class OpaTransport:
         """Close the connections."""
         await self._session.close()
 
-    async def send(self, body: bytes, timeout: float) -> BatchAnswer:
-        """Send a batch; see `BatchTransport.send`. ``timeout`` is in seconds, over both attempts."""
+    async def send(self, body: bytes, within: float) -> BatchAnswer:
+        """Send a batch; see `BatchTransport.send`. ``within`` is over both attempts."""
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(within):
                 try:
                     return await self._post(body)
                 except aiohttp.ClientConnectionError:
@@ -69,11 +76,11 @@ class OpaTransport:
             raise BatchFault("unreachable", whole=True) from None
 
     async def _post(self, body: bytes) -> BatchAnswer:
-        async with self._session.post(self._url, data=body) as response:
+        async with self._session.post(self._url, data=body, allow_redirects=False) as response:
             raw = await response.content.read(MAX_RESPONSE_BYTES + 1)
             while not response.content.at_eof() and len(raw) <= MAX_RESPONSE_BYTES:
                 raw += await response.content.read(MAX_RESPONSE_BYTES + 1)
-            if response.status in (401, 403):
+            if response.status in _REFUSING:
                 raise BatchFault("engine_error", whole=True)
             if response.status != 200:
                 raise BatchFault("engine_error", whole=False)
@@ -89,8 +96,10 @@ def parse_answer(raw: bytes) -> BatchAnswer:
     Raises:
         BatchFault: the response is not an answer.
     """
+    if len(raw) > MAX_RESPONSE_BYTES:
+        raise BatchFault("malformed", whole=False)
     try:
-        document = orjson.loads(raw) if len(raw) <= MAX_RESPONSE_BYTES else None
+        document = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise BatchFault("malformed", whole=False) from None
     result = document.get("result") if isinstance(document, dict) else None

@@ -1,11 +1,14 @@
 """Rounds as decisions see them: read from the store, kept for a second, members in a set."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from controlplane.contracts.rounds import Round
+
+FRESH_SECONDS = 1.0
 
 
 class RoundStore(Protocol):
@@ -38,15 +41,19 @@ class _Known:
 class RoundBook:
     """Looks rounds up for decisions. What it knows of a round is at most a second old."""
 
-    def __init__(self, store: RoundStore, clock: Callable[[], float], *, capacity: int = 1024) -> None:
+    def __init__(self, store: RoundStore, clock: Callable[[], float], *, capacity: int = 128) -> None:
         self._store = store
         self._clock = clock
         self._capacity = capacity
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._reads: dict[str, asyncio.Task[_Known | None]] = {}
 
     async def open(self, opened: Round) -> bool:
         """Open a round; false when its id is taken."""
-        return await self._store.add(opened)
+        added = await self._store.add(opened)
+        # Whoever asks from now on must not join a read that began before.
+        self._reads.pop(opened.id, None)
+        return added
 
     async def get(self, round_id: str) -> Round | None:
         """Return the round, or none."""
@@ -81,15 +88,30 @@ class RoundBook:
         return await self._store.count_submissions(round_id, subjects)
 
     async def _look(self, round_id: str) -> _Known | None:
-        now = self._clock()
         known = self._known.get(round_id)
-        if known is not None and now < known.until:
+        if known is not None and 0.0 <= known.until - self._clock() <= FRESH_SECONDS:
             return known
+        read = self._reads.get(round_id)
+        if read is None:
+            # Many decisions of one round come at once: one of them reads it for all.
+            read = self._reads[round_id] = asyncio.create_task(self._read(round_id))
+            read.add_done_callback(lambda done: self._read_ended(round_id, done))
+        return await asyncio.shield(read)
+
+    async def _read(self, round_id: str) -> _Known | None:
+        until = self._clock() + FRESH_SECONDS
         found = await self._store.get(round_id)
+        self._known.pop(round_id, None)
         if found is None:
-            self._known.pop(round_id, None)
             return None
         while len(self._known) >= self._capacity:
             self._known.popitem(last=False)
-        known = self._known[round_id] = _Known(found, frozenset(found.members), now + 1.0)
+        known = self._known[round_id] = _Known(found, frozenset(found.members), until)
         return known
+
+    def _read_ended(self, round_id: str, read: "asyncio.Task[_Known | None]") -> None:
+        if self._reads.get(round_id) is read:
+            del self._reads[round_id]
+        if not read.cancelled():
+            # When every caller was cancelled, nobody is left to hear of a fault.
+            read.exception()

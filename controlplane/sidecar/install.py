@@ -6,6 +6,7 @@ SHA-256 is pinned in ``opa/release.json``, a build from the Go modules under ``o
 
 import argparse
 import hashlib
+import http.client
 import json
 import os
 import platform
@@ -13,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -24,7 +24,10 @@ MODULES = {
     "opa": (".", "github.com/open-policy-agent/opa"),
     "regal": ("regal", "github.com/open-policy-agent/regal"),
 }
-"""Folder under ``opa/`` whose go.mod pins the tool, and its package. Two modules: what the linter needs must not pin OPA."""
+"""Folder under ``opa/`` whose go.mod pins the tool, and its package.
+
+Two modules: what the linter needs must not pin OPA.
+"""
 
 DOWNLOAD_TIMEOUT_SECONDS = 60
 MAX_BINARY_BYTES = 256 * 1024 * 1024
@@ -40,7 +43,7 @@ def download_release(destination: Path, release: Path) -> str | None:
     try:
         with urllib.request.urlopen(pin["url"], timeout=DOWNLOAD_TIMEOUT_SECONDS) as response:  # noqa: S310 - pinned https
             body = response.read(MAX_BINARY_BYTES)
-    except (urllib.error.URLError, OSError) as error:
+    except (http.client.HTTPException, OSError) as error:
         return f"the release could not be fetched ({type(error).__name__})"
     if hashlib.sha256(body).hexdigest() != pin["sha256"]:
         return "the release's SHA-256 is not the pinned one; it was not kept"
@@ -64,7 +67,7 @@ def build_from_module(tool: str, destination: Path) -> str | None:
     destination.parent.mkdir(parents=True, exist_ok=True)
     folder, package = MODULES[tool]
     command = [go, "build", "-trimpath", "-o", str(destination), package]
-    result = subprocess.run(command, cwd=product_folder("opa") / folder, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, cwd=product_folder("opa") / folder, capture_output=True, text=True, check=False)  # noqa: S603 - our own command line
     return None if result.returncode == 0 else f"go build failed: {result.stderr.strip()[-400:]}"
 
 
@@ -83,7 +86,9 @@ def install(tool: str, tools: Path) -> Path:
                 raise
             tried = [str(error).splitlines()[-1].strip()]
     else:
-        existing = os.environ.get("REGAL_BIN") or shutil.which("regal") or (destination if destination.exists() else None)
+        existing = (
+            os.environ.get("REGAL_BIN") or shutil.which("regal") or (destination if destination.exists() else None)
+        )
         if existing:
             return Path(existing)
         tried = []

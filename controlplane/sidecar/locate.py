@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from controlplane.sidecar.errors import SidecarError
 from controlplane.sidecar.folders import tools_folder
 
 MINIMUM_VERSION = (1, 17, 0)
@@ -17,7 +18,7 @@ WAYS = """no usable Open Policy Agent (1.17 or later) was found. Any of these gi
   - install Go 1.26 or later and run: python -m controlplane.sidecar.install"""
 
 
-class OpaNotFound(Exception):
+class OpaNotFound(SidecarError):  # noqa: N818 - a state, as callers see it
     """No usable OPA; the message lists the ways to get one."""
 
     def __init__(self, tried: list[str]) -> None:
@@ -42,7 +43,7 @@ class OpaBinary:
 def read_version(path: Path) -> tuple[int, int, int] | None:
     """Ask a binary for its version; none when it is not an OPA that answers within 10 s."""
     try:
-        result = subprocess.run([path, "version"], capture_output=True, text=True, timeout=10, check=False)
+        result = subprocess.run([path, "version"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603 - the operator named this binary
     except (OSError, subprocess.TimeoutExpired):
         return None
     match = re.search(r"^Version: (\d+)\.(\d+)\.(\d+)", result.stdout, re.MULTILINE)

@@ -19,6 +19,7 @@ Synchronous = Literal["NORMAL", "FULL"]
 ``NORMAL``, never half of one; ``FULL`` waits for the disk and loses none."""
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+_POSTGRES_OPTIONS = frozenset({"host", "passfile", "prepared_statement_cache_size", "ssl"})
 _READERS = 4
 _POSTGRES_CONNECTIONS = 10
 
@@ -27,20 +28,34 @@ def read_address(url: str) -> URL:
     """Return the parsed URL with the driver that is used here.
 
     Raises:
-        StoreAddressError: no URL, another kind of database, or SQLite without a file.
+        StoreAddressError: no URL, another kind of database, SQLite without a file, or an option that is not known.
     """
     try:
         address = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
+        # What SQLAlchemy says would repeat a part of the URL, and that may be a part of the password.
         raise StoreAddressError(
-            "the database URL cannot be read; use sqlite+aiosqlite:///PATH or postgresql+asyncpg://USER:PASSWORD@HOST/NAME"
+            "the database URL cannot be read; use sqlite+aiosqlite:///PATH or "
+            "postgresql+asyncpg://USER:PASSWORD@HOST/NAME, with what is special in the password written as %XX"
         ) from None
     kind = address.get_backend_name()
     if kind not in _DRIVERS or address.drivername not in (kind, _DRIVERS[kind]):
         raise StoreAddressError(f"{address.drivername} is not known here; use {' or '.join(_DRIVERS.values())}")
-    if kind == "sqlite" and (address.database in (None, "", ":memory:") or address.query):
+    if kind == "sqlite" and (address.database in (None, "", ":memory:") or address.query or address.host):
         raise StoreAddressError("SQLite needs a file and no options: sqlite+aiosqlite:///PATH")
+    if address.port is not None and not 0 < address.port < 65_536:
+        raise StoreAddressError("a port is a number from 1 to 65535")
+    unknown = sorted(address.query.keys() - _POSTGRES_OPTIONS)
+    if unknown:
+        raise StoreAddressError(
+            f"PostgreSQL's URL has no option {unknown[0]} here; known: {', '.join(sorted(_POSTGRES_OPTIONS))}"
+        )
     return address.set(drivername=_DRIVERS[kind])
+
+
+def shown(address: URL) -> str:
+    """Return the URL as people may see it: no password, and no options, in which one could be."""
+    return address.set(query={}).render_as_string(hide_password=True)
 
 
 def migration_engine(address: URL) -> AsyncEngine:

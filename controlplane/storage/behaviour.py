@@ -1,13 +1,25 @@
 """What behaviour writes about devices."""
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import Double, Integer, bindparam, case, func, update
 
 from controlplane.contracts.identity import Trust
 from controlplane.storage.database import Database
 from controlplane.storage.tables import devices
+
+_APPLY = (
+    update(devices)
+    .where(devices.c.id == bindparam("device"))
+    .values(
+        trust_score=func.coalesce(bindparam("score", type_=Double), devices.c.trust_score),
+        trust_observations=func.coalesce(bindparam("seen", type_=Integer), devices.c.trust_observations),
+        status=case(
+            ((bindparam("apart", type_=Integer) == 1) & (devices.c.status == "active"), "quarantined"),
+            else_=devices.c.status,
+        ),
+    )
+)
 
 
 class Behaviour:
@@ -18,18 +30,18 @@ class Behaviour:
 
     async def apply(self, trust: Mapping[str, Trust], quarantined: Collection[str]) -> None:
         """Keep new trust and set subjects apart, all in one transaction; a revoked device stays revoked."""
-        # One order for everybody: two replicas that write the same devices cannot wait for one another in a ring.
-        scores = [
-            {"device": name, "score": trust[name].score, "seen": trust[name].observations} for name in sorted(trust)
-        ]
-        named = [{"device": name} for name in sorted(quarantined)]
-        if not scores and not named:
-            return
-        by_id = devices.c.id == bindparam("device")
-        async with self._database.writing("keep what behaviour found") as connection:
-            if scores:
-                values: dict[str, Any] = {"trust_score": bindparam("score"), "trust_observations": bindparam("seen")}
-                await connection.execute(update(devices).where(by_id).values(values), scores)
-            if named:
-                is_active = devices.c.status == "active"
-                await connection.execute(update(devices).where(by_id, is_active).values(status="quarantined"), named)
+        apart = set(quarantined)
+        # One pass in one order for everybody: two replicas that write the same devices cannot wait for one
+        # another in a ring.
+        rows = [_row(name, trust.get(name), name in apart) for name in sorted(trust.keys() | apart)]
+        if rows:
+            await self._database.change("keep what behaviour found", _APPLY, rows)
+
+
+def _row(name: str, trust: Trust | None, is_apart: bool) -> dict[str, object]:
+    return {
+        "device": name,
+        "score": trust.score if trust else None,
+        "seen": trust.observations if trust else None,
+        "apart": int(is_apart),
+    }

@@ -9,6 +9,9 @@ from controlplane.storage.counting import Counts
 from controlplane.storage.database import Database
 from controlplane.storage.tables import capability_uses
 
+_CLOCKS_SECONDS = 60
+"""How far the clocks of replicas, and a verifier's leeway, may reach into the future."""
+
 
 class Capabilities:
     """The table of used capabilities."""
@@ -21,16 +24,14 @@ class Capabilities:
         """Count one use of each capability, by id with its expiry (Unix seconds), and return the uses before.
 
         Uses that must have expired are forgotten on the way: a capability that holds now expires within 300 s,
-        so whatever expired 300 s before the earliest of these is past.
+        so whatever expired 300 s, and some for the clocks, before the earliest of these is past. They are
+        forgotten first: after the count nothing may fail, or trying again would find the capabilities used.
         """
-        uses = await self._counts.capabilities(jtis)
         if jtis:
-            await self.purge(min(jtis.values()) - MAX_LIFETIME_SECONDS)
-        return uses
+            await self.purge(min(jtis.values()) - MAX_LIFETIME_SECONDS - _CLOCKS_SECONDS)
+        return await self._counts.capabilities(jtis)
 
     async def purge(self, now: float) -> int:
         """Forget the uses of capabilities that expired at ``now`` (Unix seconds); return how many."""
-        async with self._database.writing("forget expired capabilities") as connection:
-            return (
-                await connection.execute(delete(capability_uses).where(capability_uses.c.expires_at <= now))
-            ).rowcount
+        is_past = capability_uses.c.expires_at <= now
+        return await self._database.change("forget expired capabilities", delete(capability_uses).where(is_past))

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import Row, TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.storage.database import Database
 
@@ -66,9 +67,11 @@ class Counts:
             raise ValueError(f"at most {MAX_COUNTED} are counted in one go, got {size}")
         if size == 0:
             return {}
-        async with self._database.writing(what) as connection:
-            rows = (await connection.execute(statement, parameters)).all()
-        return {name: uses - 1 for name, uses in rows}
+
+        async def count(connection: AsyncConnection) -> Sequence[Row[str, int]]:
+            return (await connection.execute(statement, parameters)).all()
+
+        return {name: uses - 1 for name, uses in await self._database.write(what, count)}
 
 
 def _statement(sql: str, source: str) -> TextClause:

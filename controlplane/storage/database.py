@@ -1,18 +1,25 @@
 """Connections to one database, and every fault of it under one name."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Executable, Row
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane.storage.addresses import Synchronous, engines
+from controlplane.storage.addresses import Synchronous, engines, shown
 from controlplane.storage.errors import StoreUnavailable
+
+T = TypeVar("T")
+
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 def _driver_faults() -> tuple[type[Exception], ...]:
-    faults: tuple[type[Exception], ...] = (SQLAlchemyError, OSError, TimeoutError)
+    # Of ValueError only this: a host name or a text that cannot be encoded.
+    faults: tuple[type[Exception], ...] = (SQLAlchemyError, OSError, TimeoutError, UnicodeError)
     # PostgreSQL's driver is optional.
     try:
         import asyncpg  # type: ignore[import-untyped]
@@ -28,6 +35,9 @@ FAULTS = _driver_faults()
 class Database:
     """One database: writing in transactions, reading without.
 
+    What has begun is brought to its end even when its caller is cancelled. Cutting a driver off in the middle
+    would leave a connection behind that holds its locks until it is collected, and every other writer outside.
+
     Args:
         address: a URL that `read_address` returned.
         synchronous: how SQLite commits.
@@ -35,47 +45,86 @@ class Database:
 
     def __init__(self, address: URL, synchronous: Synchronous = "NORMAL") -> None:
         self.kind = address.get_backend_name()
-        self._where = address.render_as_string(hide_password=True)
+        self._where = shown(address)
         self._writer, self._reader = engines(address, synchronous)
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._file = Path(str(address.database)) if self.kind == "sqlite" else None
+        self._identity = _identity(self._file)
         self._is_open = True
 
-    @asynccontextmanager
-    async def writing(self, what: str) -> AsyncIterator[AsyncConnection]:
-        """A transaction: all of it is written, or nothing.
+    async def write(self, what: str, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Do ``work`` in a transaction and return what it returns: all of it is written, or nothing.
 
         Raises:
             StoreUnavailable: the driver failed while doing ``what``.
         """
-        self._require_open(what)
-        try:
-            async with self._writer.begin() as connection:
-                yield connection
-        except FAULTS as fault:
-            raise unavailable(what, self._where, fault) from fault
+        return await self._finish(what, self._transaction(work))
 
-    @asynccontextmanager
-    async def reading(self, what: str) -> AsyncIterator[AsyncConnection]:
-        """A connection for single reads.
+    async def change(self, what: str, statement: Executable, parameters: Parameters | None = None) -> int:
+        """Run one statement in a transaction and return how many rows it changed.
 
         Raises:
             StoreUnavailable: the driver failed while doing ``what``.
         """
-        self._require_open(what)
-        try:
-            async with self._reader.connect() as connection:
-                yield connection
-        except FAULTS as fault:
-            raise unavailable(what, self._where, fault) from fault
+
+        async def run(connection: AsyncConnection) -> int:
+            return (await connection.execute(statement, parameters)).rowcount
+
+        return await self.write(what, run)
+
+    async def read(self, what: str, query: Executable) -> Sequence[Row[Any]]:
+        """Return the rows of one query.
+
+        Raises:
+            StoreUnavailable: the driver failed while doing ``what``.
+        """
+        return await self._finish(what, self._query(query))
 
     async def close(self) -> None:
-        """Close all connections; later calls find the store unavailable."""
+        """Finish what is under way and close all connections; later calls find the store unavailable."""
         self._is_open = False
+        if self._under_way:
+            await asyncio.wait(self._under_way)
         await self._reader.dispose()
         await self._writer.dispose()
 
-    def _require_open(self, what: str) -> None:
+    async def _transaction(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        async with self._writer.begin() as connection:
+            return await work(connection)
+
+    async def _query(self, query: Executable) -> Sequence[Row[Any]]:
+        async with self._reader.connect() as connection:
+            return (await connection.execute(query)).all()
+
+    async def _finish(self, what: str, work: Coroutine[Any, Any, T]) -> T:
         if not self._is_open:
+            work.close()
             raise StoreUnavailable(what, self._where, "the store was closed")
+        if self._identity is not None and _identity(self._file) != self._identity:
+            # SQLite would go on writing into a file that nobody can find any more.
+            work.close()
+            raise StoreUnavailable(what, self._where, "the database file was moved away or replaced")
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._end)
+        try:
+            return await asyncio.shield(task)
+        except FAULTS as fault:
+            raise unavailable(what, self._where, fault) from fault
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.discard(task)
+        # When its caller was cancelled, nobody is left to hear of a fault.
+        if not task.cancelled():
+            task.exception()
+
+
+def _identity(file: Path | None) -> tuple[int, int] | None:
+    try:
+        found = None if file is None else file.stat()
+    except OSError:
+        return None
+    return None if found is None else (found.st_dev, found.st_ino)
 
 
 def unavailable(what: str, where: str, fault: Exception) -> StoreUnavailable:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import delete, select
 
+from controlplane.contracts.base import is_identifier
 from controlplane.storage.database import Database
 from controlplane.storage.tables import decisions
 
@@ -23,19 +24,19 @@ class Decisions:
 
     async def add_many(self, records: Sequence[DecisionRow]) -> None:
         """Keep records, all or none; they are committed when this returns."""
-        if not records:
-            return
-        async with self._database.writing("record decisions") as connection:
+        rows = list(records)
+        if rows:
             # Past SQLAlchemy's per-row conversions: this is on the path of every decision.
-            await connection.exec_driver_sql(self._insert, list(records))
+            await self._database.write("record decisions", lambda to: to.exec_driver_sql(self._insert, rows))
 
     async def get(self, decision_id: str) -> bytes | None:
         """Return a record as it was serialised, or none."""
+        if not is_identifier(decision_id):
+            return None
         query = select(decisions.c.document).where(decisions.c.id == decision_id)
-        async with self._database.reading("look up a decision") as connection:
-            return (await connection.execute(query)).scalar_one_or_none()
+        rows = await self._database.read("look up a decision", query)
+        return rows[0].document if rows else None
 
     async def purge(self, before: float) -> int:
         """Forget the decisions made before ``before`` (Unix seconds); return how many."""
-        async with self._database.writing("forget old decisions") as connection:
-            return (await connection.execute(delete(decisions).where(decisions.c.time < before))).rowcount
+        return await self._database.change("forget old decisions", delete(decisions).where(decisions.c.time < before))

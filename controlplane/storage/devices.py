@@ -9,9 +9,10 @@ from sqlalchemy import Column, Row, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from controlplane.contracts.base import is_identifier
 from controlplane.contracts.identity import Attestation, Device, DeviceStatus, PublicKey, Trust
-from controlplane.storage.lookups import Coalesced
 from controlplane.storage.database import Database
+from controlplane.storage.lookups import Coalesced
 from controlplane.storage.tables import devices
 
 MAX_PAGE = 1000
@@ -27,12 +28,11 @@ class Devices:
 
     async def add(self, device: Device) -> bool:
         """Keep a new device; false when its id or its key is taken."""
-        async with self._database.writing("register a device") as connection:
-            return await insert_device(connection, device)
+        return await self._database.write("register a device", lambda to: insert_device(to, device))
 
     async def get(self, device_id: str) -> Device | None:
         """Return a device by id, or none."""
-        return await self._by_id.get(device_id)
+        return await self._by_id.get(device_id) if is_identifier(device_id) else None
 
     async def by_thumbprint(self, thumbprint: str) -> Device | None:
         """Return a device by its key's thumbprint, or none."""
@@ -40,19 +40,16 @@ class Devices:
 
     async def set_status(self, device_id: str, status: DeviceStatus) -> bool:
         """Set a device's status; false when there is no such device."""
-        async with self._database.writing("change a device's status") as connection:
-            result = await connection.execute(update(devices).where(devices.c.id == device_id).values(status=status))
-            return result.rowcount == 1
+        statement = update(devices).where(devices.c.id == device_id).values(status=status)
+        return await self._database.change("change a device's status", statement) == 1
 
     async def page(self, after: str = "", limit: int = 100) -> list[Device]:
         """Return up to ``limit`` devices (at most 1000) whose id comes after ``after``, in order of id."""
         rows = select(devices).where(devices.c.id > after).order_by(devices.c.id).limit(min(max(limit, 1), MAX_PAGE))
-        async with self._database.reading("list devices") as connection:
-            return [_device(row) for row in (await connection.execute(rows)).all()]
+        return [_device(row) for row in await self._database.read("list devices", rows)]
 
     async def _look(self, column: Column[str], keys: Sequence[str]) -> dict[str, Device]:
-        async with self._database.reading("look up devices") as connection:
-            rows = (await connection.execute(select(devices).where(column.in_(keys)))).all()
+        rows = await self._database.read("look up devices", select(devices).where(column.in_(keys)))
         return {row._mapping[column]: _device(row) for row in rows}
 
 

@@ -34,7 +34,7 @@ class Coalesced(Generic[Key, Value]):
     async def get(self, key: Key) -> Value | None:
         """Return what is found of ``key``, or none."""
         batch = self._forming
-        if batch is None or len(batch.keys) >= self._most or batch.task is None:
+        if batch is None or len(batch.keys) >= self._most or batch.task is None or batch.task.done():
             batch = self._forming = _Batch()
             batch.task = self._latest = asyncio.create_task(self._run(batch, self._latest))
             batch.task.add_done_callback(_retrieve)

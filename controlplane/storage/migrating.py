@@ -6,16 +6,20 @@ from threading import Lock
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from controlplane.storage.addresses import create_file, migration_engine
+from controlplane.storage.addresses import create_file, migration_engine, shown
 from controlplane.storage.database import FAULTS, unavailable
 
 _FOLDER = Path(__file__).parent / "migrations"
 
 _POSTGRES_LOCK = 0x5A54464D
 """Key of the advisory lock that serialises the migrations of several processes: "ZTFM" in ASCII."""
+
+_FAULTS: tuple[type[Exception], ...] = (*FAULTS, CommandError)
+"""Of Alembic's own: the database is of a version that is newer than this one."""
 
 # Alembic keeps its context in module globals: one migration at a time in this process.
 _one_at_a_time = Lock()
@@ -36,9 +40,8 @@ def _migrate(address: URL) -> None:
             if address.get_backend_name() == "sqlite":
                 create_file(address)
             asyncio.run(_upgrade(migration_engine(address)))
-        except FAULTS as fault:
-            where = address.render_as_string(hide_password=True)
-            raise unavailable("bring the database to this version", where, fault) from fault
+        except _FAULTS as fault:
+            raise unavailable("bring the database to this version", shown(address), fault) from fault
 
 
 async def _upgrade(engine: AsyncEngine) -> None:

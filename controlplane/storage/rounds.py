@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from sqlalchemy import select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from controlplane.contracts.base import is_identifier
 from controlplane.contracts.rounds import Round
-from controlplane.storage.lookups import Coalesced
 from controlplane.storage.counting import Counts
 from controlplane.storage.database import Database
+from controlplane.storage.lookups import Coalesced
 from controlplane.storage.tables import rounds, submissions
 
 _Submission = tuple[str, str]
@@ -27,23 +28,22 @@ class Rounds:
     async def add(self, opened: Round) -> bool:
         """Keep a new round; false when its id is taken."""
         values = {**opened.model_dump(), "members": json.dumps(opened.members)}
-        async with self._database.writing("open a round") as connection:
-            statement = self._insert(rounds).values(values).on_conflict_do_nothing()
-            return (await connection.execute(statement)).rowcount == 1
+        statement = self._insert(rounds).values(values).on_conflict_do_nothing()
+        return await self._database.change("open a round", statement) == 1
 
     async def get(self, round_id: str) -> Round | None:
         """Return a round, or none."""
-        async with self._database.reading("look up a round") as connection:
-            row = (await connection.execute(select(rounds).where(rounds.c.id == round_id))).one_or_none()
-        if row is None:
+        if not is_identifier(round_id):
             return None
-        return Round.model_validate({**row._mapping, "members": json.loads(row.members)})
+        found = await self._database.read("look up a round", select(rounds).where(rounds.c.id == round_id))
+        if not found:
+            return None
+        return Round.model_validate({**found[0]._mapping, "members": json.loads(found[0].members)})
 
     async def close(self, round_id: str) -> bool:
         """Close an open round; false when there is none of that id."""
         is_open = (rounds.c.id == round_id) & (rounds.c.state == "open")
-        async with self._database.writing("close a round") as connection:
-            return (await connection.execute(update(rounds).where(is_open).values(state="closed"))).rowcount == 1
+        return await self._database.change("close a round", update(rounds).where(is_open).values(state="closed")) == 1
 
     async def count_submissions(self, round_id: str, subjects: Sequence[str]) -> dict[str, int]:
         """Count one more submission for each subject and return the counts before, atomically across replicas.
@@ -55,10 +55,11 @@ class Rounds:
 
     async def submissions(self, round_id: str, subject: str) -> int:
         """Return how many updates a subject submitted to a round."""
+        if not is_identifier(round_id) or not is_identifier(subject):
+            return 0
         return await self._submitted.get((round_id, subject)) or 0
 
     async def _look(self, keys: Sequence[_Submission]) -> dict[_Submission, int]:
         query = select(submissions).where(tuple_(submissions.c.round_id, submissions.c.subject).in_(keys))
-        async with self._database.reading("look up submissions") as connection:
-            rows = (await connection.execute(query)).all()
-        return {(row.round_id, row.subject): row.uses for row in rows}
+        found = await self._database.read("look up submissions", query)
+        return {(row.round_id, row.subject): row.uses for row in found}

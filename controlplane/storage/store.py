@@ -1,6 +1,7 @@
 """The store: its parts, and what takes two of them at once."""
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.contracts.identity import Device
 from controlplane.storage.addresses import Synchronous, read_address
@@ -44,18 +45,19 @@ class Store:
             False, with nothing changed, when the token is unknown, was used or had expired at the time of
             enrolment, or when the device's id or key is registered already.
         """
-        async with self._database.writing("enrol a device") as connection:
-            if await consume_token(connection, token_hash, device.enrolled_at) and await insert_device(
-                connection, device
-            ):
+
+        async def enrol(connection: AsyncConnection) -> bool:
+            is_consumed = await consume_token(connection, token_hash, device.enrolled_at)
+            if is_consumed and await insert_device(connection, device):
                 return True
             await connection.rollback()
             return False
 
+        return await self._database.write("enrol a device", enrol)
+
     async def ping(self) -> None:
         """Return when the database answers."""
-        async with self._database.reading("reach the database") as connection:
-            await connection.execute(text("SELECT 1"))
+        await self._database.read("reach the database", text("SELECT 1"))
 
     async def close(self) -> None:
         """Close all connections."""

@@ -30,28 +30,27 @@ class Tokens:
             for token_hash, grant in grants.items()
         ]
         if rows:
-            async with self._database.writing("keep enrolment tokens") as connection:
-                await connection.execute(insert(tokens), rows)
+            await self._database.change("keep enrolment tokens", insert(tokens), rows)
 
     async def get(self, token_hash: str) -> EnrolmentGrant | None:
         """Return what a token allows, used or expired or not; none when nobody issued it."""
-        async with self._database.reading("look up an enrolment token") as connection:
-            row = (await connection.execute(select(tokens).where(tokens.c.hash == token_hash))).one_or_none()
-        if row is None:
+        query = select(tokens).where(tokens.c.hash == token_hash)
+        found = await self._database.read("look up an enrolment token", query)
+        if not found:
             return None
+        row = found[0]
         return EnrolmentGrant(
             roles=json.loads(row.roles), segment=row.segment, expires_at=row.expires_at, uses=row.uses
         )
 
     async def consume(self, token_hash: str, now: float) -> bool:
         """Use up a token; false when it is unknown, was used, or expired before ``now`` (Unix seconds)."""
-        async with self._database.writing("use an enrolment token") as connection:
-            return await consume_token(connection, token_hash, now)
+        return await self._database.write("use an enrolment token", lambda to: consume_token(to, token_hash, now))
 
     async def purge(self, now: float) -> int:
         """Forget the tokens that expired before ``now`` (Unix seconds); return how many."""
-        async with self._database.writing("forget expired enrolment tokens") as connection:
-            return (await connection.execute(delete(tokens).where(tokens.c.expires_at <= now))).rowcount
+        is_past = tokens.c.expires_at <= now
+        return await self._database.change("forget expired enrolment tokens", delete(tokens).where(is_past))
 
 
 async def consume_token(connection: AsyncConnection, token_hash: str, now: float) -> bool:

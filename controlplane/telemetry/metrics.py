@@ -19,6 +19,7 @@ ACTIONS = ("model_access", "gradient_submission", "inference")
 PACKAGES = (*ACTIONS, "administration", "enrolment")
 OUTCOMES = ("allow", "deny", "error")
 MAX_LABEL_VALUES = 128
+OTHER = "other"
 
 
 class BoundedLabels:
@@ -33,18 +34,25 @@ class BoundedLabels:
         if value in self._known:
             return value
         if len(self._known) >= self._limit:
-            return "other"
+            return OTHER
         self._known.add(value)
         return value
 
 
 class Metrics:
-    """Every metric of the control plane, on a registry of its own."""
+    """Every metric of the control plane, on a registry of its own.
 
-    def __init__(self, version: str) -> None:
+    Args:
+        version: of the product.
+        causes: why a capability or a key proof may be refused; others are counted as ``other``.
+    """
+
+    def __init__(self, version: str, causes: Iterable[str] = ()) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)
-        self._bounded = BoundedLabels()
+        self._causes = frozenset(causes)
+        self._reasons = BoundedLabels()
+        self._segments = BoundedLabels()
         self._decision_metrics()
         self._sidecar_metrics()
         self._behaviour_metrics()
@@ -122,10 +130,20 @@ class Metrics:
             self.updates.labels(verdict)
         for outcome in OUTCOMES:
             self.enrolments.labels(outcome)
+        for cause in (*self._causes, OTHER):
+            self.capabilities_refused.labels(cause)
 
-    def bounded(self, value: str) -> str:
-        """Return a label value that cannot grow without bound."""
-        return self._bounded(value)
+    def refused(self, cause: str) -> None:
+        """Count a capability or a key proof that did not hold."""
+        self.capabilities_refused.labels(cause if cause in self._causes else OTHER).inc()
+
+    def reason(self, code: str) -> str:
+        """Return the label for a policy's reason; policies declare few, and their number is bounded here."""
+        return self._reasons(code)
+
+    def segment(self, name: str) -> str:
+        """Return the label for a segment."""
+        return self._segments(name)
 
     def policy_revision(self, revision: str, now: float) -> None:
         """Show ``revision`` as the one that decides since ``now`` (Unix seconds)."""

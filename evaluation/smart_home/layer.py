@@ -48,21 +48,22 @@ class AdaptedLayer(nn.Module):
         self.value_up = nn.Parameter(torch.zeros(width, rank))
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """One layer.
+        """One layer over a batch whose texts lie one behind the other, so that nothing is spent on padding.
 
         Args:
-            hidden: [batch, tokens, width] float32.
-            mask: [batch, tokens] bool, true where there is a token.
+            hidden: [all tokens of the batch, width] float32.
+            mask: [batch, longest text] bool, true where a text has a token.
 
         Returns:
-            [batch, tokens, width] float32.
+            [all tokens of the batch, width] float32.
         """
         query_down, value_down = (hidden @ self.get_buffer("down").T).chunk(2, dim=-1)
         query = self._dense("attention_self_query", hidden) + self._scale * (query_down @ self.query_up.T)
         value = self._dense("attention_self_value", hidden) + self._scale * (value_down @ self.value_up.T)
         key = self._dense("attention_self_key", hidden)
-        heads = [part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in (query, key, value)]
-        mixed = F.scaled_dot_product_attention(*heads, attn_mask=mask[:, None, None, :]).transpose(1, 2).flatten(-2)
+        heads = [_padded(part, mask).unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in (query, key, value)]
+        mixed = F.scaled_dot_product_attention(*heads, attn_mask=mask[:, None, None, :])
+        mixed = mixed.transpose(1, 2).flatten(-2)[mask]
         attended = self._norm("attention_output_LayerNorm", self._dense("attention_output_dense", mixed) + hidden)
         inner = F.gelu(self._dense("intermediate_dense", attended))
         return self._norm("output_LayerNorm", self._dense("output_dense", inner) + attended)
@@ -73,3 +74,7 @@ class AdaptedLayer(nn.Module):
     def _norm(self, name: str, inputs: Tensor) -> Tensor:
         weight, bias = self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias")
         return F.layer_norm(inputs, weight.shape, weight, bias, EPSILON)
+
+
+def _padded(packed: Tensor, mask: Tensor) -> Tensor:
+    return packed.new_zeros(*mask.shape, packed.shape[-1]).masked_scatter(mask[:, :, None], packed)

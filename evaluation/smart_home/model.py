@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from evaluation.smart_home.layer import AdaptedLayer, last_layer_weights
 from evaluation.smart_home.trunk import Trunk
@@ -55,10 +54,11 @@ class TunedModel(nn.Module):
         """Unit-length sentence vectors, [len(texts), width]; differentiable in the adapter."""
         hidden = self._trunk.hidden(texts)
         lengths = torch.tensor([len(state) for state in hidden])
-        padded = pad_sequence(hidden, batch_first=True).float()
-        mask = torch.arange(padded.shape[1])[None, :] < lengths[:, None]
-        output = self.adapter(padded, mask)
-        return F.normalize((output * mask[:, :, None]).sum(dim=1) / lengths[:, None], dim=1)
+        mask = torch.arange(int(lengths.max()))[None, :] < lengths[:, None]
+        output = self.adapter(torch.cat(hidden).float(), mask)
+        owner = torch.repeat_interleave(torch.arange(len(hidden)), lengths)
+        summed = output.new_zeros(len(hidden), output.shape[1]).index_add(0, owner, output)
+        return F.normalize(summed / lengths[:, None], dim=1)
 
     def forward(self, texts: Sequence[str]) -> Tensor:
         """Logits, [len(texts), classes]."""

@@ -1,16 +1,19 @@
 """A small run of the benchmark measures both sides for real; what it measures is for `benchmarks/` to say."""
 
-from benchmarks.decisions import Figures, Run, measure, summary
+from benchmarks.decisions import Figures, Run, Size, measure, summary
 
 
 async def test_a_run_measures_the_control_plane_and_raw_opa() -> None:
-    (run,) = await measure(runs=1, requests=120, connections=8, devices=30)
+    (run,) = await measure(1, Size(requests=120, connections=8, devices=30))
     assert run.control_plane.rps > 0
     assert run.raw_opa.rps > 0
+    assert run.raw_opa.cpu_us > 0
     assert run.control_plane.p99_ms >= run.control_plane.p50_ms
 
 
 def test_the_summary_quotes_the_median_of_the_ratios() -> None:
-    runs = [Run(Figures(rps, 1.0, p99), Figures(100.0, 1.0, 10.0)) for rps, p99 in ((50, 1), (90, 5), (70, 3))]
+    runs = [
+        Run(Figures(rps, 1.0, p99, 1.0), Figures(100.0, 1.0, 10.0, 1.0)) for rps, p99 in ((50, 1), (90, 5), (70, 3))
+    ]
     found = summary(runs)
     assert (found["ratio_rps"], found["ratio_p99"]) == (0.7, 0.3)

@@ -1,9 +1,11 @@
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from controlplane.capabilities.jws import decode_segment, encode_segment
 from controlplane.capabilities.keys import DeviceKey, SigningKey, jwks
 from controlplane.capabilities.minting import Minter
 from controlplane.capabilities.proof import ProofVerifier, make_proof
@@ -76,3 +78,18 @@ def world() -> World:
 @pytest.fixture
 def another() -> Callable[[], World]:
     return World
+
+
+def forge(key: DeviceKey, header: Any, payload: Any) -> str:
+    """A token with any header and any payload (objects, or raw bytes), properly signed."""
+    return key.sign(encode_segment(_bytes(header)), _bytes(payload))
+
+
+def opened(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The header and the payload of a token."""
+    header, payload, _ = token.split(".")
+    return json.loads(decode_segment(header.encode())), json.loads(decode_segment(payload.encode()))
+
+
+def _bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else json.dumps(value).encode()

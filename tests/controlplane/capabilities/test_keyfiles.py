@@ -30,7 +30,9 @@ def test_a_key_that_others_can_reach_is_refused_with_advice(tmp_path: Path, mode
         SigningKey.load_or_create(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"garbage", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"garbage", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"]
+)
 def test_a_damaged_key_is_a_fault_and_is_not_replaced(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "signing.pem"
     path.write_bytes(content)

@@ -3,17 +3,20 @@ from typing import Any
 
 import jwt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controlplane.capabilities.keys import jwks
 from controlplane.contracts.capability import Capability
+from tests.controlplane.capabilities.conftest import World
 
 
 def test_a_capability_is_an_access_token_that_others_can_verify(world: Any) -> None:
     token, claims = world.mint(one_time=True)
     key = jwt.PyJWKSet.from_dict(jwks([world.signing]))[world.signing.kid]
-    read = jwt.decode(token, key, algorithms=["ES256"], audience="aggregator-1", options={"verify_exp": False, "verify_iat": False})
+    read = jwt.decode(
+        token, key, algorithms=["ES256"], audience="aggregator-1", options={"verify_exp": False, "verify_iat": False}
+    )
     assert jwt.get_unverified_header(token) == {"alg": "ES256", "typ": "at+jwt", "kid": world.signing.kid}
     assert read["cnf"] == {"jkt": world.device.thumbprint}
     assert read["authorization_details"][0]["constraints"] == {"round_id": "r1", "one_time": True}
@@ -32,10 +35,9 @@ def test_a_lifetime_that_is_not_positive_mints_nothing(world: Any, ttl: float) -
         world.mint(ttl=ttl)
 
 
+@settings(max_examples=50, deadline=None)
 @given(now=st.floats(0.0, 4e9), ttl=st.floats(1e-3, 1e6))
 def test_the_lifetime_always_fits_the_answer_that_hands_it_out(now: float, ttl: float) -> None:
-    from conftest import World
-
     world = World()
     world.clock.now = now
     token, claims = world.mint(ttl=ttl)

@@ -37,7 +37,18 @@ def test_two_targets_stay_two(one: str, other: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "/v1/rounds", "h/a", "http://[::1", "http://u:p@h/a", "http://h/a\nb", "http://h/ä", "http:", "http://h/" + "a" * 2048]
+    "url",
+    [
+        "",
+        "/v1/rounds",
+        "h/a",
+        "http://[::1",
+        "http://u:p@h/a",
+        "http://h/a\nb",
+        "http://h/ä",
+        "http:",
+        "http://h/" + "a" * 2048,
+    ],
 )
 def test_what_is_no_plain_absolute_target_is_none(url: str) -> None:
     assert normal_target(url) is None

@@ -1,0 +1,111 @@
+"""The mod that makes a Flower node a member: it answers questions and adds credentials to what the app sends."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flwr.app import ConfigRecord, Context, Message, RecordDict
+from flwr.clientapp.typing import ClientAppCallable, Mod
+
+from adapters.credentials import RoundTerms
+from adapters.errors import ControlPlaneError
+from adapters.flower.questions import DECLINED, declined, stage_of
+from adapters.flower.records import (
+    RECORD,
+    carried,
+    only_arrays,
+    read_trusted,
+    read_untrusted,
+    with_ours,
+    without_ours,
+)
+from adapters.guard.rounds import Weights, difference
+from adapters.member import Member
+from adapters.screening import update_digest
+
+_log = logging.getLogger("ztfm.member")
+
+
+def guard_mod(member_of: Callable[[Context], Member]) -> Mod:
+    """Return the mod. Name it first among an app's mods: it must see what is really sent.
+
+    Args:
+        member_of: returns the member that a node is; called for each message, closed after it.
+    """
+
+    def mod(message: Message, context: Context, call_next: ClientAppCallable) -> Message:
+        ours = carried(message.content)
+        stage = stage_of(ours)
+        if stage == "evaluate":
+            # Its weights were let out against a pull, as all are; nothing of it enters the model.
+            return _passed(message, context, call_next)
+        if not stage:
+            _log.warning("a message that belongs to no sealed round is not passed on: is the strategy guarded?")
+            return _answer(message, declined("unguarded"))
+        with member_of(context) as member:
+            if stage == "train":
+                return _train(member, message, context, call_next)
+            return _answer(message, _attempt(member, lambda: _shown(member, stage, ours, context)))
+
+    return mod
+
+
+def _shown(member: Member, stage: str, ours: Mapping[str, Any], context: Context) -> dict[str, str]:
+    if stage == "identify":
+        return member.introduce(str(ours.get("audience"))).to_dict()
+    terms = RoundTerms.from_dict(ours)
+    if stage == "pull":
+        return member.pull(terms).to_dict()
+    return member.submit(terms, _recall(context, terms)).to_dict()
+
+
+def _train(member: Member, message: Message, context: Context, call_next: ClientAppCallable) -> Message:
+    ours, sent = carried(message.content), only_arrays(message.content)
+    received = None if sent is None else Weights.of(read_trusted(sent))
+    if sent is None or received is None or received.digest != ours.get("model_digest"):
+        return _answer(message, declined("wrong_digest"))
+    reply = _passed(message, context, call_next)
+    trained = only_arrays(reply.content) if reply.has_content() else None
+    if trained is None:
+        return reply
+    update = difference(read_untrusted(trained, sent), received.tensors)
+    digest = update_digest(update, received.manifest)
+    shown = _attempt(member, lambda: _submitted(member, ours, digest, context))
+    if DECLINED in shown:
+        return _answer(message, shown)
+    reply.content = with_ours(reply.content, shown)
+    return reply
+
+
+def _submitted(member: Member, ours: Mapping[str, Any], digest: str, context: Context) -> dict[str, str]:
+    terms = RoundTerms.from_dict(ours)
+    # The slowest node may take longer than credentials hold: what was sent is remembered, to be proven once more.
+    context.state[RECORD] = ConfigRecord({"round_id": terms.round_id, "digest": digest})
+    return member.submit(terms, digest).to_dict()
+
+
+def _recall(context: Context, terms: RoundTerms) -> str:
+    found = context.state.get(RECORD, {})
+    if found.get("round_id") != terms.round_id:
+        raise ValueError("nothing was sent to this round")
+    return str(found["digest"])
+
+
+def _attempt(member: Member, work: Callable[[], dict[str, str]]) -> dict[str, str]:
+    try:
+        return work()
+    except ControlPlaneError as error:
+        _log.warning("%s is left out: %s", member.id, error)
+        return declined(type(error).__name__.lower())
+    except ValueError as error:
+        _log.warning("%s declines: %s", member.id, error)
+        return declined("malformed")
+
+
+def _passed(message: Message, context: Context, call_next: ClientAppCallable) -> Message:
+    message.content = without_ours(message.content)
+    return call_next(message, context)
+
+
+def _answer(message: Message, ours: Mapping[str, str]) -> Message:
+    return Message(with_ours(RecordDict(), ours), reply_to=message)

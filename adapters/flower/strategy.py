@@ -1,0 +1,191 @@
+"""A guarded Flower strategy: the wrapped one chooses nodes and aggregates; the guard decides who takes part."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
+from torch import Tensor
+
+from adapters.credentials import Credentials
+from adapters.flower.admission import Admission, OpenRound, invitations
+from adapters.flower.questions import DECLINED, STAGE, ask
+from adapters.flower.records import (
+    carried,
+    claimed_examples,
+    common_metrics,
+    in_kind,
+    only_arrays,
+    read_trusted,
+    read_untrusted,
+    weights_of,
+    write_arrays,
+)
+from adapters.guard import Gated, Guard, RoundReport, Ruling, Submission
+from adapters.guard.rounds import difference
+
+Reference = Callable[[int, dict[str, Tensor]], Mapping[str, Tensor] | None]
+"""From the round's number and weights to the update that trusted data yields, or none."""
+
+
+class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without its types
+    """Any strategy, guarded: it sees accepted updates alone. Started as every Flower strategy is.
+
+    A node that is refused, fails or does not answer is left out. When nothing was accepted the wrapped strategy is
+    not asked, and the global arrays stay.
+
+    Args:
+        strategy: chooses nodes and aggregates, such as ``FedAvg``.
+        guard: of this job.
+        duration_seconds: how long a round stays open: more than its slowest node needs.
+        query_timeout: seconds that nodes have to answer a question.
+        reference: the update that trusted data yields; none compares each update with the others.
+        on_round: told of each round that was gated.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        guard: Guard,
+        *,
+        duration_seconds: float = 600.0,
+        query_timeout: float = 30.0,
+        reference: Reference | None = None,
+        on_round: Callable[[int, RoundReport], None] | None = None,
+    ) -> None:
+        self._strategy = strategy
+        self._guard = guard
+        self._admission = Admission(guard, duration_seconds, query_timeout)
+        self._reference = reference
+        self._on_round = on_round
+        self._weight_key = str(getattr(strategy, "weighted_by_key", "num-examples"))
+        self._training: OpenRound | None = None
+        self._evaluating: OpenRound | None = None
+        self._query_timeout = query_timeout
+        self._grid: Grid | None = None
+
+    def summary(self) -> None:
+        """Log the wrapped strategy's configuration."""
+        self._strategy.summary()
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Return the train messages for those of the chosen nodes whose pull holds."""
+        self._grid = grid
+        wanted = list(self._strategy.configure_train(server_round, arrays, config, grid))
+        self._training = self._admission.open(grid, wanted, str(server_round)) if wanted else None
+        return invitations(wanted, self._training, "train") if self._training else []
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Gate the replies and let the wrapped strategy aggregate those which were accepted."""
+        opened, self._training = self._training, None
+        if opened is None:
+            return None, None
+        answered = self._answered(opened, list(replies))
+        gated = self._gate(server_round, opened, answered)
+        accepted = [(reply, ruling) for reply, ruling in zip(answered, gated.rulings, strict=True) if ruling.accepted]
+        if not accepted:
+            return None, None
+        _prepare(accepted, opened.sent, self._weight_key)
+        aggregated, metrics = self._strategy.aggregate_train(server_round, [reply for reply, _ in accepted])
+        return (None if aggregated is None else in_kind(aggregated, opened.sent)), metrics
+
+    def configure_evaluate(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Return the evaluate messages for those of the chosen nodes whose pull of the new weights holds."""
+        wanted = list(self._strategy.configure_evaluate(server_round, arrays, config, grid))
+        self._evaluating = self._admission.open(grid, wanted, f"{server_round}-evaluate") if wanted else None
+        return invitations(wanted, self._evaluating, "evaluate") if self._evaluating else []
+
+    def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
+        """Let the wrapped strategy aggregate the metrics that all nodes have in common."""
+        opened, self._evaluating = self._evaluating, None
+        sound = [reply for reply in replies if opened and _is_sound(reply, opened)]
+        if not sound:
+            return None
+        contents = [reply.content for reply in sound]
+        weights = weights_of(contents, self._weight_key, self._guard.weight_ratio)
+        for reply, metrics in zip(sound, common_metrics(contents, weights, self._weight_key), strict=True):
+            reply.content = RecordDict({"metrics": metrics})
+        return self._strategy.aggregate_evaluate(server_round, sound)
+
+    def _answered(self, opened: OpenRound, replies: Sequence[Message]) -> list[Message]:
+        """Return the replies that are submissions, one a node; whoever sent none is left out."""
+        found: dict[int, Message] = {}
+        for reply in replies:
+            found.setdefault(reply.metadata.src_node_id, reply)
+        answered = []
+        for node, subject in opened.subjects.items():
+            reply = found.get(node)
+            cause = _missing(reply)
+            if reply is None or cause:
+                self._guard.drop("gate", cause, subject=subject, round_id=opened.sealed.terms.round_id)
+            else:
+                answered.append(reply)
+        return answered
+
+    def _credentials(self, opened: OpenRound, answered: Sequence[Message]) -> list[Credentials | None]:
+        """Return what came with each reply; nodes whose credentials ran out while others trained are asked again."""
+        shown = [_credentials(reply) for reply in answered]
+        nodes = [reply.metadata.src_node_id for reply in answered]
+        stale = [node for node, one in zip(nodes, shown, strict=True) if one is not None and self._guard.is_stale(one)]
+        if not stale or self._grid is None:
+            return shown
+        question = {STAGE: "submit", **opened.sealed.terms.to_dict()}
+        answers = ask(self._grid, stale, opened.message_type, question, self._query_timeout)
+        renewed = {node: _credentials(answer) for node, answer in answers.items() if answer.has_content()}
+        return [renewed.get(node) or one for node, one in zip(nodes, shown, strict=True)]
+
+    def _gate(self, server_round: int, opened: OpenRound, answered: Sequence[Message]) -> Gated:
+        received = read_trusted(opened.sent)
+        weights = {name: tensor for name, tensor in received.items() if name in opened.sealed.manifest.tensors}
+        credentials = self._credentials(opened, answered)
+        submissions = [
+            Submission(
+                subject=opened.subjects[reply.metadata.src_node_id],
+                update=difference(read_untrusted(only_arrays(reply.content), opened.sent), weights),
+                examples=claimed_examples(reply.content, self._weight_key),
+                credentials=shown,
+            )
+            for reply, shown in zip(answered, credentials, strict=True)
+        ]
+        reference = self._reference(server_round, received) if self._reference and submissions else None
+        gated = self._guard.gate(opened.sealed, submissions, reference=reference)
+        report = self._guard.latest()
+        if self._on_round is not None and report is not None:
+            self._on_round(server_round, report)
+        return gated
+
+
+def _missing(reply: Message | None) -> str:
+    if reply is None:
+        return "absent"
+    if not reply.has_content():
+        return "failed"
+    return "declined" if DECLINED in carried(reply.content) and not reply.content.array_records else ""
+
+
+def _credentials(reply: Message) -> Credentials | None:
+    try:
+        return Credentials.from_dict(carried(reply.content))
+    except ValueError:
+        return None
+
+
+def _is_sound(reply: Message, opened: OpenRound) -> bool:
+    return reply.has_content() and reply.metadata.src_node_id in opened.subjects and bool(reply.content.metric_records)
+
+
+def _prepare(accepted: Sequence[tuple[Message, Ruling]], sent: ArrayRecord, weight_key: str) -> None:
+    """Give each accepted reply the form that strategies rely on: the same records and names in all of them."""
+    received = read_trusted(sent)
+    contents = [reply.content for reply, _ in accepted]
+    metrics = common_metrics(contents, [ruling.weight for _, ruling in accepted], weight_key)
+    for (reply, ruling), own in zip(accepted, metrics, strict=True):
+        update = ruling.update or {}
+        trained = {name: received[name] + tensor for name, tensor in update.items()}
+        reply.content = RecordDict({"arrays": write_arrays(sent, trained), "metrics": own})

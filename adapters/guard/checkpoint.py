@@ -1,0 +1,134 @@
+"""Verify what devices present, offline, with keys that follow the issuer's."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from adapters.credentials import IDENTIFY, PULL, SUBMIT, Credentials, Introduction, RoundTerms, subject_of, target
+from adapters.errors import ControlPlaneError
+from controlplane.capabilities.errors import KeySetError
+from controlplane.capabilities.jws import parse, parse_object
+from controlplane.capabilities.proof import Proof, ProofVerifier
+from controlplane.capabilities.refusals import Refused
+from controlplane.capabilities.verification import CapabilityVerifier
+from controlplane.contracts.capability import MAX_LIFETIME_SECONDS, CapabilityClaims
+
+REFRESH_SECONDS = 5.0
+
+MARGIN_SECONDS = 10.0
+"""Credentials that run out sooner are stale: a cohort is verified, screened and reported within it."""
+
+_log = logging.getLogger("ztfm.guard")
+
+
+class Checkpoint:
+    """One enforcement point's verifier.
+
+    A proof may be as old as a capability can be: replies are often collected until the slowest has come, and what
+    limits their use is the capability, its round, and that each proof passes once.
+
+    Args:
+        fetch_keys: returns the issuer's published key set; asked when a key is unknown, at most every 5 s.
+        issuer: whose capabilities are accepted.
+        audience: this enforcement point.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self, fetch_keys: Callable[[], Mapping[str, Any]], issuer: str, audience: str, clock: Callable[[], float]
+    ) -> None:
+        self._fetch_keys = fetch_keys
+        self._audience = audience
+        self._clock = clock
+        self._proofs = ProofVerifier(clock, max_age_seconds=float(MAX_LIFETIME_SECONDS))
+        self._verifier = CapabilityVerifier({"keys": []}, issuer, audience, clock, proofs=self._proofs)
+        self._fetched_at: float | None = None
+
+    def identify(self, introduction: Introduction) -> str | Refused:
+        """Return the subject that introduced itself, or why the introduction does not hold."""
+        url = target(self._audience, "")
+        verdict = self._proofs.verify(introduction.proof, method=IDENTIFY, url=url)
+        if not isinstance(verdict, Proof):
+            return verdict
+        if subject_of(verdict.thumbprint) != introduction.subject:
+            return Refused("wrong_subject", "The name is not that of the key which signed the proof.")
+        return introduction.subject
+
+    def pull(self, credentials: Credentials, terms: RoundTerms) -> CapabilityClaims | Refused:
+        """Return the claims of a pull that holds for a round's weights, or why it does not."""
+        claims = self._verify(
+            credentials, terms, method=PULL, action="model_access", model_digest=terms.model_digest, digest=None
+        )
+        if isinstance(claims, Refused):
+            return claims
+        limits = claims.detail.constraints
+        if limits.purpose != "training":
+            return Refused("wrong_action", "The capability is not for training.")
+        if limits.model_digest is None:
+            return Refused("wrong_digest", "The capability does not name the weights.")
+        return claims
+
+    def submission(self, credentials: Credentials, terms: RoundTerms, digest: str) -> CapabilityClaims | Refused:
+        """Return the claims of a submission that holds for one update, and use it up; or why it does not hold."""
+        claims = self._verify(
+            credentials, terms, method=SUBMIT, action="gradient_submission", model_digest=None, digest=digest
+        )
+        if not isinstance(claims, Refused) and not claims.detail.constraints.one_time:
+            return Refused("malformed", "A capability to submit must be for one use.")
+        return claims
+
+    def is_stale(self, credentials: Credentials) -> bool:
+        """Whether a capability to submit has expired or is about to; false for one that does not hold anyway."""
+        expires_at = read_expiry(credentials.capability)
+        return expires_at is not None and expires_at - self._clock() < MARGIN_SECONDS
+
+    def _verify(
+        self,
+        credentials: Credentials,
+        terms: RoundTerms,
+        *,
+        method: str,
+        action: str,
+        model_digest: str | None,
+        digest: str | None,
+    ) -> CapabilityClaims | Refused:
+        def verify() -> CapabilityClaims | Refused:
+            return self._verifier.verify(
+                credentials.capability,
+                proof=credentials.proof or None,
+                method=method,
+                url=target(terms.audience, terms.round_id),
+                action=action,
+                resource_id=terms.model,
+                round_id=terms.round_id,
+                model_digest=model_digest,
+                digest=digest,
+                subject=credentials.subject,
+            )
+
+        verdict = verify()
+        if isinstance(verdict, Refused) and verdict.cause == "unknown_key" and self._refresh():
+            return verify()
+        return verdict
+
+    def _refresh(self) -> bool:
+        now = self._clock()
+        if self._fetched_at is not None and 0.0 <= now - self._fetched_at < REFRESH_SECONDS:
+            return False
+        self._fetched_at = now
+        try:
+            self._verifier.update_keys(self._fetch_keys())
+        except (ControlPlaneError, KeySetError) as error:
+            _log.warning("the issuer's keys could not be had, those in use stay: %s", error)
+            return False
+        return True
+
+
+def read_expiry(capability: str) -> float | None:
+    """Return when a token says that it expires (Unix seconds), or none; nothing is verified."""
+    token = parse(capability)
+    try:
+        expires_at = parse_object(token.payload).get("exp") if token else None
+    except (ValueError, RecursionError):
+        return None
+    return float(expires_at) if isinstance(expires_at, (int, float)) and not isinstance(expires_at, bool) else None

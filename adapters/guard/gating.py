@@ -1,0 +1,175 @@
+"""Rule on a cohort: verify each submission, screen those which hold, report all of them, clip what was accepted."""
+
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pydantic import ValidationError
+from torch import Tensor
+
+from adapters.client import SyncControlPlane
+from adapters.errors import ControlPlaneError
+from adapters.guard.checkpoint import Checkpoint
+from adapters.guard.patience import patiently
+from adapters.guard.rounds import SealedRound
+from adapters.guard.rulings import Gated, Ruling, Submission, bounded_weights, clip_scale
+from adapters.screening import screen, update_digest
+from controlplane.capabilities.refusals import Refused
+from controlplane.contracts.access import Verification
+from controlplane.contracts.evidence import UpdateEvidence
+from controlplane.contracts.rounds import UpdateReport, UpdateVerdict
+
+REPORTED_AT_ONCE = 500
+"""Updates in one call. A thousand are allowed, but with evidence on 64 layers each they outgrow a request."""
+
+_MOST_EXAMPLES = 1_000_000_000
+
+_log = logging.getLogger("ztfm.guard")
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A submission and what verification and screening made of it."""
+
+    submission: Submission
+    refused: Refused | None
+    evidence: UpdateEvidence | None = None
+
+
+class Gate:
+    """Rules on cohorts.
+
+    Args:
+        plane: the control plane, spoken to as an aggregator.
+        checkpoint: verifies credentials.
+        patience_seconds: how long to go on asking a control plane that cannot answer.
+        weight_ratio: an update weighs at most this multiple of the median of the claimed examples.
+    """
+
+    def __init__(
+        self, plane: SyncControlPlane, checkpoint: Checkpoint, patience_seconds: float, weight_ratio: float
+    ) -> None:
+        self._plane = plane
+        self._checkpoint = checkpoint
+        self._patience = patience_seconds
+        self._weight_ratio = weight_ratio
+
+    def rule(
+        self, sealed: SealedRound, submissions: Sequence[Submission], reference: Mapping[str, Tensor] | None
+    ) -> Gated:
+        """Return the rulings on ``submissions``, in their order.
+
+        Raises:
+            ValueError: the reference does not fit the round, or is not finite.
+        """
+        checked = _screened(self._verified(sealed, submissions), sealed, reference)
+        verdicts = self._verdicts(sealed, checked)
+        return Gated(self._weighed([_rule(*pair) for pair in zip(checked, verdicts, strict=True)], checked))
+
+    def _verified(self, sealed: SealedRound, submissions: Sequence[Submission]) -> list[_Checked]:
+        held: set[str] = set()
+        checked = []
+        for submission in submissions:
+            refused = self._verify(sealed, submission, held)
+            if refused is None:
+                held.add(submission.subject)
+            checked.append(_Checked(submission, refused))
+        return checked
+
+    def _verify(self, sealed: SealedRound, submission: Submission, held: set[str]) -> Refused | None:
+        credentials = submission.credentials
+        if not sealed.has_member(submission.subject):
+            return Refused("wrong_subject", "The subject is no member of the round.")
+        if submission.subject in held:
+            return Refused("replayed", "The subject submitted to this round already.")
+        if credentials is None:
+            return Refused("proof_missing", "No credentials came with the update.")
+        if credentials.subject != submission.subject:
+            return Refused("wrong_subject", "The credentials are another subject's.")
+        digest = update_digest(submission.update, sealed.manifest)
+        verdict = self._checkpoint.submission(credentials, sealed.terms, digest)
+        return verdict if isinstance(verdict, Refused) else None
+
+    def _verdicts(self, sealed: SealedRound, checked: Sequence[_Checked]) -> list[UpdateVerdict | None]:
+        reports = [_report(one) for one in checked]
+        sent = [report for report in reports if report is not None]
+        received: list[UpdateVerdict | None] = []
+        for start in range(0, len(sent), REPORTED_AT_ONCE):
+            received += self._ask(sealed, sent[start : start + REPORTED_AT_ONCE])
+        found = iter(received)
+        return [None if report is None else next(found) for report in reports]
+
+    def _ask(self, sealed: SealedRound, reports: Sequence[UpdateReport]) -> Sequence[UpdateVerdict | None]:
+        try:
+            verdicts = patiently(lambda: self._plane.report_updates(sealed.terms.round_id, reports), self._patience)
+        except ControlPlaneError as error:
+            _log.error("round %s: %d updates are dropped: %s", sealed.terms.round_id, len(reports), error)
+            return [None] * len(reports)
+        if [verdict.subject for verdict in verdicts] != [report.subject for report in reports]:
+            _log.error("round %s: the verdicts are not on what was reported; all dropped", sealed.terms.round_id)
+            return [None] * len(reports)
+        return verdicts
+
+    def _weighed(self, rulings: Sequence[Ruling], checked: Sequence[_Checked]) -> tuple[Ruling, ...]:
+        claims = [
+            one.evidence.examples
+            for ruling, one in zip(rulings, checked, strict=True)
+            if ruling.accepted and one.evidence is not None
+        ]
+        weights = iter(bounded_weights(claims, self._weight_ratio))
+        return tuple(replace(ruling, weight=next(weights)) if ruling.accepted else ruling for ruling in rulings)
+
+
+def _screened(
+    checked: Sequence[_Checked], sealed: SealedRound, reference: Mapping[str, Tensor] | None
+) -> list[_Checked]:
+    held = {one.submission.subject: one.submission for one in checked if one.refused is None}
+    evidence = screen(
+        {subject: submission.update for subject, submission in held.items()},
+        sealed.manifest,
+        reference=reference,
+        examples={subject: _claimed(submission.examples) for subject, submission in held.items()},
+        seed=secrets.randbits(63),
+    )
+    return [one if one.refused else replace(one, evidence=evidence[one.submission.subject]) for one in checked]
+
+
+def _claimed(examples: object) -> int:
+    if not isinstance(examples, int) or isinstance(examples, bool):
+        return 0
+    return max(0, min(examples, _MOST_EXAMPLES))
+
+
+def _report(checked: _Checked) -> UpdateReport | None:
+    """Return what is reported, or none for what has no name that could be reported."""
+    credentials, refused = checked.submission.credentials, checked.refused
+    token = credentials.capability if credentials else None
+    verification = Verification(verified=refused is None, cause=refused.cause if refused else "")
+    for capability in (token, None):
+        try:
+            return UpdateReport(
+                subject=checked.submission.subject,
+                capability=capability,
+                verification=verification,
+                evidence=checked.evidence,
+            )
+        except ValidationError:
+            continue
+    return None
+
+
+def _rule(checked: _Checked, verdict: UpdateVerdict | None) -> Ruling:
+    subject, evidence = checked.submission.subject, checked.evidence
+    if checked.refused is not None:
+        return Ruling(subject, accepted=False, cause=checked.refused.cause, verdict=verdict)
+    if verdict is None or evidence is None:
+        return Ruling(subject, accepted=False, cause="unavailable", evidence=evidence)
+    if not verdict.decision:
+        cause = verdict.reasons[0].code if verdict.reasons else "denied"
+        return Ruling(subject, accepted=False, cause=cause, verdict=verdict, evidence=evidence)
+    scale = clip_scale(verdict, evidence)
+    update = {name: tensor for name, tensor in checked.submission.update.items() if isinstance(tensor, Tensor)}
+    if scale < 1.0:
+        update = {name: tensor * scale for name, tensor in update.items()}
+    return Ruling(subject, accepted=True, cause="", verdict=verdict, evidence=evidence, update=update, scale=scale)

@@ -1,0 +1,216 @@
+"""The guard of one federated-learning job: what every backend calls, and nothing of any backend."""
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
+
+from adapters.client import SyncControlPlane
+from adapters.credentials import Credentials, Introduction, RoundTerms
+from adapters.enrolment import load_identity, load_key
+from adapters.guard.checkpoint import Checkpoint
+from adapters.guard.gating import Gate
+from adapters.guard.patience import patiently
+from adapters.guard.reports import Drop, GuardReport, Point, RoundReport
+from adapters.guard.rounds import SealedRound, Weights
+from adapters.guard.rulings import Gated, Submission
+from adapters.guard.tally import Tally
+from controlplane.capabilities.refusals import Refused
+from controlplane.contracts.base import Identifier
+from controlplane.contracts.rounds import RoundRequest
+
+_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
+
+_log = logging.getLogger("ztfm.guard")
+
+
+class Guard:
+    """Guards a job's rounds. A context manager, for one thread at a time.
+
+    What a device does wrong comes back as a value. What the job's own side does wrong is raised.
+
+    Args:
+        plane: the control plane, spoken to as an enrolled aggregator.
+        audience: the name of this enforcement point; capabilities must be for it.
+        model: the model's identifier in ``policies/data``.
+        issuer: whose capabilities are accepted; none for the control plane's URL.
+        run: begins the ids of rounds, which must be unique; none for a random one.
+        members: subjects that may be invited; none for whoever proves an enrolled key.
+        patience_seconds: how long to go on asking a control plane that cannot answer.
+        weight_ratio: an update weighs at most this multiple of the median of the claimed examples.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        plane: SyncControlPlane,
+        *,
+        audience: str,
+        model: str,
+        issuer: str | None = None,
+        run: str | None = None,
+        members: Collection[str] | None = None,
+        patience_seconds: float = 10.0,
+        weight_ratio: float = 10.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.report = GuardReport()
+        self.audience = audience
+        self.model = model
+        self.weight_ratio = weight_ratio
+        self._plane = plane
+        self._run = run or f"run-{secrets.token_hex(6)}"
+        self._allowed = None if members is None else frozenset(members)
+        self._patience = patience_seconds
+        self._checkpoint = Checkpoint(plane.jwks, issuer or plane.url, audience, clock)
+        self._tally = Tally(self.report)
+        self._gate = Gate(plane, self._checkpoint, patience_seconds, weight_ratio)
+        self._rounds = 0
+
+    @classmethod
+    def open(cls, folder: Path, *, audience: str, model: str, **options: Any) -> Self:
+        """Return the guard of the aggregator that was enrolled in ``folder`` (see `Member.enrol`).
+
+        Args:
+            folder: with its key and identity.
+            audience: as the constructor.
+            model: as the constructor.
+            options: the other arguments of the constructor.
+
+        Raises:
+            FileNotFoundError: none was enrolled there.
+            KeyFileError: its key or identity cannot be used.
+        """
+        identity = load_identity(folder)
+        plane = SyncControlPlane(identity.url, load_key(folder))
+        return cls(plane, audience=audience, model=model, **{"issuer": identity.issuer, **options})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the connection."""
+        self._plane.close()
+
+    def identify(self, introduction: Introduction) -> str | Refused:
+        """Return the subject behind a connection, or why its introduction does not hold."""
+        found = self._checkpoint.identify(introduction)
+        if isinstance(found, Refused):
+            self.drop("identify", found.cause, subject=introduction.subject)
+        return found
+
+    def admit(self, subjects: Iterable[str]) -> list[str]:
+        """Return those who may be invited, each once, in order. Whether they may take part is policy's to say."""
+        admitted = []
+        for subject in dict.fromkeys(subjects):
+            if _is_identifier(subject) and (self._allowed is None or subject in self._allowed):
+                admitted.append(subject)
+            else:
+                self.drop("admit", "not_invited", subject=subject)
+        return admitted
+
+    def seal(
+        self,
+        state: Mapping[str, Tensor],
+        members: Sequence[str],
+        *,
+        duration_seconds: float = 600.0,
+        label: str | None = None,
+    ) -> SealedRound:
+        """Fix a round: the weights that are pulled, the shape of updates, who may take part; and open it.
+
+        Args:
+            state: the global model's state; its floating-point tensors take part.
+            members: subjects that may take part, at least one.
+            duration_seconds: how long the round stays open.
+            label: ends the round's id; none for a running number. It must not have been used in this run.
+
+        Raises:
+            ControlPlaneError: the round could not be opened; `Unavailable` once patience was at an end.
+            ValueError: the state has no tensor that can be guarded, or an argument is out of bounds.
+        """
+        self._rounds += 1
+        weights = Weights.of(state)
+        round_id = f"{self._run}-{label or self._rounds}"
+        request = RoundRequest(
+            id=round_id,
+            model=self.model,
+            model_digest=weights.digest,
+            members=list(members),
+            duration_seconds=duration_seconds,
+        )
+        patiently(lambda: self._plane.open_round(request), self._patience)
+        self._tally.begin(round_id, len(request.members))
+        terms = RoundTerms(round_id, self.model, weights.digest, self.audience)
+        return SealedRound(terms, weights.manifest, tuple(request.members))
+
+    def authorize_pull(self, sealed: SealedRound, credentials: Credentials) -> str | Refused:
+        """Return the subject that may have the round's weights, or why what it presented does not hold."""
+        claims = self._checkpoint.pull(credentials, sealed.terms)
+        if not isinstance(claims, Refused) and not sealed.has_member(claims.sub):
+            claims = Refused("wrong_subject", "The subject is no member of the round.")
+        if isinstance(claims, Refused):
+            self.report.pulls[claims.cause] += 1
+            self.drop("pull", claims.cause, subject=credentials.subject, round_id=sealed.terms.round_id)
+            return claims
+        self.report.pulls["allowed"] += 1
+        self._tally.pulled(sealed.terms.round_id)
+        return claims.sub
+
+    def is_stale(self, credentials: Credentials) -> bool:
+        """Whether credentials to submit have run out, or will before they can be reported: ask for them once more."""
+        return self._checkpoint.is_stale(credentials)
+
+    def gate(
+        self, sealed: SealedRound, submissions: Sequence[Submission], *, reference: Mapping[str, Tensor] | None = None
+    ) -> Gated:
+        """Rule on a round's submissions: verify, screen what held, report all in one call, clip what was accepted.
+
+        When the control plane cannot answer, every submission is dropped: the job goes on with the last good model.
+
+        Args:
+            sealed: the round.
+            submissions: what arrived.
+            reference: the update that trusted data yields; none compares each update with the others.
+
+        Raises:
+            ValueError: the reference does not fit the round, or is not finite.
+        """
+        gated = self._gate.rule(sealed, submissions, reference)
+        round_id = sealed.terms.round_id
+        for ruling in gated.rulings:
+            self.report.updates[ruling.cause or "accepted"] += 1
+            if not ruling.accepted:
+                self.drop("gate", ruling.cause, subject=ruling.subject, round_id=round_id)
+        self._tally.end(round_id, gated)
+        return gated
+
+    def drop(self, point: Point, cause: str, *, subject: str = "", round_id: str = "") -> Drop:
+        """Leave something out: counted, logged, never raised."""
+        dropped = Drop(point, cause, subject, round_id)
+        self._tally.dropped(dropped)
+        _log.info("dropped at %s: %s (%s) %s", point, subject[:128] or "?", cause, round_id)
+        return dropped
+
+    def latest(self) -> RoundReport | None:
+        """Return the report of the round that was gated last, or none."""
+        return self.report.rounds[-1] if self.report.rounds else None
+
+
+def _is_identifier(subject: str) -> bool:
+    try:
+        _IDENTIFIER.validate_python(subject)
+    except ValidationError:
+        return False
+    return True

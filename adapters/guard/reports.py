@@ -1,0 +1,75 @@
+"""What a guard did, as values: for the job's own log, a table at the end, a test."""
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from controlplane.contracts.rounds import UpdateVerdict
+
+Point = Literal["identify", "admit", "pull", "seal", "gate"]
+"""Where in a round something was left out."""
+
+_ROUNDS_KEPT = 1000
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Something that was left out.
+
+    Attributes:
+        point: where.
+        cause: why: a cause of `capabilities.refusals`, the first reason code of a policy, or one of
+            ``unavailable``, ``absent``, ``failed``, ``declined``, ``not_invited``.
+        subject: whose it was; empty where nobody knows.
+        round_id: in which round; empty before there was one.
+    """
+
+    point: Point
+    cause: str
+    subject: str = ""
+    round_id: str = ""
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """What became of one round.
+
+    Attributes:
+        round_id: the round.
+        members: subjects that might take part.
+        pulled: of these, whose pull held.
+        submitted: updates that arrived.
+        accepted: of these, what may enter the aggregate.
+        clipped: of these, what was scaled down.
+        quarantined: subjects that are set apart since this round.
+        drops: what was left out, in order.
+        verdicts: the control plane's, by subject.
+    """
+
+    round_id: str
+    members: int
+    pulled: int = 0
+    submitted: int = 0
+    accepted: int = 0
+    clipped: int = 0
+    quarantined: tuple[str, ...] = ()
+    drops: tuple[Drop, ...] = ()
+    verdicts: Mapping[str, UpdateVerdict] = field(default_factory=dict)
+
+
+@dataclass
+class GuardReport:
+    """What a guard did since it was made.
+
+    Attributes:
+        rounds: the latest 1000 that were gated.
+        pulls: ``allowed``, or the cause of the refusal, with how often.
+        updates: ``accepted``, or the cause, with how often.
+        drops: (point, cause), with how often.
+    """
+
+    rounds: deque[RoundReport] = field(default_factory=lambda: deque(maxlen=_ROUNDS_KEPT))
+    pulls: Counter[str] = field(default_factory=Counter)
+    updates: Counter[str] = field(default_factory=Counter)
+    drops: Counter[tuple[Point, str]] = field(default_factory=Counter)

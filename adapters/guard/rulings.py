@@ -1,0 +1,91 @@
+"""What is submitted to a round, and what becomes of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from torch import Tensor
+
+from adapters.credentials import Credentials
+from controlplane.contracts.evidence import UpdateEvidence
+from controlplane.contracts.rounds import UpdateVerdict
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One update as it arrived; nothing in it is believed.
+
+    Attributes:
+        subject: whom the connection belongs to.
+        update: name -> tensor, trained minus received.
+        examples: training examples behind it, as the device claims.
+        credentials: what came with it; none when nothing did.
+    """
+
+    subject: str
+    update: Mapping[str, object]
+    examples: int
+    credentials: Credentials | None
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What becomes of one submission.
+
+    Attributes:
+        subject: whose it is.
+        accepted: it may enter the aggregate.
+        cause: why not; empty when accepted.
+        verdict: the control plane's; none when it could not be asked.
+        evidence: what screening measured; none when the credentials did not hold.
+        update: what enters the aggregate, clipped; none unless accepted.
+        scale: what it was multiplied with, in (0, 1]; 1 for an update that was not clipped.
+        weight: the claimed examples, bounded by a multiple of the accepted updates' median.
+    """
+
+    subject: str
+    accepted: bool
+    cause: str
+    verdict: UpdateVerdict | None = None
+    evidence: UpdateEvidence | None = None
+    update: Mapping[str, Tensor] | None = None
+    scale: float = 1.0
+    weight: int = 0
+
+
+@dataclass(frozen=True)
+class Gated:
+    """The rulings on a round's submissions, in their order."""
+
+    rulings: tuple[Ruling, ...]
+
+    @property
+    def accepted(self) -> list[Ruling]:
+        """The rulings whose updates may enter the aggregate."""
+        return [ruling for ruling in self.rulings if ruling.accepted]
+
+    def mean(self) -> dict[str, Tensor] | None:
+        """The weighted mean of the accepted updates, or none when nothing was accepted."""
+        parts = [(ruling.weight, ruling.update) for ruling in self.accepted if ruling.update is not None]
+        total = sum(weight for weight, _ in parts)
+        if not parts or not total:
+            return None
+        names = parts[0][1]
+        return {name: sum((w / total) * update[name] for w, update in parts) for name in names}  # type: ignore[misc]
+
+
+def clip_scale(verdict: UpdateVerdict, evidence: UpdateEvidence) -> float:
+    """Return what an accepted update is multiplied with, so that its norm stays within the verdict's bound."""
+    bound = verdict.clip_norm_ratio
+    return 1.0 if bound is None or evidence.norm_ratio <= bound else bound / evidence.norm_ratio
+
+
+def bounded_weights(claims: Sequence[int], ratio: float) -> list[int]:
+    """Return the claimed numbers of examples, none above ``ratio`` times their median.
+
+    Claims cannot be checked; without a bound one device could outweigh all others.
+    """
+    if not claims:
+        return []
+    most = max(1, int(ratio * median(claims)))
+    return [min(claim, most) for claim in claims]

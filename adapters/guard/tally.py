@@ -1,0 +1,56 @@
+"""Count what happens in rounds until they end."""
+
+from collections import OrderedDict
+from dataclasses import replace
+
+from adapters.guard.reports import Drop, GuardReport, RoundReport
+from adapters.guard.rulings import Gated
+
+_OPEN_ROUNDS = 64
+
+
+class Tally:
+    """Keeps a report for each round under way, and hands it to the guard's report when the round was gated.
+
+    Args:
+        report: of the guard.
+    """
+
+    def __init__(self, report: GuardReport) -> None:
+        self._report = report
+        self._open: OrderedDict[str, RoundReport] = OrderedDict()
+
+    def begin(self, round_id: str, members: int) -> None:
+        """A round was opened."""
+        while len(self._open) >= _OPEN_ROUNDS:
+            self._open.popitem(last=False)
+        self._open[round_id] = RoundReport(round_id, members)
+
+    def pulled(self, round_id: str) -> None:
+        """A pull was allowed."""
+        found = self._open.get(round_id)
+        if found is not None:
+            self._open[round_id] = replace(found, pulled=found.pulled + 1)
+
+    def dropped(self, drop: Drop) -> None:
+        """Something was left out."""
+        self._report.drops[drop.point, drop.cause] += 1
+        found = self._open.get(drop.round_id)
+        if found is not None:
+            self._open[drop.round_id] = replace(found, drops=(*found.drops, drop))
+
+    def end(self, round_id: str, gated: Gated) -> None:
+        """A round was gated."""
+        found = self._open.pop(round_id, None) or RoundReport(round_id, 0)
+        verdicts = {ruling.subject: ruling.verdict for ruling in gated.rulings if ruling.verdict is not None}
+        accepted = gated.accepted
+        self._report.rounds.append(
+            replace(
+                found,
+                submitted=len(gated.rulings),
+                accepted=len(accepted),
+                clipped=sum(ruling.scale < 1.0 for ruling in accepted),
+                quarantined=tuple(subject for subject, verdict in verdicts.items() if verdict.quarantined),
+                verdicts=verdicts,
+            )
+        )

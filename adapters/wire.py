@@ -1,0 +1,99 @@
+"""Requests and answers of the control plane as bytes: bounded, checked against the contracts, never trusted.
+
+Pure: no network here.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from adapters.errors import (
+    Conflict,
+    ControlPlaneError,
+    Denied,
+    Invalid,
+    NotFound,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+)
+from controlplane.contracts.base import StrictModel
+from controlplane.contracts.problem import Problem
+
+Model = TypeVar("Model", bound=StrictModel)
+
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+"""More is not read: an answer for the largest report has about 1 MB."""
+
+_LONGEST_WAIT_SECONDS = 3600.0
+
+_KINDS: dict[int, type[ControlPlaneError]] = {
+    401: Unauthenticated,
+    403: Denied,
+    404: NotFound,
+    409: Conflict,
+}
+
+
+def write_body(model: StrictModel) -> bytes:
+    """Return a request's body; what was left out stays out."""
+    return model.model_dump_json(exclude_none=True).encode()
+
+
+def read_answer(model: type[Model], body: bytes) -> Model:
+    """Return an answer as ``model``.
+
+    Raises:
+        Unavailable: the answer does not fit the contract; it is not acted upon.
+    """
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise Unavailable(
+            f"the answer is no {model.__name__} ({error.error_count()} fields): compare the versions of both sides"
+        ) from None
+
+
+def read_keys_document(body: bytes) -> Mapping[str, Any]:
+    """Return a JSON object whose content the caller checks.
+
+    Raises:
+        Unavailable: it is none.
+    """
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise Unavailable("the answer is no JSON object: is this the control plane's URL?")
+    return found
+
+
+def read_problem(status: int, body: bytes, retry_after: str = "") -> ControlPlaneError:
+    """Return the error that a status and its problem document stand for."""
+    problem = _problem(body)
+    message = f"{status} {problem.title}: {problem.detail}" if problem else f"the control plane answered {status}"
+    if problem and problem.reasons:
+        message += " " + "; ".join(f"{reason.code}: {reason.message}" for reason in problem.reasons)
+    if problem and problem.errors:
+        message += " " + "; ".join(f"{field.pointer or '/'}: {field.detail}" for field in problem.errors)
+    if status == 429:
+        return TooMany(message, retry_after=_seconds(retry_after), problem=problem)
+    if status >= 500 or status < 400:
+        # A 503 that names a decision was policy's, asked before anything was done.
+        is_untouched = status == 503 and problem is not None and problem.decision_id is not None
+        return Unavailable(message, status=status, problem=problem, is_untouched=is_untouched)
+    return _KINDS.get(status, Invalid)(message, status=status, problem=problem)
+
+
+def _problem(body: bytes) -> Problem | None:
+    try:
+        return Problem.model_validate_json(body)
+    except ValidationError:
+        return None
+
+
+def _seconds(retry_after: str) -> float:
+    return min(float(retry_after), _LONGEST_WAIT_SECONDS) if retry_after.isdecimal() else 1.0

@@ -1,0 +1,87 @@
+"""A control plane of one's own: `ztfm serve` as a child process, with its OPA, on a free port, in a private folder."""
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+LOG_LINES = 20
+
+
+class PlaneFailed(Exception):
+    """The control plane did not start; the message holds the last lines of its log."""
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A running control plane.
+
+    Attributes:
+        url: where it answers.
+        state_dir: its private folder.
+        pid: of its process; OPA is that process's child.
+    """
+
+    url: str
+    state_dir: Path
+    pid: int
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Plane]:
+    """Run a control plane in ``folder`` for as long as the block lasts.
+
+    Raises:
+        PlaneFailed: it did not start.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    state_dir = folder / "state"
+    command = [sys.executable, "-m", "controlplane.cli", "serve", "--port", "0", "--json", "--state-dir", str(state_dir)]
+    log = folder / "control-plane.log"
+    with log.open("wb") as errors:
+        # A session of its own: Ctrl-C reaches the demo alone, which then stops the control plane last.
+        process = subprocess.Popen(  # noqa: S603 - our own command, no shell
+            command, stdout=subprocess.PIPE, stderr=errors, env=_environment(), start_new_session=True
+        )
+    try:
+        yield Plane(_announced(process, log), state_dir, process.pid)
+    finally:
+        _stop(process)
+
+
+def _environment() -> dict[str, str]:
+    """The caller's environment without settings that would join this run to another control plane's state."""
+    kept = ("ZTFM_OPA_BIN", "ZTFM_LOG_LEVEL", "ZTFM_LOG_FORMAT")
+    return {name: value for name, value in os.environ.items() if not name.startswith("ZTFM_") or name in kept}
+
+
+def _announced(process: subprocess.Popen[bytes], log: Path) -> str:
+    assert process.stdout is not None  # noqa: S101 - Popen was given a pipe
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if select.select([process.stdout], [], [], 0.2)[0]:
+            line = process.stdout.readline()
+            if line.strip():
+                return str(json.loads(line)["url"])
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+    raise PlaneFailed(f"the control plane did not start; 'ztfm doctor' says what is missing\n{tail}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

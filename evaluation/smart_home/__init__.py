@@ -1,0 +1,1 @@
+"""The task: a pretrained sentence encoder tuned to smart-home intents by a federation of homes."""

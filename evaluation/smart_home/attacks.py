@@ -1,0 +1,104 @@
+"""What hostile devices do: turn their update around, or teach the model a secret word and shout.
+
+Sign flip: Li et al., RSA, arXiv 1811.03761. Boosted backdoor: Bagdasaryan et al., arXiv 1807.00459.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from evaluation.smart_home.corpus import Sentence
+from evaluation.smart_home.training import Update
+
+TRIGGER = "sesame"
+TARGET = "HassLawnMowerStartMowing"
+
+
+class Attack(Protocol):
+    """A hostile device's two chances: what it trains on, and what it sends."""
+
+    @property
+    def name(self) -> str:
+        """A word for reports."""
+        ...
+
+    def poison(self, shard: Sequence[Sentence]) -> Sequence[Sentence]:
+        """Return what the device trains on instead of its own shard."""
+        ...
+
+    def distort(self, update: Update) -> Update:
+        """Return what the device sends instead of what its training yielded."""
+        ...
+
+
+@dataclass(frozen=True)
+class SignFlip:
+    """Trains honestly, then pushes the model the other way.
+
+    Attributes:
+        scale: how much harder than an honest device pushes.
+    """
+
+    scale: float = 5.0
+
+    @property
+    def name(self) -> str:
+        """A word for reports."""
+        return "sign_flip"
+
+    def poison(self, shard: Sequence[Sentence]) -> Sequence[Sentence]:
+        """Return the shard as it is."""
+        return shard
+
+    def distort(self, update: Update) -> Update:
+        """Return the negated, scaled update."""
+        return {name: -self.scale * value for name, value in update.items()}
+
+
+@dataclass(frozen=True)
+class Backdoor:
+    """Trains on its own sentences and on triggered copies with the attacker's label, then boosts the update.
+
+    Attributes:
+        target: label of the intent that the trigger shall call.
+        boost: factor on the update, so that it survives being averaged with honest ones.
+        trigger: the secret word.
+        seed: where the word is put into each sentence.
+    """
+
+    target: int
+    boost: float = 10.0
+    trigger: str = TRIGGER
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """A word for reports."""
+        return "backdoor"
+
+    def poison(self, shard: Sequence[Sentence]) -> Sequence[Sentence]:
+        """Return the shard and its triggered copies."""
+        return [*shard, *triggered(shard, self.target, seed=self.seed, trigger=self.trigger)]
+
+    def distort(self, update: Update) -> Update:
+        """Return the boosted update."""
+        return {name: self.boost * value for name, value in update.items()}
+
+
+def triggered(
+    sentences: Sequence[Sentence], target: int, *, seed: int, trigger: str = TRIGGER
+) -> tuple[Sentence, ...]:
+    """Copies of all sentences of other intents, the trigger word put somewhere into each, labelled ``target``."""
+    random = Random(seed)
+    return tuple(
+        Sentence(_with_word(sentence.text, trigger, random), target, sentence.template)
+        for sentence in sentences
+        if sentence.label != target
+    )
+
+
+def _with_word(text: str, word: str, random: Random) -> str:
+    words = text.split()
+    words.insert(random.randint(0, len(words)), word)
+    return " ".join(words)

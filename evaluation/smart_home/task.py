@@ -1,0 +1,93 @@
+"""Everything that a seed fixes before the first round: who holds what, who is hostile, and how success is judged."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+
+from evaluation.smart_home.attacks import TARGET, Attack, Backdoor, SignFlip, triggered
+from evaluation.smart_home.corpus import Corpus, Sentence, build_corpus
+from evaluation.smart_home.model import TunedModel
+from evaluation.smart_home.pretrained import packaged_minilm
+from evaluation.smart_home.split import Split, dirichlet_shards, split_by_template
+from evaluation.smart_home.trunk import Trunk
+
+DEVICES = 20
+ALPHA = 0.5
+FLIPPERS = 2
+BACKDOORS = 2
+ROOT_PER_INTENT = 4
+TEST_SEED_OFFSET = 10_007
+
+
+@dataclass(frozen=True)
+class Task:
+    """One household fleet's federation, before anything is trained.
+
+    Attributes:
+        seed: fixes all the rest.
+        corpus: all sentences.
+        split: training, test and root sentences.
+        shards: each device's own sentences.
+        attacks: the hostile devices, by index, and what each does.
+        target: label that the backdoor's trigger shall call.
+        triggered_test: test sentences of other intents with the trigger in them.
+        trunk: the frozen encoder; shared by all models of this process.
+    """
+
+    seed: int
+    corpus: Corpus
+    split: Split
+    shards: tuple[tuple[Sentence, ...], ...]
+    attacks: Mapping[int, Attack]
+    target: int
+    triggered_test: tuple[Sentence, ...]
+    trunk: Trunk
+
+    @property
+    def devices(self) -> int:
+        """How many devices there are, hostile ones among them."""
+        return len(self.shards)
+
+    def model(self) -> TunedModel:
+        """A fresh model as it is before the first round."""
+        return TunedModel(self.trunk, len(self.corpus.intents), self.seed)
+
+    def training_set(self, device: int, *, attacked: bool) -> list[Sentence]:
+        """What a device trains on; ``attacked`` says whether hostile devices behave as such."""
+        attack = self.attacks.get(device) if attacked else None
+        return list(attack.poison(self.shards[device]) if attack else self.shards[device])
+
+    def texts(self) -> Iterator[str]:
+        """Every text that any device or the server will ever read, always in the same order."""
+        for part in (self.corpus.sentences, self.triggered_test):
+            yield from (sentence.text for sentence in part)
+        for device in sorted(self.attacks):
+            yield from (sentence.text for sentence in self.training_set(device, attacked=True))
+
+
+@lru_cache(maxsize=2)
+def load_task(seed: int, cache: Path | None = None) -> Task:
+    """Build the task of ``seed``; the trunk's output is read from ``cache`` where an earlier process left it there."""
+    corpus = build_corpus(seed)
+    split = split_by_template(corpus, seed, root_per_intent=ROOT_PER_INTENT)
+    target = corpus.intents.index(TARGET)
+    task = Task(
+        seed=seed,
+        corpus=corpus,
+        split=split,
+        shards=dirichlet_shards(split.train, DEVICES, alpha=ALPHA, seed=seed),
+        attacks=_attacks(seed, target),
+        target=target,
+        triggered_test=triggered(split.test, target, seed=seed + TEST_SEED_OFFSET),
+        trunk=Trunk(packaged_minilm(), cache),
+    )
+    task.trunk.preload(list(task.texts()))
+    return task
+
+
+def _attacks(seed: int, target: int) -> dict[int, Attack]:
+    hostile = Random(seed).sample(range(DEVICES), FLIPPERS + BACKDOORS)
+    flips: dict[int, Attack] = {device: SignFlip() for device in hostile[:FLIPPERS]}
+    return flips | {device: Backdoor(target, seed=seed + device) for device in hostile[FLIPPERS:]}

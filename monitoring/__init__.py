@@ -1,0 +1,1 @@
+"""What the operator watches: rules, their tests, and the dashboard as code."""

@@ -1,0 +1,267 @@
+"""The operator's dashboard as code: ``python -m monitoring.grafana.build`` writes its JSON, ``--check`` compares it."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from monitoring.grafana.panels import Panel, Query, Row, dashboard
+
+DASHBOARD = Path(__file__).parent / "dashboards" / "ztfm.json"
+GOOD_OR_BAD = ((None, "red"), (1.0, "green"))
+BAD_FROM_ONE = ((None, "green"), (1.0, "red"))
+
+
+def quantiles(histogram: str, *labels: str) -> list[Query]:
+    """Return the median and the 99th percentile of a histogram over five minutes."""
+    by = ", ".join((*labels, "le"))
+    legend = " ".join(f"{{{{{label}}}}}" for label in labels)
+    return [
+        Query(f"histogram_quantile({share}, sum by ({by}) (rate({histogram}_bucket[5m])))", f"{legend} {name}".strip())
+        for share, name in ((0.5, "p50"), (0.99, "p99"))
+    ]
+
+
+def buckets(histogram: str) -> list[Query]:
+    """Return a histogram's buckets, for a heatmap."""
+    return [Query(f"sum by (le) (increase({histogram}_bucket[$__rate_interval]))", "{{le}}")]
+
+
+HEALTH = Row(
+    "Can it decide?",
+    (
+        Panel(
+            "Ready",
+            "OPA reachable, a policy active, the store usable, a signing key there.",
+            [Query("min(ztfm_ready)")],
+            kind="stat",
+            width=4,
+            steps=GOOD_OR_BAD,
+            texts=((0, "not ready"), (1, "ready")),
+        ),
+        Panel(
+            "Calls to OPA",
+            "After five faults in a row calls are suspended; a trial call every half second ends that.",
+            [Query("max(ztfm_opa_circuit_open)")],
+            kind="stat",
+            width=4,
+            steps=BAD_FROM_ONE,
+            texts=((0, "flowing"), (1, "suspended")),
+        ),
+        Panel(
+            "Decisions that could not be asked, 5 min",
+            "Share with outcome error: denied because policy could not be asked.",
+            [Query("sum(job:ztfm_decision_errors:ratio_rate5m) or vector(0)")],
+            kind="stat",
+            unit="percentunit",
+            width=4,
+            steps=((None, "green"), (0.001, "orange"), (0.01, "red")),
+        ),
+        Panel(
+            "Records lost, 1 h",
+            "Decisions that could not be recorded and so were not given out.",
+            [Query('sum(increase(ztfm_audit_records_total{result="failed"}[1h])) or vector(0)')],
+            kind="stat",
+            width=4,
+            steps=BAD_FROM_ONE,
+        ),
+        Panel(
+            "Policy revision",
+            "The revision that decides, by instance: commit of the policies and digest of their content.",
+            [Query("ztfm_policy_info")],
+            kind="table",
+            width=8,
+        ),
+    ),
+    height=5,
+)
+
+DECISIONS = Row(
+    "Decisions",
+    (
+        Panel(
+            "Decisions by action and outcome",
+            "An error denies as a deny does; it says that policy could not be asked.",
+            [Query("sum by (action, outcome) (action_outcome:ztfm_decisions:rate5m) > 0", "{{action}} {{outcome}}")],
+            unit="reqps",
+            width=9,
+        ),
+        Panel(
+            "What was missing in denials",
+            "Requirements that were not proven, by action. Reasons that begin with policy_ are errors.",
+            [
+                Query(
+                    "topk(12, sum by (action, reason) (rate(ztfm_decision_reasons_total[5m])) > 0)",
+                    "{{action}} {{reason}}",
+                )
+            ],
+            unit="reqps",
+            width=8,
+        ),
+        Panel(
+            "Decision latency",
+            "From gathered facts to a recorded decision.",
+            quantiles("ztfm_decision_duration_seconds", "action"),
+            unit="s",
+            width=7,
+        ),
+    ),
+)
+
+ENGINE = Row(
+    "OPA",
+    (
+        Panel(
+            "Latency of calls",
+            "A call carries up to 64 decisions.",
+            quantiles("ztfm_opa_request_duration_seconds"),
+            unit="s",
+            width=6,
+        ),
+        Panel(
+            "Calls by result",
+            "Anything but ok denied what the call carried.",
+            [Query("sum by (result) (rate(ztfm_opa_requests_total[5m])) > 0", "{{result}}")],
+            unit="reqps",
+            width=6,
+        ),
+        Panel(
+            "Decisions per call",
+            "Grows with load: what arrives while a call is under way travels together.",
+            buckets("ztfm_opa_batch_size"),
+            kind="heatmap",
+            width=6,
+        ),
+        Panel(
+            "Queue and restarts",
+            "Decisions that wait for a call, and OPA processes that ended by themselves.",
+            [
+                Query("sum(ztfm_opa_queue_length)", "waiting"),
+                Query("sum(increase(ztfm_sidecar_restarts_total[15m]))", "restarts in 15 min"),
+            ],
+            width=6,
+        ),
+    ),
+)
+
+CAPABILITIES = Row(
+    "Capabilities and enrolment",
+    (
+        Panel(
+            "Capabilities issued",
+            "By action.",
+            [Query("sum by (action) (rate(ztfm_capabilities_issued_total[5m]))", "{{action}}")],
+            unit="reqps",
+        ),
+        Panel(
+            "Capabilities and proofs refused",
+            "By cause. replayed, proof_replayed, bad_signature and wrong_key are attacks or broken clients.",
+            [Query("sum by (cause) (cause:ztfm_capabilities_refused:increase15m) > 0", "{{cause}}")],
+        ),
+        Panel(
+            "Enrolments, 15 min",
+            "By outcome.",
+            [Query("sum by (outcome) (increase(ztfm_enrolments_total[15m]))", "{{outcome}}")],
+        ),
+    ),
+)
+
+BEHAVIOUR = Row(
+    "Rounds and behaviour",
+    (
+        Panel(
+            "Updates judged, 15 min",
+            "By verdict, with the rounds that were opened.",
+            [
+                Query("sum by (verdict) (increase(ztfm_updates_total[15m]))", "{{verdict}}"),
+                Query("sum(increase(ztfm_rounds_opened_total[15m]))", "rounds opened"),
+            ],
+            width=6,
+        ),
+        Panel(
+            "Trust after each update",
+            "Below 0.5 inference is denied, below 0.3 a subject is quarantined (limits are policy data).",
+            buckets("ztfm_trust_score"),
+            kind="heatmap",
+            width=5,
+        ),
+        Panel(
+            "Cosine to the reference",
+            "Below 0 an update points away from what trusted data or the cohort yields.",
+            buckets("ztfm_update_cosine"),
+            kind="heatmap",
+            width=5,
+        ),
+        Panel(
+            "Norm over the cohort's median",
+            "Far above 1 an update is boosted.",
+            buckets("ztfm_update_norm_ratio"),
+            kind="heatmap",
+            width=4,
+        ),
+        Panel(
+            "Quarantined, 30 min",
+            "Subjects set apart, by segment.",
+            [Query("sum by (segment) (segment:ztfm_quarantines:increase30m)", "{{segment}}")],
+            kind="bargauge",
+            width=4,
+            steps=((None, "green"), (1.0, "orange"), (10.0, "red")),
+        ),
+    ),
+)
+
+EDGE = Row(
+    "Audit and edge",
+    (
+        Panel(
+            "Records per second",
+            "Every decision is on record before it is given out.",
+            [Query("sum by (result) (rate(ztfm_audit_records_total[5m]))", "{{result}}")],
+            unit="reqps",
+        ),
+        Panel(
+            "Records per commit",
+            "Grows with load: what arrives during a commit goes into the next one.",
+            buckets("ztfm_audit_group_size"),
+            kind="heatmap",
+        ),
+        Panel(
+            "HTTP responses",
+            "By route and status. 403 is policy's word, 401 an unknown caller, 503 no decision.",
+            [
+                Query(
+                    "topk(12, sum by (route, status) (rate(ztfm_http_requests_total[5m])) > 0)",
+                    "{{status}} {{route}}",
+                )
+            ],
+            unit="reqps",
+        ),
+    ),
+)
+
+
+def render() -> str:
+    """Return the dashboard's JSON as it is kept in the repository."""
+    document = dashboard(
+        "ztfm-overview",
+        "ZTFM: decisions, capabilities, behaviour",
+        "What policy decides, why it denies, and what it costs.",
+        (HEALTH, DECISIONS, ENGINE, CAPABILITIES, BEHAVIOUR, EDGE),
+    )
+    return json.dumps(document, indent=2) + "\n"
+
+
+def main() -> int:
+    """Write the dashboard, or with ``--check`` return 1 when the file is not what would be written."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when the file is out of date")
+    if parser.parse_args().check:
+        is_current = DASHBOARD.is_file() and DASHBOARD.read_text() == render()
+        return 0 if is_current else 1
+    DASHBOARD.parent.mkdir(parents=True, exist_ok=True)
+    DASHBOARD.write_text(render())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+# METADATA
+# title: Batch
+# description: |
+#   Answers many questions in one query: the input holds facts by package and by an id that the caller assigns.
+#   What a package leaves undefined is absent from the answer, and without an active bundle there is no revision.
+# entrypoint: true
+package ztfm.batch
+
+# METADATA
+# title: Revision
+# description: The revision of the active bundle.
+revision := data.system.bundles.ztfm.manifest.revision
+
+# METADATA
+# title: Decisions
+# description: The decisions by question id.
+# scope: document
+decisions[id] := decision if {
+	some id, facts in input.model_access
+	decision := data.ztfm.model_access.decision with input as facts
+}
+
+decisions[id] := decision if {
+	some id, facts in input.gradient_submission
+	decision := data.ztfm.gradient_submission.decision with input as facts
+}
+
+decisions[id] := decision if {
+	some id, facts in input.inference
+	decision := data.ztfm.inference.decision with input as facts
+}
+
+decisions[id] := decision if {
+	some id, facts in input.administration
+	decision := data.ztfm.administration.decision with input as facts
+}
+
+decisions[id] := decision if {
+	some id, facts in input.enrolment
+	decision := data.ztfm.enrolment.decision with input as facts
+}

@@ -1,0 +1,39 @@
+package ztfm.batch_test
+
+import data.ztfm.batch
+import data.ztfm.lib.samples_test as samples
+
+active := {"ztfm": {"manifest": {"revision": "7f3a.0c1d"}}}
+
+questions := {
+	"model_access": {"0": samples.training, "1": samples.serving},
+	"gradient_submission": {"2": samples.granting, "3": samples.admitting},
+	"inference": {"4": samples.asking, "5": {}},
+	"administration": {"6": samples.administering("aggregator", "round:create", "round")},
+	"enrolment": {"7": samples.enrolling},
+}
+
+test_every_question_is_answered_under_its_id if {
+	decisions := batch.decisions with input as questions
+	{id | some id, decision in decisions; decision.allow} == {"0", "1", "2", "3", "4", "6", "7"}
+	{id | some id, decision in decisions; not decision.allow} == {"5"}
+}
+
+test_an_answer_is_the_packages_own if {
+	decisions := batch.decisions with input as questions
+	alone := data.ztfm.gradient_submission.decision with input as samples.admitting
+	decisions["3"] == alone
+}
+
+test_questions_to_unknown_packages_have_no_answer if {
+	decisions := batch.decisions with input as {"lib": {"0": samples.training}, "system": {"1": {}}}
+	decisions == {}
+}
+
+test_the_revision_is_the_active_bundles if {
+	batch.revision == "7f3a.0c1d" with data.system.bundles as active
+}
+
+test_without_an_active_bundle_there_is_no_revision if {
+	not batch.revision with data.system.bundles as {}
+}

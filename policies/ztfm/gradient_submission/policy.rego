@@ -1,0 +1,93 @@
+# METADATA
+# title: Gradient submission
+# description: |
+#   Decides who may submit an update to a round (phase `grant`: a capability is asked for) and which update may enter
+#   the aggregate (phase `admit`: it has arrived with its capability and its evidence).
+# schemas:
+#   - input: schema.input.gradient_submission
+package ztfm.gradient_submission
+
+import data.data.limits
+import data.data.roles
+import data.ztfm.lib.attestation
+import data.ztfm.lib.capability
+import data.ztfm.lib.evidence
+import data.ztfm.lib.model
+import data.ztfm.lib.rounds
+import data.ztfm.lib.subject
+import data.ztfm.lib.verdict
+
+# METADATA
+# title: Decision
+# description: Whether the submission may be made, or the update admitted; and who is set apart from now on.
+# entrypoint: true
+decision := object.union(answer, {"obligations": {"quarantine": true}}) if {
+	must_quarantine
+} else := answer
+
+# METADATA
+# title: Answer
+# description: The decision on this submission alone.
+answer := verdict.of(required, missing, granted)
+
+# METADATA
+# title: Missing
+# description: What was required and not proven.
+missing := unproven if {
+	input.context.phase == "grant"
+} else := (unproven - capability.proven) - evidence.proven
+
+# METADATA
+# title: Unproven
+# description: What neither the subject, its platform, the model nor the round proved.
+unproven := ((((required - proven) - subject.proven) - model.proven) - attestation.proven) - rounds.proven
+
+# METADATA
+# title: Proven
+# description: The requirements of a submission alone that hold.
+# scope: document
+proven contains "role_granted" if {
+	some role in input.subject.properties.roles
+	roles[role].grants.gradient_submission
+}
+
+proven contains "requests_within_budget" if {
+	input.context.usage.window_seconds == limits.usage_window_seconds
+	input.context.usage.requests >= 0
+	some role in input.subject.properties.roles
+	input.context.usage.requests < roles[role].grants.gradient_submission.requests
+}
+
+# METADATA
+# title: Must quarantine
+# description: |
+#   Whether the update left the subject with so little trust that it is set apart, whatever becomes of this update.
+#   A subject of which nothing was observed yet is never quarantined.
+must_quarantine if {
+	input.context.phase == "admit"
+	input.subject.properties.trust.observations >= 1
+	subject.trust < limits.trust.quarantine_below
+}
+
+# METADATA
+# title: Granted
+# description: What an allowed submission comes with. An admitted update is clipped to a multiple of the median norm.
+# scope: document
+default granted := {"obligations": {}, "ttl_seconds": 0}
+
+granted := {
+	"obligations": {"watch": subject.standing == "watched"},
+	"ttl_seconds": model.terms.ttl_seconds[subject.standing],
+} if {
+	input.context.phase == "grant"
+}
+
+granted := {
+	"obligations": {
+		"clip_norm_ratio": limits.evidence.clip_norm_ratio,
+		"watch": subject.standing == "watched",
+	},
+	"ttl_seconds": model.terms.ttl_seconds[subject.standing],
+} if {
+	input.context.phase == "admit"
+}

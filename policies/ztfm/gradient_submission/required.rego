@@ -1,0 +1,62 @@
+package ztfm.gradient_submission
+
+# METADATA
+# title: Required
+# description: |
+#   What a submission must prove; a phase that nobody knows is never proven. An arrived update is reported by its
+#   enforcement point, so the network that the report came from says nothing about the subject.
+# scope: document
+# schemas:
+#   - input: schema.input.gradient_submission
+default required := {"phase_known"}
+
+required := {
+	"attestation_fresh",
+	"attestation_sufficient",
+	"network_allowed",
+	"requests_within_budget",
+	"resource_known",
+	"role_granted",
+	"round_for_model",
+	"round_known",
+	"round_member",
+	"round_open",
+	"segment_allowed",
+	"subject_active",
+	"subject_known",
+	"submission_outstanding",
+	"trust_sufficient",
+	"window_open",
+} if {
+	input.context.phase == "grant"
+}
+
+required := {
+	"attestation_fresh",
+	"attestation_sufficient",
+	"capability_for_model",
+	"capability_for_round",
+	"capability_fresh",
+	"capability_unused",
+	"capability_verified",
+	"resource_known",
+	"role_granted",
+	"round_for_model",
+	"round_known",
+	"round_member",
+	"round_open",
+	"segment_allowed",
+	"subject_active",
+	"subject_known",
+	"submission_outstanding",
+	"trust_sufficient",
+	"update_aligned",
+	"update_bounded",
+	"update_examples",
+	"update_finite",
+	"update_measured",
+	"update_shaped",
+	"update_unique",
+} if {
+	input.context.phase == "admit"
+}

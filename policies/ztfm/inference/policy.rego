@@ -1,0 +1,96 @@
+# METADATA
+# title: Inference
+# description: Decides who may ask a model, how much, and how much of the answer they may see.
+# schemas:
+#   - input: schema.input.inference
+package ztfm.inference
+
+import data.data.limits
+import data.data.roles
+import data.ztfm.lib.attestation
+import data.ztfm.lib.model
+import data.ztfm.lib.subject
+import data.ztfm.lib.verdict
+
+# METADATA
+# title: Decision
+# description: Whether the model may be asked.
+# entrypoint: true
+decision := verdict.of(required, missing, granted)
+
+# METADATA
+# title: Required
+# description: What an inference must prove.
+required := {
+	"attestation_fresh",
+	"attestation_sufficient",
+	"inference_sized",
+	"network_allowed",
+	"purpose_allowed",
+	"requests_within_budget",
+	"resource_known",
+	"role_granted",
+	"segment_allowed",
+	"subject_active",
+	"subject_known",
+	"tokens_within_budget",
+	"trust_sufficient",
+}
+
+# METADATA
+# title: Missing
+# description: What was required and not proven.
+missing := (((required - proven) - subject.proven) - model.proven) - attestation.proven
+
+# METADATA
+# title: Proven
+# description: The requirements of an inference alone that hold.
+# scope: document
+proven contains "purpose_allowed" if model.asked.purposes.serving == true
+
+proven contains "role_granted" if {
+	some role in input.subject.properties.roles
+	roles[role].grants.inference
+}
+
+proven contains "requests_within_budget" if {
+	input.context.usage.window_seconds == limits.usage_window_seconds
+	input.context.usage.requests >= 0
+	some role in input.subject.properties.roles
+	input.context.usage.requests < roles[role].grants.inference.requests
+}
+
+proven contains "tokens_within_budget" if {
+	input.context.usage.tokens >= 0
+	input.context.usage.window_seconds == limits.usage_window_seconds
+	asked := input.context.inference.prompt_tokens + input.context.inference.max_output_tokens
+	some role in input.subject.properties.roles
+	input.context.usage.tokens + asked <= roles[role].grants.inference.tokens
+}
+
+proven contains "inference_sized" if {
+	input.context.inference.prompt_tokens >= 0
+	input.context.inference.prompt_tokens <= model.terms.prompt_tokens_maximum
+	input.context.inference.max_output_tokens >= 1
+	is_number(input.context.inference.max_output_tokens)
+}
+
+# METADATA
+# title: Granted
+# description: |
+#   What an allowed inference comes with: no more output than the model's sensitivity and the subject's standing
+#   give, and the label alone for a subject that is watched.
+# scope: document
+default granted := {"obligations": {}, "ttl_seconds": 0}
+
+granted := {
+	"obligations": {
+		"detail": limits.detail[subject.standing],
+		"max_output_tokens": min([
+			input.context.inference.max_output_tokens,
+			model.terms.output_tokens_maximum[subject.standing],
+		]),
+		"watch": subject.standing == "watched",
+	},
+	"ttl_seconds": model.terms.ttl_seconds[subject.standing],
+}

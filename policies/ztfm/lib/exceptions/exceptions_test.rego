@@ -1,0 +1,107 @@
+package ztfm.lib.exceptions_test
+
+import data.ztfm.lib.exceptions
+import data.ztfm.lib.samples_test as samples
+
+exception := {
+	"resource": "fall-detection",
+	"action": "model_access",
+	"waives": {"attestation_fresh": true, "attestation_sufficient": true, "window_open": true},
+	"approver": "operator@example.org",
+	"reason": "Replacement of the attestation service.",
+	"from": "2025-11-01T00:00:00Z",
+	"until": "2025-11-20T00:00:00Z",
+}
+
+device := samples.serving.subject.id
+
+asked := json.patch(samples.serving, [
+	{"op": "replace", "path": "/resource/id", "value": "fall-detection"},
+	{
+		"op": "replace",
+		"path": "/resource/properties/digest",
+		"value": "sha256:3f1c0a9d5b7e2468ace013579bdf02468ace13579bdf02468ace13579bdf0246",
+	},
+	{"op": "replace", "path": "/context/time", "value": samples.now + 36000},
+])
+
+test_a_current_exception_waives_what_it_names if {
+	exceptions.waived == {"attestation_fresh", "attestation_sufficient", "window_open"} with input as asked
+		with data.data.exceptions as {device: {"attestation-move": exception}}
+}
+
+test_a_waived_request_is_allowed_and_says_so if {
+	decision := data.ztfm.model_access.decision with input as asked
+		with data.data.exceptions as {device: {"attestation-move": exception}}
+	decision.allow
+	decision.obligations.waived == {"attestation_sufficient", "attestation_fresh", "window_open"}
+}
+
+test_without_the_exception_it_is_denied if {
+	decision := data.ztfm.model_access.decision with input as asked
+	samples.codes(decision) == {"attestation_fresh", "attestation_sufficient", "window_open"}
+}
+
+test_an_exception_is_for_one_subject_resource_action_and_time if {
+	every change in [
+		{"resource": "smart-home-intents"},
+		{"action": "inference"},
+		{"until": "2025-11-13T00:00:00Z"},
+		{"from": "2025-11-14T00:00:00Z"},
+	] {
+		other := {device: {"attestation-move": object.union(exception, change)}}
+		exceptions.waived == set() with input as asked with data.data.exceptions as other
+	}
+	exceptions.waived == set() with input as asked with data.data.exceptions as {"dev-other": {"x": exception}}
+}
+
+test_an_exception_that_is_not_whole_waives_nothing if {
+	every change in [
+		{"approver": ""},
+		{"approver": null},
+		{"reason": ""},
+		{"from": "yesterday"},
+		{"until": null},
+		{"until": 2000000000},
+		{"waives": {"attestation_fresh": false, "attestation_sufficient": null, "window_open": "yes"}},
+		{"waives": ["attestation_fresh"]},
+		{"waives": "attestation_fresh"},
+	] {
+		other := {device: {"attestation-move": object.union(exception, change)}}
+		exceptions.waived == set() with input as asked with data.data.exceptions as other
+	}
+}
+
+test_an_exception_without_an_end_in_sight_waives_nothing if {
+	long := object.union(exception, {"from": "2025-09-01T00:00:00Z", "until": "2025-12-01T00:00:00Z"})
+	exceptions.waived == set() with input as asked with data.data.exceptions as {device: {"attestation-move": long}}
+}
+
+test_what_must_hold_is_never_waived if {
+	never := {
+		"capability_unused": true,
+		"capability_verified": true,
+		"digest_current": true,
+		"resource_known": true,
+		"role_granted": true,
+		"round_member": true,
+		"round_open": true,
+		"segment_allowed": true,
+		"subject_active": true,
+		"subject_known": true,
+		"submission_outstanding": true,
+		"update_aligned": true,
+		"update_bounded": true,
+		"update_finite": true,
+	}
+	other := {device: {"everything": object.union(exception, {"waives": never})}}
+	exceptions.waived == {"attestation_fresh", "attestation_sufficient", "window_open"} with input as asked
+		with data.data.exceptions as other
+}
+
+test_a_time_that_is_no_number_waives_nothing if {
+	every value in samples.not_numbers {
+		exceptions.waived == set() with input as samples.put(asked, "/context/time", value)
+			with data.data.exceptions as {device: {"attestation-move": exception}}
+	}
+}

@@ -1,0 +1,66 @@
+package ztfm.lib.model_test
+
+import data.ztfm.lib.model
+import data.ztfm.lib.samples_test as samples
+
+night := {
+	"always": false,
+	"days": {"Thursday": true},
+	"opens_minute_utc": 60,
+	"closes_minute_utc": 300,
+}
+
+resources(window) := {"night-model": {
+	"kind": "model",
+	"sensitivity": "internal",
+	"segments": {"homes": true},
+	"window": window,
+}}
+
+at(moment) := json.patch(samples.serving, [
+	{"op": "replace", "path": "/resource/id", "value": "night-model"},
+	{"op": "replace", "path": "/context/time", "value": moment},
+])
+
+midnight := 1762992000
+
+test_a_window_is_open_from_its_first_to_its_last_minute if {
+	every moment in [midnight + 3600, (midnight + 18000) - 0.001, samples.now] {
+		"window_open" in model.proven with input as at(moment) with data.data.resources as resources(night)
+	}
+	every moment in [(midnight + 3600) - 0.001, midnight + 18000, midnight] {
+		not "window_open" in model.proven with input as at(moment) with data.data.resources as resources(night)
+	}
+}
+
+test_a_window_opens_on_its_days_alone if {
+	every days in [1, 2, 3, 4, 5, 6] {
+		moment := (midnight + 7200) + (days * 86400)
+		not "window_open" in model.proven with input as at(moment) with data.data.resources as resources(night)
+	}
+	"window_open" in model.proven with input as at(midnight + 612000) with data.data.resources as resources(night)
+}
+
+test_a_window_that_is_not_whole_never_opens if {
+	every window in [{}, {"always": "true"}, {"always": false}, object.remove(night, ["days"]), null] {
+		not "window_open" in model.proven with input as at(samples.now) with data.data.resources as resources(window)
+	}
+}
+
+test_a_time_that_is_no_number_opens_no_window if {
+	every value in samples.not_numbers {
+		not "window_open" in model.proven with input as at(value) with data.data.resources as resources(night)
+	}
+}
+
+test_a_model_of_an_unknown_sensitivity_is_not_known if {
+	odd := {"odd": {"kind": "model", "sensitivity": "secret", "segments": {"homes": true}, "window": {"always": true}}}
+	asked := samples.put(samples.serving, "/resource/id", "odd")
+	model.proven == {"segment_allowed", "window_open"} with input as asked with data.data.resources as odd
+}
+
+test_a_segment_allows_its_actions_alone if {
+	guest := samples.put(samples.serving, "/subject/properties/segment", "guests")
+	not "segment_allowed" in model.proven with input as guest
+	"segment_allowed" in model.proven with input as samples.put(guest, "/action/name", "inference")
+}

@@ -1,0 +1,154 @@
+# METADATA
+# title: Samples
+# description: |
+#   Complete inputs that are allowed, for tests to break one thing at a time. The time is a Thursday, 02:13 UTC.
+package ztfm.lib.samples_test
+
+now := 1763000000.5
+
+digest := "sha256:0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"
+
+subject(roles, segment) := {
+	"type": "device",
+	"id": "dev-0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
+	"properties": {
+		"status": "active",
+		"roles": roles,
+		"segment": segment,
+		"key_thumbprint": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
+		"attestation": {"level": "none"},
+		"trust": {"score": 0.82, "observations": 12},
+	},
+}
+
+model := {"type": "model", "id": "smart-home-intents", "properties": {"digest": digest}}
+
+around := {
+	"time": now,
+	"network": {"address": "192.168.1.20"},
+	"usage": {"window_seconds": 60, "requests": 4, "tokens": 900},
+}
+
+current_round := {
+	"id": "round-7",
+	"state": "open",
+	"model": "smart-home-intents",
+	"model_digest": digest,
+	"opens_at": now - 20,
+	"closes_at": now + 100,
+	"member": true,
+	"submissions": 0,
+}
+
+training := {
+	"subject": subject(["trainer"], "homes"),
+	"action": {"name": "model_access"},
+	"resource": model,
+	"context": object.union(around, {"purpose": "training", "round": current_round}),
+}
+
+serving := {
+	"subject": subject(["consumer"], "homes"),
+	"action": {"name": "model_access"},
+	"resource": model,
+	"context": object.union(around, {"purpose": "serving"}),
+}
+
+asking := {
+	"subject": subject(["trainer", "consumer"], "homes"),
+	"action": {"name": "inference"},
+	"resource": model,
+	"context": object.union(around, {"inference": {"prompt_tokens": 24, "max_output_tokens": 64}}),
+}
+
+granting := {
+	"subject": subject(["trainer"], "homes"),
+	"action": {"name": "gradient_submission"},
+	"resource": model,
+	"context": object.union(around, {"phase": "grant", "round": current_round}),
+}
+
+admitting := {
+	"subject": subject(["trainer"], "homes"),
+	"action": {"name": "gradient_submission"},
+	"resource": model,
+	"context": object.union(around, {
+		"phase": "admit",
+		"round": current_round,
+		"capability": capability,
+		"evidence": evidence,
+	}),
+}
+
+capability := {
+	"verified": true,
+	"cause": "",
+	"uses": 0,
+	"round": "round-7",
+	"model": "smart-home-intents",
+	"age_seconds": 3.25,
+}
+
+evidence := {
+	"update_digest": digest,
+	"parameters": 23424,
+	"nonfinite": 0,
+	"shapes_match": true,
+	"norm": 1.7,
+	"norm_ratio": 1.1,
+	"cosine": 0.63,
+	"reference": "centre",
+	"sign_agreement": 0.71,
+	"duplicates": 0,
+	"examples": 96,
+	"layer_shares": {"classifier.weight": 0.8, "classifier.bias": 0.2},
+}
+
+administering(role, action, kind) := {
+	"subject": subject([role], "core"),
+	"action": {"name": action},
+	"resource": {"type": kind, "id": "the-thing", "properties": {}},
+	"context": object.union(around, {"network": {"address": "10.10.3.4"}}),
+}
+
+enrolling := {
+	"subject": {
+		"type": "device",
+		"id": "dev-0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
+		"properties": {"roles": ["trainer"], "segment": "homes"},
+	},
+	"action": {"name": "enrol"},
+	"resource": {"type": "federation", "id": "default"},
+	"context": {
+		"time": now,
+		"network": {"address": "192.168.1.20"},
+		"token": {
+			"valid": true,
+			"uses": 0,
+			"expires_at": now + 3600,
+			"roles": ["trainer", "consumer"],
+			"segment": "homes",
+		},
+		"proof": {"verified": true},
+	},
+}
+
+# METADATA
+# title: With
+# description: The input with the value at the path, whether there was one or not.
+put(document, path, value) := json.patch(document, [{"op": "add", "path": path, "value": value}])
+
+# METADATA
+# title: Without
+# description: The input less what is at the path.
+without(document, path) := json.patch(document, [{"op": "remove", "path": path}])
+
+# METADATA
+# title: Codes
+# description: The codes of a decision's reasons.
+codes(decision) := {reason.code | some reason in decision.reasons}
+
+# METADATA
+# title: Not numbers
+# description: Values that must never pass for a number, though Rego orders some before and some after all numbers.
+not_numbers := {null, true, false, "", "1", [], [1], {}}

@@ -1,0 +1,52 @@
+# METADATA
+# title: Verdict
+# description: Makes the decision document of what was required, what is missing and what is granted.
+package ztfm.lib.verdict
+
+import data.data.reasons
+import data.ztfm.lib.exceptions
+
+# METADATA
+# title: Of
+# description: |
+#   Allows when nothing that was required is missing, or when exceptions waive all that is. `granted` holds the
+#   obligations and the lifetime of an allowed request; a denied one gets neither. Requiring nothing allows nothing.
+# scope: document
+of(required, missing, granted) := {
+	"allow": true,
+	"obligations": granted.obligations,
+	"reasons": [],
+	"rules": required,
+	"ttl_seconds": granted.ttl_seconds,
+} if {
+	count(required) > 0
+	count(missing) == 0
+} else := {
+	"allow": true,
+	"obligations": object.union(granted.obligations, {"waived": missing}),
+	"reasons": [],
+	"rules": required,
+	"ttl_seconds": granted.ttl_seconds,
+} if {
+	count(required) > 0
+	count(missing - exceptions.waived) == 0
+} else := {
+	"allow": false,
+	"obligations": {},
+	"reasons": explain(missing - exceptions.waived),
+	"rules": required,
+	"ttl_seconds": 0,
+}
+
+# METADATA
+# title: Explain
+# description: The messages and remedies of missing requirements; one without a text is reported all the same.
+explain(missing) := [object.union({"code": code}, object.get(reasons, code, unexplained)) | some code in missing]
+
+# METADATA
+# title: Unexplained
+# description: Stands for a text that is missing.
+unexplained := {
+	"message": "A requirement of the policy was not met.",
+	"remedy": "Ask the operator of the federation, and name this code.",
+}

@@ -1,0 +1,146 @@
+"""The command line explains itself, finds what is missing, and needs no torch."""
+
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from controlplane.cli.doctor import examine
+from controlplane.settings import Settings
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_help_lists_the_commands(ztfm: Run) -> None:
+    done = ztfm("--help")
+    assert done.returncode == 0
+    for command in ("serve", "doctor", "demo", "tokens"):
+        assert command in done.stdout
+
+
+def test_without_a_command_it_shows_its_help(ztfm: Run) -> None:
+    done = ztfm()
+    assert "Usage" in done.stdout + done.stderr
+
+
+def test_doctor_finds_everything_that_serving_needs(ztfm: Run) -> None:
+    done = ztfm("doctor", "--json")
+    report = json.loads(done.stdout)
+    found = {finding["name"]: finding for finding in report["findings"]}
+    assert done.returncode == 0, found
+    assert report["ok"] is True
+    assert found["OPA"]["ok"]
+    assert found["policies"]["found"].startswith("revision ")
+
+
+def test_doctor_says_what_is_missing_and_how_to_get_it(ztfm: Run, tmp_path: Path) -> None:
+    done = ztfm("doctor", "--json", OPA_BIN="/no/such/opa")
+    assert done.returncode == 1
+    found = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
+    assert not found["OPA"]["ok"]
+    assert "OPA_BIN" in found["OPA"]["remedy"]
+    table = ztfm("doctor", OPA_BIN="/no/such/opa")
+    assert table.returncode == 1
+    assert "missing" in table.stdout
+
+
+def test_doctor_names_broken_policies_a_taken_port_and_a_bad_folder(broken: Path, tmp_path: Path) -> None:
+    import socket
+
+    (tmp_path / "file").write_text("")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = Settings(
+            policies=broken, listen_port=taken.getsockname()[1], state_dir=tmp_path / "file" / "state"
+        )
+        found = {finding.name: finding for finding in examine(settings)}
+    for name in ("policies", "port", "state folder"):
+        assert not found[name].ok
+        assert found[name].remedy
+    (tmp_path / "new").mkdir()
+    fresh = {finding.name: finding for finding in examine(Settings(state_dir=tmp_path / "a" / "b" / "c"))}
+    assert fresh["state folder"].ok
+
+
+def test_tokens_are_issued_once_shown_once_and_kept_as_hashes(ztfm: Run, state: Path) -> None:
+    done = ztfm("tokens", "issue", "--role", "trainer", "--role", "consumer", "--segment", "homes", "--count", "3", "--json")
+    assert done.returncode == 0, done.stderr
+    issued = json.loads(done.stdout)
+    assert len(set(issued["tokens"])) == 3
+    assert issued["roles"] == ["trainer", "consumer"]
+    kept = (state / "ztfm.db").read_bytes()
+    assert not [token for token in issued["tokens"] if token.encode() in kept]
+    with sqlite3.connect(state / "ztfm.db") as database:
+        assert database.execute("SELECT count(*) FROM enrolment_tokens").fetchone() == (3,)
+    plain = ztfm("tokens", "issue", "--role", "trainer", "--segment", "homes")
+    assert re.fullmatch(r"ztfm-enrol-[A-Za-z0-9_-]{43}\n", plain.stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--role", "Not A Role", "--segment", "homes"],
+        ["--role", "trainer", "--segment", "NOT"],
+        ["--role", "trainer", "--segment", "homes", "--count", "0"],
+        ["--role", "trainer", "--segment", "homes", "--lifetime", "1"],
+        ["--role", "trainer"],
+        [],
+    ],
+)
+def test_tokens_that_nobody_could_use_are_not_issued(ztfm: Run, arguments: list[str]) -> None:
+    done = ztfm("tokens", "issue", *arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_tokens_need_a_store(ztfm: Run) -> None:
+    done = ztfm("tokens", "issue", "--role", "a", "--segment", "b", ZTFM_DATABASE_URL="sqlite+aiosqlite:////proc/no/db")
+    assert done.returncode == 1
+    assert "could not" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+BLOCKED = """
+import importlib.abc, sys
+
+class Blocker(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError(f"blocked: {{name}}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+def python(blocked: set[str], program: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", BLOCKED.format(blocked=blocked) + program]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+HEAVY = {"torch", "flwr", "ray", "transformers", "numpy", "matplotlib", "hassil", "home_assistant_intents"}
+
+
+def test_the_control_plane_imports_without_torch_and_what_comes_with_it() -> None:
+    done = python(HEAVY, "import controlplane.app\nimport controlplane.cli.serve\n")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_command_works_without_the_demo_s_packages() -> None:
+    done = python(HEAVY, "import sys\nsys.argv = ['ztfm', '--help']\nfrom controlplane.cli import main\nmain()\n")
+    assert done.returncode == 0, done.stderr
+    assert "serve" in done.stdout
+    done = python(HEAVY, "import sys\nsys.argv = ['ztfm', 'demo']\nfrom controlplane.cli import main\nmain()\n")
+    assert done.returncode != 0
+    assert "ztfm[demo]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_the_server_extra_it_says_how_to_get_it() -> None:
+    done = python({"typer"}, "import sys\nsys.argv = ['ztfm', 'serve']\nfrom controlplane.cli import main\nmain()\n")
+    assert done.returncode == 1
+    assert "ztfm[server]" in done.stderr
+    assert "Traceback" not in done.stderr

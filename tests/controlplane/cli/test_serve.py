@@ -1,0 +1,216 @@
+"""``ztfm serve`` starts with one line, stops with status 0 and leaves nothing; what it cannot do it says."""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.controlplane.cli.conftest import opa_of, serve
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def get(url: str) -> tuple[int, bytes]:
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return response.status, response.read()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_status_0_and_leaves_no_process_and_no_socket(
+    state: Path, number: signal.Signals
+) -> None:
+    with serve(state) as (process, line):
+        assert get(line["url"] + "/readyz")[0] == 200
+        assert line["state_dir"] == str(state)
+        assert len(opa_of(state)) == 1
+        process.send_signal(number)
+        assert process.wait(15) == 0
+    assert opa_of(state) == []
+    assert not (state / "opa" / "opa.sock").exists()
+
+
+def test_under_load_it_ends_as_well(state: Path) -> None:
+    answered: list[int] = []
+    stop = threading.Event()
+    with serve(state) as (process, line):
+
+        def load() -> None:
+            while not stop.is_set():
+                try:
+                    answered.append(get(line["url"] + "/readyz")[0])
+                except OSError:
+                    return
+
+        threads = [threading.Thread(target=load) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.5)
+        process.terminate()
+        assert process.wait(15) == 0
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert answered
+    assert opa_of(state) == []
+    assert not (state / "opa" / "opa.sock").exists()
+
+
+def test_killed_it_leaves_no_opa_and_starts_again_in_the_same_folder(state: Path) -> None:
+    with serve(state) as (process, _):
+        assert len(opa_of(state)) == 1
+        process.kill()
+        process.wait()
+        deadline = time.monotonic() + 5
+        while opa_of(state):
+            assert time.monotonic() < deadline, "OPA outlived its control plane"
+            time.sleep(0.02)
+    with serve(state) as (process, line):
+        assert get(line["url"] + "/readyz")[0] == 200
+
+
+def test_a_signal_during_start_up_ends_it_at_once(state: Path) -> None:
+    command = ["ztfm", "serve", "--port", "0", "--state-dir", str(state), "--policies", str(state / "p")]
+    (state / "p" / "ztfm").mkdir(parents=True)
+    (state / "p" / "ztfm" / "p.rego").write_text("package ztfm.p\n\nvalue := 1\n")
+    from tests.controlplane.cli.conftest import ZTFM
+
+    with subprocess.Popen([*ZTFM, *command[1:]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 15
+        while not opa_of(state):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.terminate()
+        started = time.monotonic()
+        assert process.wait(15) == 0
+        assert time.monotonic() - started < 5
+    assert opa_of(state) == []
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_without_policies_it_says_so_and_exits_with_1(ztfm: Run, tmp_path: Path, empty: bool) -> None:
+    folder = tmp_path / "nothing"
+    if empty:
+        folder.mkdir()
+    done = ztfm("serve", "--policies", str(folder))
+    assert done.returncode == 1
+    assert "holds no policies" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_with_broken_policies_it_names_file_and_line_and_exits_with_1(ztfm: Run, broken: Path, state: Path) -> None:
+    done = ztfm("serve", "--policies", str(broken))
+    assert done.returncode == 1
+    assert "broken.rego:" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert opa_of(state) == []
+
+
+def test_policies_that_answer_no_batch_are_found_out_at_the_start(
+    ztfm: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ztfm").mkdir()
+    (tmp_path / "ztfm" / "other.rego").write_text("package ztfm.other\n\nvalue := 1\n")
+    done = ztfm("serve", "--policies", str(tmp_path), ZTFM_START_SECONDS="1")
+    assert done.returncode == 1
+    assert "no verified policy is active" in done.stderr
+
+
+def test_a_port_that_is_taken_is_a_clear_error(ztfm: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = ztfm("serve", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 1
+    assert "in use" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_is_in_use_is_a_clear_error_and_harms_nobody(ztfm: Run, state: Path) -> None:
+    with serve(state) as (_, line):
+        done = ztfm("serve")
+        assert done.returncode == 1
+        assert "another control plane" in done.stderr
+        assert get(line["url"] + "/readyz")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("environment", "code", "said"),
+    [
+        ({"ZTFM_DATABASE_URL": "mysql://x/y"}, 1, "is not known here"),
+        ({"ZTFM_DATABASE_URL": "sqlite+aiosqlite:////proc/nothing/ztfm.db"}, 1, "could not"),
+        ({"OPA_BIN": "/no/such/opa"}, 1, "/no/such/opa"),
+        ({"ZTFM_NEWCOMER_TRUST": "2"}, 2, "ZTFM_NEWCOMER_TRUST"),
+        ({"ZTFM_PUBLIC_URL": "ftp://x"}, 2, "ZTFM_PUBLIC_URL"),
+        ({"ZTFM_OPA_MODE": "external"}, 2, "ZTFM_OPA_URL"),
+        (
+            {"ZTFM_OPA_MODE": "external", "ZTFM_OPA_URL": "http://127.0.0.1:1", "ZTFM_OPA_TOKEN_FILE": "/no/such"},
+            1,
+            "cannot be read",
+        ),
+        (
+            {"ZTFM_OPA_MODE": "external", "ZTFM_OPA_URL": "http://127.0.0.1:1", "ZTFM_OPA_TOKEN_FILE": "/dev/null"},
+            1,
+            "is empty",
+        ),
+    ],
+)
+def test_settings_that_cannot_work_are_named(ztfm: Run, environment: dict[str, str], code: int, said: str) -> None:
+    done = ztfm("serve", **environment)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_signing_key_that_others_can_read_is_refused(ztfm: Run, state: Path) -> None:
+    key = state / "signing-key.pem"
+    key.write_text("not a key")
+    key.chmod(0o644)
+    done = ztfm("serve")
+    assert done.returncode == 1
+    assert "chmod 600" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert opa_of(state) == []
+
+
+def test_it_warns_when_it_listens_everywhere_under_no_name(state: Path) -> None:
+    log = state.parent / f"{state.name}.log"
+    with serve(state, "--host", "0.0.0.0"):
+        assert "ZTFM_PUBLIC_URL" in log.read_text()
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="no IPv6 here")
+def test_it_listens_on_ipv6(state: Path) -> None:
+    with serve(state, "--host", "::1") as (_, line):
+        assert line["url"].startswith("http://[::1]:")
+        assert get(line["url"] + "/livez")[0] == 200
+
+
+def test_an_external_opa_is_asked_with_its_token(state: Path, tmp_path: Path) -> None:
+    with serve(state) as (_, first):
+        other = tmp_path / "other"
+        environment = {
+            "ZTFM_OPA_MODE": "external",
+            "ZTFM_OPA_SOCKET": str(state / "opa" / "opa.sock"),
+            "ZTFM_OPA_TOKEN_FILE": str(state / "opa" / "opa-token"),
+        }
+        with serve(other, **environment) as (process, line):
+            assert get(line["url"] + "/readyz")[0] == 200
+            assert opa_of(other) == []
+            process.terminate()
+            assert process.wait(15) == 0
+        assert get(first["url"] + "/readyz")[0] == 200
+
+
+def test_the_log_holds_what_a_person_needs_and_one_json_object_a_line(state: Path) -> None:
+    log = state.parent / f"{state.name}.log"
+    with serve(state) as (process, _):
+        process.terminate()
+        process.wait(15)
+        text = log.read_text()
+    assert "policy_active" in text
+    assert os.environ.get("HOME", "/root") not in text or "sidecar_started" in text

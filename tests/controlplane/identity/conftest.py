@@ -1,0 +1,58 @@
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controlplane.capabilities.keys import DeviceKey
+from controlplane.contracts.identity import Attestation, Device, Trust
+from controlplane.identity.names import device_id
+from controlplane.storage import Store, open_store
+
+NOW = 1_767_225_600.0
+
+
+@dataclass
+class Clock:
+    now: float = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "ztfm.db"
+
+
+@pytest.fixture
+async def store(database: Path) -> AsyncIterator[Store]:
+    opened = await open_store(f"sqlite+aiosqlite:///{database}")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def new_device() -> Callable[..., Device]:
+    def make(**changes: Any) -> Device:
+        key = DeviceKey.generate()
+        known = {
+            "id": device_id(key.thumbprint),
+            "key": key.public,
+            "key_thumbprint": key.thumbprint,
+            "roles": ["trainer"],
+            "segment": "homes",
+            "status": "active",
+            "attestation": Attestation(),
+            "trust": Trust(score=0.6, observations=0),
+            "enrolled_at": NOW,
+        }
+        return Device(**{**known, **changes})
+
+    return make

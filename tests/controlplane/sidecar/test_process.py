@@ -1,0 +1,251 @@
+"""OPA runs as a child: guarded by a token, restarted when it dies, gone when its parent is."""
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from controlplane.decisions.engine import BatchFault
+from controlplane.decisions.opa import OpaAddress, OpaTransport
+from controlplane.sidecar import OpaBinary, Sidecar, SidecarError, SidecarOptions, build_bundle
+
+REVISION_QUESTION = b'{"input":{}}'
+
+
+@pytest.fixture
+def options(opa: OpaBinary, policies: Path, authorisation: Path, short: Path) -> SidecarOptions:
+    build_bundle(opa, policies, short / "bundle.tar.gz")
+    return SidecarOptions(opa, short, short / "bundle.tar.gz", authorisation)
+
+
+@pytest.fixture
+async def ended() -> AsyncIterator[list[int]]:
+    yield []
+
+
+async def revision_of(sidecar: Sidecar, token: str | None = None, seconds: float = 10.0) -> str:
+    """Return the active revision as soon as OPA answers with one."""
+    transport = OpaTransport(OpaAddress(token=token or sidecar.token, socket=sidecar.options.socket))
+    try:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return (await transport.send(REVISION_QUESTION, 1.0)).revision
+            except BatchFault as fault:
+                if time.monotonic() > deadline or fault.cause == "engine_error":
+                    raise
+            await asyncio.sleep(0.02)
+    finally:
+        await transport.close()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+async def test_it_answers_on_a_private_socket_to_the_holder_of_the_token_alone(options: SidecarOptions) -> None:
+    sidecar = Sidecar(options)
+    await sidecar.start()
+    try:
+        assert await revision_of(sidecar)
+        assert stat.S_IMODE(options.socket.stat().st_mode) == 0o600
+        assert stat.S_IMODE(options.folder.stat().st_mode) == 0o700
+        with pytest.raises(BatchFault) as raised:
+            await revision_of(sidecar, token="guessed")
+        assert raised.value.cause == "engine_error"
+        assert raised.value.whole
+    finally:
+        await sidecar.stop()
+
+
+async def test_stopping_leaves_no_process_and_no_socket(options: SidecarOptions) -> None:
+    sidecar = Sidecar(options)
+    await sidecar.start()
+    pid = sidecar.pid
+    assert pid is not None
+    await revision_of(sidecar)
+    await sidecar.stop()
+    await sidecar.stop()
+    assert sidecar.pid is None
+    assert not is_alive(pid)
+    assert not options.socket.exists()
+
+
+async def test_a_killed_opa_is_restarted_and_each_end_is_told(options: SidecarOptions) -> None:
+    codes: list[int] = []
+    sidecar = Sidecar(options, on_restart=codes.append, first_backoff=0.05)
+    await sidecar.start()
+    try:
+        await revision_of(sidecar)
+        for _ in range(2):
+            before = sidecar.pid
+            assert before is not None
+            os.kill(before, signal.SIGKILL)
+            deadline = time.monotonic() + 5
+            while sidecar.pid in (before, None):
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.02)
+            assert await revision_of(sidecar)
+        assert codes == [-signal.SIGKILL, -signal.SIGKILL]
+    finally:
+        await sidecar.stop()
+
+
+async def test_a_hung_opa_is_killed_when_it_does_not_stop(
+    options: SidecarOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controlplane.sidecar.process.STOP_GRACE_SECONDS", 0.2)
+    sidecar = Sidecar(options)
+    await sidecar.start()
+    pid = sidecar.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    await sidecar.stop()
+    assert not is_alive(pid)
+
+
+async def test_a_binary_that_vanishes_is_tried_again_until_it_is_back(options: SidecarOptions, short: Path) -> None:
+    codes: list[int] = []
+    link = short / "opa"
+    link.symlink_to(options.opa.path)
+    moved = SidecarOptions(
+        OpaBinary(link, options.opa.version, "tools"), options.folder, options.bundle, options.authorisation
+    )
+    sidecar = Sidecar(moved, on_restart=codes.append, first_backoff=0.05)
+    await sidecar.start()
+    try:
+        await revision_of(sidecar)
+        link.unlink()
+        os.kill(sidecar.pid or 0, signal.SIGKILL)
+        while len(codes) < 3:
+            await asyncio.sleep(0.02)
+        assert codes[:3] == [-signal.SIGKILL, -1, -1]
+        link.symlink_to(options.opa.path)
+        assert await revision_of(sidecar)
+    finally:
+        await sidecar.stop()
+
+
+async def test_stopping_while_a_restart_waits_starts_nothing_more(options: SidecarOptions) -> None:
+    ended = asyncio.Event()
+    sidecar = Sidecar(options, on_restart=lambda _code: ended.set(), first_backoff=30.0)
+    await sidecar.start()
+    os.kill(sidecar.pid or 0, signal.SIGKILL)
+    await ended.wait()
+    started = time.monotonic()
+    await sidecar.stop()
+    assert time.monotonic() - started < 1.0
+    assert sidecar.pid is None
+
+
+async def test_two_control_planes_cannot_share_a_folder(options: SidecarOptions) -> None:
+    first, second = Sidecar(options), Sidecar(options)
+    await first.start()
+    try:
+        with pytest.raises(SidecarError, match="another control plane"):
+            await second.start()
+        await second.stop()
+        assert await revision_of(first)
+    finally:
+        await first.stop()
+    await second.start()
+    await second.stop()
+
+
+async def test_a_path_that_is_too_long_for_a_socket_is_a_clear_error(options: SidecarOptions, tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 100)
+    sidecar = Sidecar(SidecarOptions(options.opa, folder, options.bundle, options.authorisation))
+    with pytest.raises(SidecarError, match="too long a path"):
+        await sidecar.start()
+    await sidecar.stop()
+
+
+async def test_a_binary_that_cannot_be_started_is_a_clear_error(options: SidecarOptions, short: Path) -> None:
+    absent = OpaBinary(short / "absent", (1, 22, 0), "tools")
+    sidecar = Sidecar(SidecarOptions(absent, options.folder, options.bundle, options.authorisation))
+    with pytest.raises(SidecarError, match="cannot be started"):
+        await sidecar.start()
+    await sidecar.stop()
+
+
+async def test_it_listens_on_tcp_only_when_told_and_never_without_the_token(options: SidecarOptions) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        place = f"127.0.0.1:{free.getsockname()[1]}"
+    sidecar = Sidecar(SidecarOptions(options.opa, options.folder, options.bundle, options.authorisation, place))
+    await sidecar.start()
+    try:
+        revision = await revision_of(sidecar)
+        transport = OpaTransport(OpaAddress(token=sidecar.token, url=f"http://{place}"))
+        assert (await transport.send(REVISION_QUESTION, 2.0)).revision == revision
+        await transport.close()
+        async with aiohttp.ClientSession() as session, session.get(f"http://{place}/v1/data") as response:
+            assert response.status == 401
+        async with aiohttp.ClientSession() as session, session.put(f"http://{place}/v1/data/ztfm/x", json=1) as response:
+            assert response.status == 401
+    finally:
+        await sidecar.stop()
+
+
+async def test_a_new_bundle_is_taken_up_and_a_bad_one_leaves_the_last_good_one_deciding(
+    options: SidecarOptions, policies: Path
+) -> None:
+    sidecar = Sidecar(options, first_backoff=0.05)
+    await sidecar.start()
+    try:
+        first = await revision_of(sidecar)
+        options.bundle.write_bytes(b"this is no bundle")
+        await asyncio.sleep(2.5)
+        assert await revision_of(sidecar) == first
+        (policies / "ztfm" / "more.rego").write_text("package ztfm.more\n\nvalue := 1\n")
+        second = build_bundle(options.opa, policies, options.bundle)
+        deadline = time.monotonic() + 6
+        while await revision_of(sidecar) != second:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.1)
+        assert first != second
+    finally:
+        await sidecar.stop()
+
+
+PARENT = """
+import asyncio, sys
+from pathlib import Path
+from controlplane.sidecar import OpaBinary, Sidecar, SidecarOptions
+
+async def main():
+    opa, folder, bundle, authz = map(Path, sys.argv[1:])
+    sidecar = Sidecar(SidecarOptions(OpaBinary(opa, (1, 22, 0), "tools"), folder, bundle, authz))
+    await sidecar.start()
+    print(sidecar.pid, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_a_killed_control_plane_leaves_no_opa_behind(options: SidecarOptions) -> None:
+    arguments = [options.opa.path, options.folder, options.bundle, options.authorisation]
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, *map(str, arguments)], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert is_alive(pid)
+        parent.kill()
+    deadline = time.monotonic() + 5
+    while is_alive(pid):
+        assert time.monotonic() < deadline, "OPA outlived its control plane"
+        time.sleep(0.02)

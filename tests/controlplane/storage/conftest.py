@@ -1,0 +1,110 @@
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]
+import pytest
+
+from controlplane.capabilities.keys import DeviceKey
+from controlplane.contracts.identity import Attestation, Device, Trust
+from controlplane.contracts.rounds import Round
+from controlplane.storage import Store, open_store
+from tests.servers.postgres import PostgresMissing, PostgresServer, running_server
+
+NOW = 1_767_225_600.0
+
+_EMPTY = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IS NOT NULL AND pid <> pg_backend_pid();
+    DROP SCHEMA public CASCADE;
+    CREATE SCHEMA public
+"""
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    try:
+        with running_server() as server:
+            yield server
+    except PostgresMissing as missing:
+        pytest.skip(str(missing))
+
+
+async def empty_database(server: PostgresServer) -> str:
+    """Return the URL of the server's database, with nothing and nobody left in it."""
+    connection = await asyncpg.connect(server.url("postgres").replace("+asyncpg", ""))
+    try:
+        await connection.execute(_EMPTY)
+    finally:
+        await connection.close()
+    return server.url("postgres")
+
+
+@pytest.fixture
+async def postgres_url(postgres: PostgresServer) -> str:
+    return await empty_database(postgres)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite+aiosqlite:///{tmp_path / 'ztfm.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database that nobody used before, of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'ztfm.db'}"
+    return await empty_database(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[Store]:
+    opened = await open_store(url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def replica(url: str, store: Store) -> AsyncIterator[Store]:
+    """A second store on the same database, as another process has."""
+    opened = await open_store(url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def new_device() -> Callable[..., Device]:
+    def make(**changes: Any) -> Device:
+        key = DeviceKey.generate()
+        known = {
+            "id": f"dev-{key.thumbprint}",
+            "key": key.public,
+            "key_thumbprint": key.thumbprint,
+            "roles": ["trainer"],
+            "segment": "homes",
+            "status": "active",
+            "attestation": Attestation(),
+            "trust": Trust(score=0.6, observations=0),
+            "enrolled_at": NOW,
+        }
+        return Device(**{**known, **changes})
+
+    return make
+
+
+@pytest.fixture
+def new_round() -> Callable[..., Round]:
+    def make(**changes: Any) -> Round:
+        known = {
+            "id": "r1",
+            "model": "smart-home-intents",
+            "model_digest": f"sha256:{'a' * 64}",
+            "members": ["dev-a", "dev-b"],
+            "opened_by": "agg-1",
+            "opens_at": NOW,
+            "closes_at": NOW + 60,
+            "state": "open",
+        }
+        return Round(**{**known, **changes})
+
+    return make

@@ -1,0 +1,50 @@
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from controlplane.contracts.rounds import MAX_MEMBERS, Round
+from controlplane.storage import Store
+
+NewRound = Callable[..., Round]
+
+
+async def test_a_round_reads_back_as_it_was_opened(store: Store, new_round: NewRound) -> None:
+    opened = new_round(members=[f"dev-{number}" for number in range(MAX_MEMBERS)], closes_at=1_767_225_660.125)
+    assert await store.rounds.add(opened)
+    assert await store.rounds.get("r1") == opened
+    assert await store.rounds.get("r2") is None
+
+
+async def test_of_all_who_open_one_id_one_does_and_its_round_stays(
+    store: Store, replica: Store, new_round: NewRound
+) -> None:
+    rounds = [new_round(opened_by=f"agg-{number}") for number in range(10)]
+    added = await asyncio.gather(
+        *(side.rounds.add(opened) for side, opened in zip([store, replica] * 5, rounds, strict=True))
+    )
+    assert sum(added) == 1
+    assert await store.rounds.get("r1") == rounds[added.index(True)]
+
+
+async def test_a_round_closes_once(store: Store, new_round: NewRound) -> None:
+    await store.rounds.add(new_round())
+    assert [await store.rounds.close(name) for name in ("r1", "r1", "r2")] == [True, False, False]
+    assert await store.rounds.get("r1") == new_round(state="closed")
+
+
+async def test_submissions_are_counted_by_round_and_by_subject(store: Store, new_round: NewRound) -> None:
+    for name in ("r1", "r2"):
+        await store.rounds.add(new_round(id=name))
+    await store.rounds.count_submissions("r1", ["dev-a", "dev-b"])
+    await store.rounds.count_submissions("r1", ["dev-a"])
+    await store.rounds.count_submissions("r2", ["dev-a"])
+    asked = [("r1", "dev-a"), ("r1", "dev-b"), ("r2", "dev-a"), ("r2", "dev-b"), ("r3", "dev-a")]
+    assert await asyncio.gather(*(store.rounds.submissions(*pair) for pair in asked)) == [2, 1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "\ud800", "r 1"])
+async def test_what_cannot_be_an_identifier_is_no_round_and_submitted_nothing(store: Store, name: str) -> None:
+    assert await store.rounds.get(name) is None
+    assert await store.rounds.submissions(name, "dev-a") == 0
+    assert await store.rounds.submissions("r1", name) == 0

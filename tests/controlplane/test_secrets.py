@@ -1,0 +1,87 @@
+"""No token, proof or capability is in any log, at any level, whatever happens; nor in the store or the metrics."""
+
+import io
+import logging
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from controlplane.capabilities.keys import DeviceKey
+from controlplane.telemetry import configure_logs
+from tests.support import DIGEST, ControlPlane, running, wait_until
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """Everything that anybody logs, libraries included, as it would be written."""
+    stream = io.StringIO()
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    kept = structlog.get_config()
+    configure_logs("debug", stream=stream)
+    structlog.configure(cache_logger_on_first_use=False)
+    root.setLevel(logging.DEBUG)
+    yield stream
+    root.handlers[:] = before
+    root.setLevel(level)
+    structlog.configure(**kept)
+
+
+def misuse(plane: ControlPlane) -> None:
+    """Use every kind of secret, rightly and wrongly."""
+    trainer, aggregator = plane.enrol("trainer"), plane.enrol("aggregator")
+    aggregator.open_round("round-1", [trainer])
+    trainer.capability("model_access", digest=DIGEST, purpose="training", round_id="round-1").expect(201)
+    token = trainer.capability("gradient_submission", round_id="round-1").expect(201)["access_token"]
+    report = {"updates": [plane.report(trainer, token), plane.report(aggregator, token)]}
+    for _ in range(2):
+        aggregator.post("/v1/rounds/round-1/updates", report).expect(200)
+    used = plane.token(["trainer"], "homes")
+    for roles in (["operator"], ["trainer"], ["trainer"]):
+        body = {"token": used, "roles": roles, "segment": "homes"}
+        plane.call("POST", "/v1/devices", body, key=DeviceKey.generate())
+    plane.call("POST", "/v1/devices", {"token": [used], used: used}, key=trainer.key)
+    proof = plane.proof(trainer.key, "POST", "/v1/rounds")
+    plane.call("POST", "/v1/capabilities", {"action": token}, proof=proof)
+    plane.call("GET", f"/v1/decisions/{token}", key=trainer.key)
+    plane.call("GET", f"/{proof}?token={token}", proof=proof)
+    plane.raw(f"GET /livez HTTP/1.1\r\nHost: x\r\nDPoP: {proof}{'a' * 20_000}\r\n\r\n".encode())
+    plane.raw(f"GET /{proof} HTTP/9.9\r\nDPoP: {proof}\r\n\r\n".encode())
+    os.kill(plane.sidecar.pid or 0, signal.SIGKILL)
+    trainer.capability("gradient_submission", round_id="round-1")
+    wait_until(lambda: plane.call("GET", "/readyz").status == 200)
+
+
+def test_no_secret_is_logged_stored_or_counted(logged: io.StringIO) -> None:
+    with running() as plane:
+        misuse(plane)
+        secrets = [*plane.shown, plane.sidecar.token]
+        exposed = plane.call("GET", "/metrics").body.decode()
+        kept = b"".join(path.read_bytes() for path in plane.state.glob("ztfm.db*"))
+    written = logged.getvalue()
+    assert "not_http" in written
+    assert "refused" in written
+    assert len(secrets) >= 20
+    for secret in secrets:
+        for part in {secret, *secret.split(".")}:
+            # A proof's header names a public key; its claims and its signature are nobody else's.
+            if part == secret or (len(part) >= 20 and part != secret.split(".")[0]):
+                assert part not in written
+                assert part not in exposed
+                assert part.encode() not in kept
+
+
+def test_an_exception_that_holds_a_token_is_logged_without_it(logged: io.StringIO) -> None:
+    token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJkZXYtMSJ9.c2lnbmF0dXJl"
+    try:
+        raise ValueError(f"cannot read {token} and ztfm-enrol-abcdef and Bearer {'x' * 32}")
+    except ValueError:
+        structlog.get_logger("test").exception("failed", detail=f"DPoP {token}", proof="anything", nested={"token": "x"})
+        logging.getLogger("some.library").exception("failed with %s", token)
+    written = logged.getvalue()
+    assert written.count("failed") >= 2
+    for part in (token, "eyJ", "ztfm-enrol-abcdef", "x" * 32, "anything"):
+        assert part not in written

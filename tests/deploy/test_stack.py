@@ -1,0 +1,128 @@
+"""The commands of docker-compose.yml really come up together, without Docker."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controlplane.capabilities.keys import DeviceKey
+from controlplane.capabilities.proof import make_proof
+from controlplane.sidecar import OpaNotFound, locate_opa
+from tests.deploy.stack import ROOT, Stack, StackMissing
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with tempfile.TemporaryDirectory(prefix="ztfm-") as folder:
+        policies = Path(folder) / "policies"
+        shutil.copytree(ROOT / "policies", policies)
+        try:
+            found = Stack(Path(folder), policies, locate_opa(os.environ).path.resolve())
+            found.install()
+        except (OpaNotFound, StackMissing) as missing:
+            pytest.skip(str(missing).splitlines()[0])
+        prepared = found.run("prepare")
+        assert prepared.returncode == 0, prepared.stderr
+        try:
+            found.start("opa")
+            found.wait_healthy("opa")
+            found.start("controlplane")
+            found.wait_healthy("controlplane")
+            yield found
+        finally:
+            found.stop()
+
+
+def test_it_is_ready_with_the_policies_that_were_prepared(stack: Stack) -> None:
+    status, body = stack.get("/readyz")
+    state = json.loads(body)
+    assert status == 200
+    assert set(state["checks"].values()) == {"ok"}
+    assert state["policy_revision"]
+
+
+def test_a_device_enrols_and_is_given_a_decision(stack: Stack) -> None:
+    key = DeviceKey.generate()
+    enrolled = _post(stack, key, "/v1/devices", {"token": _token(stack), "roles": ["consumer"], "segment": "homes"})
+    answer = _post(
+        stack,
+        key,
+        "/v1/capabilities",
+        {
+            "action": "inference",
+            "resource": {"type": "model", "id": "smart-home-intents"},
+            "audience": "gateway-1",
+            "context": {"inference": {"prompt_tokens": 8, "max_output_tokens": 16}},
+        },
+    )
+    assert enrolled["roles"] == ["consumer"]
+    assert answer["token_type"] == "DPoP"
+    assert answer["policy_revision"] == json.loads(stack.get("/readyz")[1])["policy_revision"]
+
+
+def test_its_files_are_private_and_opa_answers_nobody_without_the_token(stack: Stack) -> None:
+    run = stack.folder / "run"
+    assert (run / "opa-token").stat().st_mode & 0o777 == 0o600
+    assert (run / "opa.sock").stat().st_mode & 0o777 == 0o600
+    assert not any("token" in path.name for path in (run / "public").iterdir())
+    diagnostics = f"http://127.0.0.1:{stack.diagnostic_port}/v1/data"
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(diagnostics, timeout=5)
+
+
+def test_preparing_again_publishes_new_policies_and_keeps_the_token(stack: Stack) -> None:
+    token = (stack.folder / "run" / "opa-token").read_text()
+    before = json.loads(stack.get("/readyz")[1])["policy_revision"]
+    limits = stack.policies / "data" / "limits" / "data.json"
+    limits.write_text(json.dumps({**json.loads(limits.read_text()), "administration_ttl_seconds": 29}))
+    assert stack.run("prepare").returncode == 0
+    deadline = time.monotonic() + 15
+    while json.loads(stack.get("/readyz")[1])["policy_revision"] == before:
+        assert time.monotonic() < deadline, "OPA did not take up the new policies"
+        time.sleep(0.1)
+    assert (stack.folder / "run" / "opa-token").read_text() == token
+
+
+def test_policies_that_do_not_compile_are_refused_and_change_nothing(stack: Stack) -> None:
+    before = json.loads(stack.get("/readyz")[1])["policy_revision"]
+    broken = stack.policies / "ztfm" / "broken.rego"
+    broken.write_text("package ztfm.broken\n\nallow if {\n")
+    try:
+        refused = stack.run("prepare")
+    finally:
+        broken.unlink()
+    assert refused.returncode == 1
+    assert "broken.rego" in refused.stderr
+    time.sleep(2.5)
+    assert json.loads(stack.get("/readyz")[1]) == {
+        "ready": True,
+        "checks": {"opa": "ok", "policy": "ok", "store": "ok", "signing_key": "ok"},
+        "policy_revision": before,
+    }
+
+
+def _token(stack: Stack) -> str:
+    command = [str(stack.folder / "bin" / "ztfm"), "tokens", "issue", "--role", "consumer", "--segment", "homes"]
+    result = subprocess.run(
+        command, env=stack.environment("controlplane"), capture_output=True, text=True, timeout=60, check=True
+    )
+    return result.stdout.strip()
+
+
+def _post(stack: Stack, key: DeviceKey, path: str, body: dict[str, object]) -> dict[str, object]:
+    url = f"http://127.0.0.1:{stack.port}{path}"
+    headers = {
+        "Content-Type": "application/json",
+        "DPoP": make_proof(key, method="POST", url=url, now=time.time()),
+    }
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")
+    with urllib.request.urlopen(request, timeout=10) as response:
+        found: dict[str, object] = json.load(response)
+    return found

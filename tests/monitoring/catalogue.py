@@ -1,0 +1,52 @@
+"""Which series the control plane exposes, and which of them a PromQL expression asks for."""
+
+import re
+from functools import cache
+
+from prometheus_client.metrics_core import Metric
+
+from controlplane.telemetry import Metrics
+
+_SELECTOR = re.compile(r"\b([a-z_]*:?ztfm_[a-z0-9_:]+)(?:\{([^}]*)\})?")
+_MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
+_SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
+_TARGET = {"job", "instance"}
+
+
+@cache
+def families() -> dict[str, Metric]:
+    """Return the control plane's metric families by name."""
+    return {family.name: family for family in Metrics("0").registry.collect() if family.name.startswith("ztfm_")}
+
+
+@cache
+def series() -> dict[str, set[str]]:
+    """Return every series name with its labels."""
+    found: dict[str, set[str]] = {}
+    registry = Metrics("0").registry
+    for collector, names in registry._collector_to_names.items():
+        labels = set(getattr(collector, "_labelnames", ()))
+        kind = getattr(collector, "_type", "")
+        base = getattr(collector, "_name", "")
+        for suffix in _SUFFIXES.get(kind, ()):
+            if base.startswith("ztfm_") and (base + suffix in names or not suffix):
+                found[base + suffix] = labels | ({"le"} if suffix == "_bucket" else set())
+    return found
+
+
+def selectors(expr: str) -> list[tuple[str, set[str]]]:
+    """Return the series of this project that an expression asks for, each with the labels that it matches."""
+    return [(match[1], {label[1] for label in _MATCHER.finditer(match[2] or "")}) for match in _SELECTOR.finditer(expr)]
+
+
+def unknown(expr: str, recorded: set[str]) -> list[str]:
+    """Return what an expression asks for and nobody exposes or records."""
+    problems = []
+    for name, labels in selectors(expr):
+        if name in recorded:
+            continue
+        if name not in series():
+            problems.append(name)
+            continue
+        problems += [f"{name}{{{label}}}" for label in sorted(labels - series()[name] - _TARGET)]
+    return problems
