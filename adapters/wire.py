@@ -39,7 +39,7 @@ _KINDS: dict[int, type[ControlPlaneError]] = {
 
 def write_body(model: StrictModel) -> bytes:
     """Return a request's body; what was left out stays out."""
-    return model.model_dump_json(exclude_none=True).encode()
+    return model.model_dump_json(exclude_unset=True).encode()
 
 
 def read_answer(model: type[Model], body: bytes) -> Model:

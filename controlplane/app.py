@@ -49,8 +49,6 @@ OBSERVER: web.AppKey[Observer] = web.AppKey("observer", Observer)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 SIDECAR: web.AppKey[Sidecar] = web.AppKey("sidecar", Sidecar)
 
-START_TIMEOUT_SECONDS = 30.0
-
 PROOFS_REMEMBERED = 500_000
 """Proofs of enrolled keys that are remembered for their 65 s: 7,600 requests a second, in at most 125 MB."""
 
@@ -150,7 +148,7 @@ async def _services(
         key = SigningKey.load_or_create(settings.state_dir / "signing-key.pem")
         probe = ReadinessProbe(transport, app[STORE].ping, app[OBSERVER].revision, clock=time.monotonic)
         app[SERVICES] = _wire(app, settings, clock, engine, key, probe, edge)
-        await _await_ready(probe)
+        await _await_ready(probe, settings.start_seconds)
         yield
     finally:
         await engine.close()
@@ -195,13 +193,13 @@ def _wire(
     )
 
 
-async def _await_ready(probe: ReadinessProbe) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+async def _await_ready(probe: ReadinessProbe, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while True:
         state = await probe()
         if state.ready:
             return
         if time.monotonic() >= deadline:
             failing = ", ".join(f"{name}: {what}" for name, what in state.checks.items() if what != "ok")
-            raise StartFailed(f"not ready after {START_TIMEOUT_SECONDS:.0f} s ({failing}); run 'ztfm doctor'")
+            raise StartFailed(f"not ready after {seconds:g} s ({failing}); run 'ztfm doctor'")
         await asyncio.sleep(0.05)

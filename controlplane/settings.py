@@ -25,6 +25,7 @@ class Settings(BaseSettings):
         opa_tcp: also let the child listen on this ``host:port``.
         opa_deadline_seconds: from asking OPA to an answer; after it the answer is a deny.
         queue: decisions that may wait for OPA.
+        start_seconds: how long OPA and store may take until the first decision can be given.
         newcomer_trust: trust of a device of which nothing is known yet.
         decision_days: how long recorded decisions are kept, days.
         log_level: debug, info, warning or error.
@@ -47,6 +48,7 @@ class Settings(BaseSettings):
     opa_tcp: str | None = None
     opa_deadline_seconds: float = Field(default=1.0, gt=0.0, le=30.0)
     queue: int = Field(default=4096, ge=1, le=1_000_000)
+    start_seconds: float = Field(default=30.0, gt=0.0, le=3600.0)
     newcomer_trust: float = Field(default=0.6, ge=0.0, le=1.0)
     decision_days: float = Field(default=90.0, gt=0.0, le=36_500.0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -23,6 +23,9 @@ from controlplane.contracts.rounds import UpdateReport, UpdateVerdict
 REPORTED_AT_ONCE = 500
 """Updates in one call. A thousand are allowed, but with evidence on 64 layers each they outgrow a request."""
 
+SMALLEST_COHORT = 4
+"""Without a reference, fewer updates cannot be told apart: one hostile update would turn the evidence on the others."""
+
 _MOST_EXAMPLES = 1_000_000_000
 
 _log = logging.getLogger("ztfm.guard")
@@ -125,6 +128,10 @@ def _screened(
     checked: Sequence[_Checked], sealed: SealedRound, reference: Mapping[str, Tensor] | None
 ) -> list[_Checked]:
     held = {one.submission.subject: one.submission for one in checked if one.refused is None}
+    if reference is None and len(held) < SMALLEST_COHORT:
+        if held:
+            _log.warning("%d updates are too few to judge without a reference; none is accepted", len(held))
+        return list(checked)
     evidence = screen(
         {subject: submission.update for subject, submission in held.items()},
         sealed.manifest,
@@ -163,8 +170,10 @@ def _rule(checked: _Checked, verdict: UpdateVerdict | None) -> Ruling:
     subject, evidence = checked.submission.subject, checked.evidence
     if checked.refused is not None:
         return Ruling(subject, accepted=False, cause=checked.refused.cause, verdict=verdict)
-    if verdict is None or evidence is None:
+    if verdict is None:
         return Ruling(subject, accepted=False, cause="unavailable", evidence=evidence)
+    if evidence is None:
+        return Ruling(subject, accepted=False, cause="cohort_too_small", verdict=verdict)
     if not verdict.decision:
         cause = verdict.reasons[0].code if verdict.reasons else "denied"
         return Ruling(subject, accepted=False, cause=cause, verdict=verdict, evidence=evidence)

@@ -20,7 +20,8 @@ class Drop:
     Attributes:
         point: where.
         cause: why: a cause of `capabilities.refusals`, the first reason code of a policy, or one of
-            ``unavailable``, ``absent``, ``failed``, ``declined``, ``not_invited``.
+            ``unavailable``, ``absent``, ``failed``, ``declined``, ``malformed``, ``not_invited``,
+            ``cohort_too_small``.
         subject: whose it was; empty where nobody knows.
         round_id: in which round; empty before there was one.
     """

@@ -9,14 +9,17 @@ from controlplane.cli import doctor, serve, sidecar, tokens
 
 def _demo() -> Callable[..., None]:
     try:
-        from controlplane.cli.demo import demo
+        from controlplane.cli import demo
     except ModuleNotFoundError as error:
-        missing = error.name
+        return _without(error.name or "evaluation")
+    return demo.demo
 
-        def demo() -> None:
-            """Run the guarded demo federation; needs the demo's packages."""
-            typer.echo(f"ztfm demo: the package '{missing}' is missing: pip install 'ztfm[demo]'", err=True)
-            raise typer.Exit(1)
+
+def _without(missing: str) -> Callable[..., None]:
+    def demo() -> None:
+        """Run the guarded demo federation; needs the demo's packages."""
+        typer.echo(f"ztfm demo: the package '{missing}' is missing: pip install 'ztfm[demo]'", err=True)
+        raise typer.Exit(1)
 
     return demo
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from controlplane.cli.serve import load_settings
 from controlplane.identity.tokens import EnrolmentTokens
 from controlplane.settings import Settings
-from controlplane.storage import StoreUnavailable, open_store
+from controlplane.storage import open_store
+from controlplane.storage.errors import StoreError
 
 app = typer.Typer(help="Single-use enrolment tokens.", no_args_is_help=True)
 
@@ -37,7 +39,11 @@ def issue(
     settings = load_settings(state_dir=state_dir)
     try:
         tokens = asyncio.run(_issue(settings, role, segment, lifetime, count))
-    except StoreUnavailable as error:
+    except ValidationError as error:
+        for item in error.errors(include_input=False):
+            typer.echo(f"ztfm tokens issue: {item['loc'][0]}: {item['msg']}", err=True)
+        raise typer.Exit(2) from None
+    except (StoreError, OSError) as error:
         typer.echo(f"ztfm tokens issue: {error}", err=True)
         raise typer.Exit(1) from None
     if json_output:

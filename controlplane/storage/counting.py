@@ -68,10 +68,10 @@ class Counts:
         if size == 0:
             return {}
 
-        async def count(connection: AsyncConnection) -> Sequence[Row[str, int]]:
+        async def _counted(connection: AsyncConnection) -> Sequence[Row[str, int]]:
             return (await connection.execute(statement, parameters)).all()
 
-        return {name: uses - 1 for name, uses in await self._database.write(what, count)}
+        return {name: uses - 1 for name, uses in await self._database.write(what, _counted)}
 
 
 def _statement(sql: str, source: str) -> TextClause:

@@ -67,10 +67,10 @@ class Database:
             StoreUnavailable: the driver failed while doing ``what``.
         """
 
-        async def run(connection: AsyncConnection) -> int:
+        async def _run(connection: AsyncConnection) -> int:
             return (await connection.execute(statement, parameters)).rowcount
 
-        return await self.write(what, run)
+        return await self.write(what, _run)
 
     async def read(self, what: str, query: Executable) -> Sequence[Row[Any]]:
         """Return the rows of one query.

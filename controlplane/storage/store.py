@@ -46,14 +46,14 @@ class Store:
             enrolment, or when the device's id or key is registered already.
         """
 
-        async def enrol(connection: AsyncConnection) -> bool:
+        async def _enrol(connection: AsyncConnection) -> bool:
             is_consumed = await consume_token(connection, token_hash, device.enrolled_at)
             if is_consumed and await insert_device(connection, device):
                 return True
             await connection.rollback()
             return False
 
-        return await self._database.write("enrol a device", enrol)
+        return await self._database.write("enrol a device", _enrol)
 
     async def ping(self) -> None:
         """Return when the database answers."""

@@ -28,7 +28,7 @@ def enrol(plane: ControlPlane, tmp_path: Path) -> Iterator[Callable[..., Member]
         def enrolled(*roles: str, kind: type[Member] = Member) -> Member:
             granted = roles or ("trainer",)
             segment = SEGMENTS[granted[0]]
-            folder = tmp_path / f"member-{next(numbers)}"
+            folder = tmp_path / f"party-{next(numbers)}"
             member = kind.enrol(folder, plane.url, plane.token(granted, segment), roles=granted, segment=segment)
             return stack.enter_context(member)
 

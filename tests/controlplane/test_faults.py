@@ -61,20 +61,24 @@ def recorded(plane: ControlPlane) -> int:
         return int(database.execute("SELECT count(*) FROM decisions").fetchone()[0])
 
 
+def kill_and_recover(plane: ControlPlane, replies: list[Reply], kills: int) -> None:
+    """Kill OPA under a stream of requests and see it denied, shown, counted and healed."""
+    wait_until(lambda: bool(replies) and replies[-1].status == 201, what="capabilities")
+    before, pid = len(replies), plane.sidecar.pid
+    os.kill(pid or 0, signal.SIGKILL)
+    wait_until(lambda: not is_ready(plane), what="a red /readyz")
+    wait_until(lambda: is_ready(plane), what="recovery")
+    wait_until(lambda: plane.metric("ztfm_sidecar_restarts_total") == kills, what="the restart to be counted")
+    wait_until(lambda: 503 in [reply.status for reply in replies[before:]], what="a 503")
+    wait_until(lambda: replies[-1].status == 201, what="capabilities again")
+    assert plane.sidecar.pid != pid
+
+
 def test_an_opa_that_is_killed_again_and_again_denies_and_comes_back(own: ControlPlane) -> None:
     device = own.enrol("consumer")
     with stream(device) as replies:
-        for kill in range(2):
-            wait_until(lambda: replies[-1:] != [] and replies[-1].status == 201, what="capabilities")
-            before = len(replies)
-            pid = own.sidecar.pid
-            os.kill(pid or 0, signal.SIGKILL)
-            wait_until(lambda: not is_ready(own), what="a red /readyz")
-            wait_until(lambda: is_ready(own), what="recovery")
-            wait_until(lambda: own.metric("ztfm_sidecar_restarts_total") == kill + 1, what="the restart to be counted")
-            wait_until(lambda: 503 in [reply.status for reply in replies[before:]], what="a 503")
-            wait_until(lambda: replies[-1].status == 201, what="capabilities again")
-            assert own.sidecar.pid != pid
+        for kills in (1, 2):
+            kill_and_recover(own, replies, kills)
     assert {reply.status for reply in replies} == {201, 503}
     refused = next(reply for reply in replies if reply.status == 503)
     assert refused.kind == "unavailable"
@@ -143,7 +147,7 @@ def test_a_new_bundle_decides_without_a_restart_and_is_shown(own: ControlPlane) 
     changed = own.state / "policies"
     shutil.copytree(Settings().policies or product_folder("policies"), changed)
     (changed / "ztfm" / "note").mkdir()
-    (changed / "ztfm" / "note" / "note.rego").write_text("package ztfm.note\n\ntext := \"changed\"\n")
+    (changed / "ztfm" / "note" / "note.rego").write_text('package ztfm.note\n\ntext := "changed"\n')
     second = build_bundle(locate_opa(os.environ), changed, own.state / "opa" / "bundle.tar.gz")
     wait_until(lambda: ask(device).expect(201)["policy_revision"] == second, what="the new revision")
     assert first != second

@@ -79,7 +79,9 @@ def test_an_exception_that_holds_a_token_is_logged_without_it(logged: io.StringI
     try:
         raise ValueError(f"cannot read {token} and ztfm-enrol-abcdef and Bearer {'x' * 32}")
     except ValueError:
-        structlog.get_logger("test").exception("failed", detail=f"DPoP {token}", proof="anything", nested={"token": "x"})
+        structlog.get_logger("test").exception(
+            "failed", detail=f"DPoP {token}", proof="anything", nested={"token": "x"}
+        )
         logging.getLogger("some.library").exception("failed with %s", token)
     written = logged.getvalue()
     assert written.count("failed") >= 2

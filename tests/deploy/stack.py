@@ -117,6 +117,11 @@ class Stack:
                     os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
 
+    def kill(self, service: str) -> None:
+        """End a service as the kernel would, with all that it started."""
+        os.killpg(self.started[service].pid, signal.SIGKILL)
+        self.started[service].wait()
+
     def is_healthy(self, service: str) -> bool:
         """Run a service's own health check, once."""
         test = [self._here(word) for word in services()[service]["healthcheck"]["test"][1:]]

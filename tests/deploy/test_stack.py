@@ -108,6 +108,17 @@ def test_policies_that_do_not_compile_are_refused_and_change_nothing(stack: Stac
     }
 
 
+def test_an_opa_that_was_killed_comes_back_over_the_socket_that_it_left(stack: Stack) -> None:
+    stack.kill("opa")
+    assert (stack.folder / "run" / "opa.sock").exists()
+    time.sleep(0.5)  # readiness is remembered for a quarter of a second
+    assert stack.get("/readyz")[0] == 503
+    assert not stack.is_healthy("controlplane")
+    stack.start("opa")
+    stack.wait_healthy("opa")
+    stack.wait_healthy("controlplane")
+
+
 def _token(stack: Stack) -> str:
     command = [str(stack.folder / "bin" / "ztfm"), "tokens", "issue", "--role", "consumer", "--segment", "homes"]
     result = subprocess.run(

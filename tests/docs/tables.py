@@ -35,7 +35,7 @@ TABLES = {"settings": settings_table, "metrics": metrics_table}
 
 def shown(name: str) -> str:
     """Return a table as the document shows it."""
-    found = re.search(_between(name), OPERATING.read_text(), re.DOTALL)
+    found = re.search(rf"<!-- {name} -->(.*?)<!-- /{name} -->", OPERATING.read_text(), re.DOTALL)
     return found[1].strip() if found else ""
 
 
@@ -43,13 +43,10 @@ def write() -> None:
     """Write every table into the document."""
     text = OPERATING.read_text()
     for name, table in TABLES.items():
-        body = f"<!-- {name} -->\n{table()}\n<!-- /{name} -->"
-        text = re.sub(_between(name), lambda _match, body=body: body, text, flags=re.DOTALL)
+        before, _, rest = text.partition(f"<!-- {name} -->")
+        _, _, after = rest.partition(f"<!-- /{name} -->")
+        text = f"{before}<!-- {name} -->\n{table()}\n<!-- /{name} -->{after}"
     OPERATING.write_text(text)
-
-
-def _between(name: str) -> str:
-    return rf"<!-- {name} -->(.*?)<!-- /{name} -->"
 
 
 def _attributes(docstring: str) -> dict[str, str]:

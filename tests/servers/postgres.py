@@ -20,6 +20,7 @@ from typing import Any
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _CLUSTERS = Path("/etc/postgresql-common/createcluster.conf")
+_NO_CLUSTER = "create_main_cluster = false"
 _INSTALL_SECONDS = 240.0
 _START_SECONDS = 30.0
 _QUICK = ("fsync=off", "full_page_writes=off", "autovacuum=off", "shared_buffers=32MB")
@@ -61,7 +62,8 @@ def _install() -> None:
     _apt(deadline, "install", "postgresql-common")
     _CLUSTERS.parent.mkdir(parents=True, exist_ok=True)
     kept = _CLUSTERS.read_text() if _CLUSTERS.exists() else ""
-    _CLUSTERS.write_text(f"{kept}\ncreate_main_cluster = false\n")
+    if _NO_CLUSTER not in kept.splitlines():
+        _CLUSTERS.write_text(f"{kept}\n{_NO_CLUSTER}\n")
     _apt(deadline, "install", "postgresql")
 
 

@@ -39,7 +39,10 @@ proven contains "token_valid" if input.context.token.valid == true
 
 proven contains "token_unused" if input.context.token.uses == 0
 
-proven contains "token_unexpired" if input.context.token.expires_at - input.context.time > 0
+proven contains "token_unexpired" if {
+	input.context.time >= 0
+	input.context.token.expires_at - input.context.time > 0
+}
 
 proven contains "proof_verified" if input.context.proof.verified == true
 

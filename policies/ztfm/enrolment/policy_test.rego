@@ -31,6 +31,7 @@ broken := {
 	"token_unexpired": [
 		["/context/token/expires_at", samples.now],
 		["/context/time", samples.now + 3601],
+		["/context/time", -1],
 	],
 	"token_unused": [["/context/token/uses", 1]],
 	"token_valid": [

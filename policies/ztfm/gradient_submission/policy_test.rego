@@ -25,7 +25,11 @@ broken := {
 
 broken_grant := {
 	"network_allowed": [["/context/network/address", "203.0.113.9"]],
-	"requests_within_budget": [["/context/usage/requests", 100000]],
+	"requests_within_budget": [
+		["/context/usage/requests", 100000],
+		["/context/usage/requests", -1],
+		["/context/usage/window_seconds", 59],
+	],
 }
 
 broken_admission := {

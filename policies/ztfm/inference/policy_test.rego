@@ -85,6 +85,17 @@ test_a_number_is_a_number if {
 	}
 }
 
+test_an_output_that_is_no_number_has_no_size if {
+	every value in samples.not_numbers {
+		decision := inference.decision with input as samples.put(
+			samples.asking,
+			"/context/inference/max_output_tokens",
+			value,
+		)
+		"inference_sized" in samples.codes(decision)
+	}
+}
+
 test_a_guest_may_ask_what_is_open_to_guests if {
 	guest := json.patch(samples.asking, [
 		{"op": "replace", "path": "/subject/properties/roles", "value": ["consumer"]},

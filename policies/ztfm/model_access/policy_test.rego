@@ -113,6 +113,40 @@ test_a_consumer_may_pull_what_is_served if {
 	decision.allow
 }
 
+# What breaks each requirement of a pull for serving.
+broken_serving := {
+	"attestation_fresh": [["/subject/properties/attestation", {}]],
+	"attestation_sufficient": [["/subject/properties/attestation/level", "unheard-of"]],
+	"digest_released": [
+		["/resource/properties/digest", "md5:00"],
+		["/resource/properties/digest", null],
+	],
+	"network_allowed": [["/context/network/address", "203.0.113.9"]],
+	"purpose_allowed": [["/resource/id", "unheard-of"]],
+	"requests_within_budget": [["/context/usage/requests", 6000]],
+	"resource_known": [["/resource/type", "dataset"]],
+	"role_granted": [["/subject/properties/roles", ["trainer"]]],
+	"segment_allowed": [["/subject/properties/segment", "guests"]],
+	"subject_active": [["/subject/properties/status", "quarantined"]],
+	"subject_known": [["/subject/type", "user"]],
+	"trust_sufficient": [["/subject/properties/trust/score", 0.49]],
+}
+
+test_each_requirement_of_serving_is_missed if {
+	every code, breaks in broken_serving {
+		every change in breaks {
+			decision := model_access.decision with input as samples.put(samples.serving, change[0], change[1])
+			not decision.allow
+			code in samples.codes(decision)
+		}
+	}
+}
+
+test_every_requirement_of_serving_is_tested if {
+	required := model_access.required with input as samples.serving
+	required - object.keys(broken_serving) == {"window_open"}
+}
+
 test_serving_needs_no_round_but_a_digest if {
 	decision := model_access.decision with input as samples.without(samples.serving, "/resource/properties/digest")
 	samples.codes(decision) == {"digest_released"}

@@ -1,8 +1,11 @@
 """The seam against a real control plane: what holds passes, what does not is a value, counted."""
 
+import os
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +14,8 @@ from torch import Tensor
 from adapters.errors import Denied, Unavailable
 from adapters.guard import Credentials, Gated, Guard, Introduction, Member, Refused, SealedRound, Submission
 from adapters.screening import update_digest
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.capabilities.keys import SigningKey
+from controlplane.capabilities.minting import Minter
 from controlplane.capabilities.proof import make_proof
 from tests.adapters.conftest import AUDIENCE, update_of
 from tests.support import MODEL, ControlPlane, running, wait_until
@@ -37,7 +41,7 @@ def causes(gated: Gated) -> list[str]:
 class Cohort:
     """A sealed round with members that have updates to send."""
 
-    def __init__(self, guard: Guard, enrol: Enrol, state: State, size: int = 4) -> None:
+    def __init__(self, guard: Guard, enrol: Enrol, state: State, size: int = 5) -> None:
         self.guard = guard
         self.members = [enrol("trainer") for _ in range(size)]
         self.sealed = guard.seal(state, [member.id for member in self.members])
@@ -122,27 +126,27 @@ def test_a_stranger_gets_no_pull(cohort: Cohort, enrol: Enrol) -> None:
 
 def test_honest_updates_are_accepted_with_what_they_weigh(cohort: Cohort) -> None:
     gated = cohort.guard.gate(cohort.sealed, cohort.submissions())
-    assert causes(gated) == ["", "", "", ""]
-    assert [ruling.weight for ruling in gated.rulings] == [10, 10, 10, 10]
+    assert causes(gated) == [""] * 5
+    assert [ruling.weight for ruling in gated.rulings] == [10] * 5
     assert all(ruling.verdict and ruling.verdict.decision for ruling in gated.rulings)
     report = cohort.guard.latest()
     assert report is not None
-    assert (report.members, report.submitted, report.accepted, report.clipped) == (4, 4, 4, 0)
+    assert (report.members, report.submitted, report.accepted, report.clipped) == (5, 5, 5, 0)
 
 
 def test_an_update_that_points_away_is_denied_by_policy(cohort: Cohort) -> None:
-    cohort.updates[3] = {name: -tensor for name, tensor in cohort.updates[3].items()}
+    cohort.updates[4] = {name: -tensor for name, tensor in cohort.updates[4].items()}
     gated = cohort.guard.gate(cohort.sealed, cohort.submissions())
-    assert [ruling.accepted for ruling in gated.rulings] == [True, True, True, False]
-    verdict = gated.rulings[3].verdict
+    assert [ruling.accepted for ruling in gated.rulings] == [True, True, True, True, False]
+    verdict = gated.rulings[4].verdict
     assert verdict is not None
     assert "update_aligned" in {reason.code for reason in verdict.reasons}
 
 
 def test_a_large_update_is_clipped_to_the_bound(cohort: Cohort) -> None:
-    cohort.updates[3] = {name: 2.0 * tensor for name, tensor in cohort.updates[3].items()}
+    cohort.updates[4] = {name: 2.0 * tensor for name, tensor in cohort.updates[4].items()}
     gated = cohort.guard.gate(cohort.sealed, cohort.submissions())
-    large = gated.rulings[3]
+    large = gated.rulings[4]
     assert large.accepted
     assert large.verdict is not None
     assert large.evidence is not None
@@ -152,19 +156,19 @@ def test_a_large_update_is_clipped_to_the_bound(cohort: Cohort) -> None:
     assert large.scale == pytest.approx(bound / large.evidence.norm_ratio)
     kept = sum(float(tensor.square().sum()) for tensor in large.update.values()) ** 0.5
     assert kept == pytest.approx(large.evidence.norm * large.scale, rel=1e-5)
-    assert [ruling.scale for ruling in gated.rulings[:3]] == [1.0, 1.0, 1.0]
+    assert [ruling.scale for ruling in gated.rulings[:4]] == [1.0] * 4
 
 
 def test_a_claim_of_many_examples_does_not_outweigh_the_others(cohort: Cohort) -> None:
     sent = cohort.submissions()
-    sent[3] = replace(sent[3], examples=50_000)
-    assert [ruling.weight for ruling in cohort.guard.gate(cohort.sealed, sent).rulings] == [10, 10, 10, 100]
+    sent[4] = replace(sent[4], examples=50_000)
+    assert [ruling.weight for ruling in cohort.guard.gate(cohort.sealed, sent).rulings] == [10, 10, 10, 10, 100]
 
 
 def test_a_submission_is_accepted_once(cohort: Cohort) -> None:
     sent = cohort.submissions()
     gated = cohort.guard.gate(cohort.sealed, [*sent, sent[0]])
-    assert causes(gated) == ["", "", "", "", "replayed"]
+    assert causes(gated) == ["", "", "", "", "", "replayed"]
     again = cohort.guard.gate(cohort.sealed, [sent[1]])
     assert causes(again) == ["proof_replayed"]
     assert cohort.guard.report.updates["replayed"] == 1
@@ -193,7 +197,7 @@ def test_another_guard_learns_of_a_used_capability_from_the_control_plane(
     sent = cohort.submissions()
     cohort.guard.gate(cohort.sealed, sent)
     forgetful = Guard(cohort.guard._plane, audience=AUDIENCE, model=MODEL)
-    assert causes(forgetful.gate(cohort.sealed, sent[:1])) == ["capability_unused"]
+    assert causes(forgetful.gate(cohort.sealed, sent)) == ["capability_unused"] * 5
 
 
 def test_anothers_credentials_are_refused(cohort: Cohort) -> None:
@@ -207,7 +211,7 @@ def test_anothers_credentials_are_refused(cohort: Cohort) -> None:
 def test_what_a_thief_presents_does_not_use_up_the_owners_capability(cohort: Cohort) -> None:
     sent = cohort.submissions()
     theft = replace(sent[0], credentials=sent[1].credentials)
-    assert causes(cohort.guard.gate(cohort.sealed, [theft, sent[1]])) == ["wrong_subject", ""]
+    assert causes(cohort.guard.gate(cohort.sealed, [theft, *sent[1:]])) == ["wrong_subject", "", "", "", ""]
 
 
 def test_an_update_that_was_changed_on_its_way_is_refused(cohort: Cohort) -> None:
@@ -215,13 +219,13 @@ def test_an_update_that_was_changed_on_its_way_is_refused(cohort: Cohort) -> Non
     tampered = {name: tensor.clone() for name, tensor in sent[0].update.items() if isinstance(tensor, Tensor)}
     tampered["bias"][0] += 1e-6
     gated = cohort.guard.gate(cohort.sealed, [replace(sent[0], update=tampered), *sent[1:]])
-    assert causes(gated) == ["wrong_digest", "", "", ""]
+    assert causes(gated) == ["wrong_digest", "", "", "", ""]
 
 
 def test_a_submission_to_another_round_is_refused(cohort: Cohort, state: State) -> None:
     sent = cohort.submissions()
     other = cohort.guard.seal(state, [member.id for member in cohort.members])
-    assert causes(cohort.guard.gate(other, sent)) == ["wrong_round"] * 4
+    assert causes(cohort.guard.gate(other, sent)) == ["wrong_round"] * 5
 
 
 def test_an_expired_capability_is_refused_and_the_control_plane_counts_it(plane: ControlPlane, enrol: Enrol) -> None:
@@ -268,14 +272,20 @@ def test_an_update_that_cannot_be_screened_is_denied_and_the_round_goes_on(
 ) -> None:
     cohort.updates[0] = spoil(cohort.updates[0])
     gated = cohort.guard.gate(cohort.sealed, cohort.submissions())
-    assert [ruling.accepted for ruling in gated.rulings] == [False, True, True, True]
+    assert [ruling.accepted for ruling in gated.rulings] == [False, True, True, True, True]
 
 
 @pytest.mark.parametrize("examples", [-1, 0, True, None, 2.5, "many", 10**30], ids=str)
 def test_a_claim_that_is_no_number_of_examples_is_denied(cohort: Cohort, examples: object) -> None:
     sent = cohort.submissions()
     sent[0] = replace(sent[0], examples=examples)  # type: ignore[arg-type]
-    assert [ruling.accepted for ruling in cohort.guard.gate(cohort.sealed, sent).rulings] == [False, True, True, True]
+    assert [ruling.accepted for ruling in cohort.guard.gate(cohort.sealed, sent).rulings] == [
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("subject", ["", "no name!", "x" * 500, "dev-nobody"])
@@ -283,7 +293,7 @@ def test_a_submission_under_an_unknown_name_is_refused(cohort: Cohort, subject: 
     sent = cohort.submissions()
     stranger = replace(sent[0], subject=subject, credentials=Credentials(subject, "t" * 9000, ""))
     gated = cohort.guard.gate(cohort.sealed, [stranger, *sent])
-    assert causes(gated) == ["wrong_subject", "", "", "", ""]
+    assert causes(gated) == ["wrong_subject", "", "", "", "", ""]
 
 
 def test_an_update_without_credentials_is_refused(cohort: Cohort) -> None:
@@ -301,7 +311,7 @@ def test_the_mean_is_weighted_by_examples(cohort: Cohort) -> None:
     sent[0] = replace(sent[0], examples=30)
     mean = cohort.guard.gate(cohort.sealed, sent).mean()
     assert mean is not None
-    weights = [0.5, 1 / 6, 1 / 6, 1 / 6]
+    weights = [3 / 7, 1 / 7, 1 / 7, 1 / 7, 1 / 7]
     expected = sum(weight * update["bias"] for weight, update in zip(weights, cohort.updates, strict=True))
     torch.testing.assert_close(mean["bias"], expected)
 
@@ -316,6 +326,20 @@ def test_a_reference_update_is_what_updates_are_compared_with(cohort: Cohort, st
     gated = cohort.guard.gate(cohort.sealed, cohort.submissions(), reference=against)
     assert not gated.accepted
     assert {ruling.evidence.reference for ruling in gated.rulings if ruling.evidence} == {"root"}
+
+
+def test_too_few_updates_to_compare_are_not_held_against_anybody(cohort: Cohort, plane: ControlPlane) -> None:
+    gated = cohort.guard.gate(cohort.sealed, cohort.submissions()[:3])
+    assert causes(gated) == ["cohort_too_small"] * 3
+    assert all(ruling.verdict and ruling.verdict.trust is None for ruling in gated.rulings)
+    device = plane.run(plane.services.registry.get(cohort.members[0].id))
+    assert device is not None
+    assert (device.trust.score, device.status) == (0.6, "active")
+
+
+def test_with_a_reference_one_update_can_be_judged(cohort: Cohort, state: State) -> None:
+    gated = cohort.guard.gate(cohort.sealed, cohort.submissions()[:1], reference=update_of(state, 99))
+    assert causes(gated) == [""]
 
 
 def test_a_trainer_cannot_open_rounds(enrol: Enrol, state: State) -> None:
@@ -336,9 +360,6 @@ def test_reports_of_another_aggregators_round_are_not_believed(cohort: Cohort, e
 
 
 def test_keys_are_fetched_when_unknown_but_not_at_every_strangers_wish(plane: ControlPlane, enrol: Enrol) -> None:
-    from controlplane.capabilities.keys import SigningKey
-    from controlplane.capabilities.minting import Minter
-
     guard = Guard(enrol("aggregator").plane, audience=AUDIENCE, model=MODEL)
     member, state = enrol("trainer"), {"weight": torch.ones(4)}
     sealed = guard.seal(state, [member.id])
@@ -364,48 +385,59 @@ def test_keys_are_fetched_when_unknown_but_not_at_every_strangers_wish(plane: Co
     assert fetched == 1
 
 
-def test_without_policy_the_cohort_is_dropped_and_with_it_the_next_round_passes() -> None:
-    with running(opa_deadline_seconds=0.5) as plane:
-        with _member(plane, "aggregator", "core") as aggregator, _member(plane, "trainer", "homes") as trainer:
-            guard = Guard(aggregator.plane, audience=AUDIENCE, model=MODEL, patience_seconds=0.3)
-            state = {"weight": torch.ones(4)}
-            sealed = guard.seal(state, [trainer.id])
-            sent = submission(trainer, sealed, update_of(state, 1))
-            plane.run(plane.sidecar.stop())
-            gated = guard.gate(sealed, [sent])
-            assert causes(gated) == ["unavailable"]
-            with pytest.raises(Unavailable):
-                guard.seal(state, [trainer.id])
-            plane.run(plane.sidecar.start())
-            wait_until(lambda: trainer.plane.readiness().ready, 20.0)
-            assert guard.report.drops["gate", "unavailable"] == 1
+@pytest.fixture
+def own_plane() -> Iterator[ControlPlane]:
+    """A control plane whose OPA may be hurt."""
+    with running(opa_deadline_seconds=0.3) as plane:
+        yield plane
 
 
-def test_a_short_outage_of_policy_is_waited_out_and_nothing_is_used_twice() -> None:
-    with running() as plane:
-        with _member(plane, "aggregator", "core") as aggregator, _member(plane, "trainer", "homes") as trainer:
-            guard = Guard(aggregator.plane, audience=AUDIENCE, model=MODEL, patience_seconds=30.0)
-            state = {"weight": torch.ones(4)}
-            sealed = guard.seal(state, [trainer.id])
-            sent = submission(trainer, sealed, update_of(state, 1))
-            killed = plane.sidecar
-            plane.run(_kill(killed))
-            gated = guard.gate(sealed, [sent])
-            assert gated.rulings[0].cause not in {"unavailable", "capability_unused"}
-            assert gated.rulings[0].verdict is not None
+@pytest.fixture
+def aggregator(own_plane: ControlPlane, tmp_path: Path) -> Iterator[Member]:
+    token = own_plane.token(["aggregator"], "core")
+    with Member.enrol(tmp_path / "a", own_plane.url, token, roles=["aggregator"], segment="core") as member:
+        yield member
 
 
-def _member(plane: ControlPlane, role: str, segment: str) -> Member:
-    import tempfile
-    from pathlib import Path
-
-    folder = Path(tempfile.mkdtemp(dir=plane.state))
-    return Member.enrol(folder, plane.url, plane.token([role], segment), roles=[role], segment=segment)
+@pytest.fixture
+def trainer(own_plane: ControlPlane, tmp_path: Path) -> Iterator[Member]:
+    with Member.enrol(tmp_path / "t", own_plane.url, own_plane.token(["trainer"], "homes")) as member:
+        yield member
 
 
-async def _kill(sidecar: object) -> None:
-    sidecar._process.kill()  # type: ignore[attr-defined]
+def test_without_policy_the_cohort_is_dropped_and_later_rounds_pass(
+    own_plane: ControlPlane, aggregator: Member, trainer: Member
+) -> None:
+    guard = Guard(aggregator.plane, audience=AUDIENCE, model=MODEL, patience_seconds=0.5)
+    state = {"weight": torch.ones(4)}
+    sealed = guard.seal(state, [trainer.id])
+    sent = submission(trainer, sealed, update_of(state, 1))
+    pid = own_plane.sidecar.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert causes(guard.gate(sealed, [sent])) == ["unavailable"]
+        with pytest.raises(Unavailable):
+            guard.seal(state, [trainer.id])
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: trainer.plane.readiness().ready)
+    assert guard.report.drops["gate", "unavailable"] == 1
+    patient = Guard(aggregator.plane, audience=AUDIENCE, model=MODEL, patience_seconds=20.0)
+    sealed = patient.seal(state, [trainer.id])
+    assert patient.gate(sealed, [submission(trainer, sealed, update_of(state, 1))]).rulings[0].verdict is not None
 
 
-def test_a_device_key_is_never_shown() -> None:
-    assert "PRIVATE" not in repr(DeviceKey.generate())
+def test_a_short_outage_of_policy_is_waited_out_and_nothing_is_used_twice(
+    own_plane: ControlPlane, aggregator: Member, trainer: Member
+) -> None:
+    guard = Guard(aggregator.plane, audience=AUDIENCE, model=MODEL, patience_seconds=30.0)
+    state = {"weight": torch.ones(4)}
+    sealed = guard.seal(state, [trainer.id])
+    sent = submission(trainer, sealed, update_of(state, 1))
+    pid = own_plane.sidecar.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    ruling = guard.gate(sealed, [sent]).rulings[0]
+    assert ruling.verdict is not None
+    assert ruling.cause not in {"unavailable", "capability_unused"}

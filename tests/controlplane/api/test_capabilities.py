@@ -1,6 +1,7 @@
 """A device gets a capability for what policy allows, bound to its key, and a reason for what it does not."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,7 @@ def test_a_watched_consumer_gets_labels_alone(plane: ControlPlane, consumer: Cal
     ],
 )
 def test_a_denial_says_what_was_missing_and_what_to_do(
-    trainer: Caller, action: str, context: dict[str, object], code: str
+    trainer: Caller, action: str, context: dict[str, Any], code: str
 ) -> None:
     reply = trainer.capability(action, **context)
     assert reply.status == 403

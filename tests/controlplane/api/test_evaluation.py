@@ -82,7 +82,7 @@ def test_a_pull_for_serving_needs_the_digest_that_the_gateway_states(gateway: Ca
 
 
 def test_a_batch_keeps_its_order(gateway: Caller, consumer: Caller, trainer: Caller) -> None:
-    pattern = [consumer, trainer, "dev-nobody", consumer, trainer] * 20
+    pattern: list[Caller | str] = [consumer, trainer, "dev-nobody", consumer, trainer] * 20
     body = gateway.post(MANY, {"evaluations": [asked(subject) for subject in pattern]}).expect(200)
     assert [item["decision"] for item in body["evaluations"]] == [subject is consumer for subject in pattern]
 

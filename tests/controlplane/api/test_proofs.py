@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from controlplane.api.reading import named_key, neighbourhood
+from controlplane.api.services import EdgeLimits
 from controlplane.capabilities.keys import DeviceKey
-from tests.support import UNLIMITED, Caller, ControlPlane, EdgeLimits, running
+from tests.support import UNLIMITED, Caller, ControlPlane, running
 
 PATH = "/v1/capabilities"
 BODY = {

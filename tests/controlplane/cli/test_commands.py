@@ -9,22 +9,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 
 from controlplane.cli.doctor import examine
 from controlplane.settings import Settings
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Quick = Callable[..., Result]
 
 
-def test_help_lists_the_commands(ztfm: Run) -> None:
-    done = ztfm("--help")
-    assert done.returncode == 0
+def test_help_lists_the_commands(quick: Quick) -> None:
+    done = quick("--help")
+    assert done.exit_code == 0
     for command in ("serve", "doctor", "demo", "tokens"):
         assert command in done.stdout
 
 
-def test_without_a_command_it_shows_its_help(ztfm: Run) -> None:
-    done = ztfm()
+def test_without_a_command_it_shows_its_help(quick: Quick) -> None:
+    done = quick()
     assert "Usage" in done.stdout + done.stderr
 
 
@@ -38,14 +40,14 @@ def test_doctor_finds_everything_that_serving_needs(ztfm: Run) -> None:
     assert found["policies"]["found"].startswith("revision ")
 
 
-def test_doctor_says_what_is_missing_and_how_to_get_it(ztfm: Run, tmp_path: Path) -> None:
-    done = ztfm("doctor", "--json", OPA_BIN="/no/such/opa")
-    assert done.returncode == 1
+def test_doctor_says_what_is_missing_and_how_to_get_it(quick: Quick, tmp_path: Path) -> None:
+    done = quick("doctor", "--json", OPA_BIN="/no/such/opa")
+    assert done.exit_code == 1
     found = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
     assert not found["OPA"]["ok"]
     assert "OPA_BIN" in found["OPA"]["remedy"]
-    table = ztfm("doctor", OPA_BIN="/no/such/opa")
-    assert table.returncode == 1
+    table = quick("doctor", OPA_BIN="/no/such/opa")
+    assert table.exit_code == 1
     assert "missing" in table.stdout
 
 
@@ -54,9 +56,7 @@ def test_doctor_names_broken_policies_a_taken_port_and_a_bad_folder(broken: Path
 
     (tmp_path / "file").write_text("")
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        settings = Settings(
-            policies=broken, listen_port=taken.getsockname()[1], state_dir=tmp_path / "file" / "state"
-        )
+        settings = Settings(policies=broken, listen_port=taken.getsockname()[1], state_dir=tmp_path / "file" / "state")
         found = {finding.name: finding for finding in examine(settings)}
     for name in ("policies", "port", "state folder"):
         assert not found[name].ok
@@ -66,9 +66,11 @@ def test_doctor_names_broken_policies_a_taken_port_and_a_bad_folder(broken: Path
     assert fresh["state folder"].ok
 
 
-def test_tokens_are_issued_once_shown_once_and_kept_as_hashes(ztfm: Run, state: Path) -> None:
-    done = ztfm("tokens", "issue", "--role", "trainer", "--role", "consumer", "--segment", "homes", "--count", "3", "--json")
-    assert done.returncode == 0, done.stderr
+def test_tokens_are_issued_once_shown_once_and_kept_as_hashes(quick: Quick, state: Path) -> None:
+    done = quick(
+        "tokens", "issue", "--role", "trainer", "--role", "consumer", "--segment", "homes", "--count", "3", "--json"
+    )
+    assert done.exit_code == 0, done.stderr
     issued = json.loads(done.stdout)
     assert len(set(issued["tokens"])) == 3
     assert issued["roles"] == ["trainer", "consumer"]
@@ -76,7 +78,7 @@ def test_tokens_are_issued_once_shown_once_and_kept_as_hashes(ztfm: Run, state: 
     assert not [token for token in issued["tokens"] if token.encode() in kept]
     with sqlite3.connect(state / "ztfm.db") as database:
         assert database.execute("SELECT count(*) FROM enrolment_tokens").fetchone() == (3,)
-    plain = ztfm("tokens", "issue", "--role", "trainer", "--segment", "homes")
+    plain = quick("tokens", "issue", "--role", "trainer", "--segment", "homes")
     assert re.fullmatch(r"ztfm-enrol-[A-Za-z0-9_-]{43}\n", plain.stdout)
 
 
@@ -91,15 +93,17 @@ def test_tokens_are_issued_once_shown_once_and_kept_as_hashes(ztfm: Run, state: 
         [],
     ],
 )
-def test_tokens_that_nobody_could_use_are_not_issued(ztfm: Run, arguments: list[str]) -> None:
-    done = ztfm("tokens", "issue", *arguments)
-    assert done.returncode == 2
+def test_tokens_that_nobody_could_use_are_not_issued(quick: Quick, arguments: list[str]) -> None:
+    done = quick("tokens", "issue", *arguments)
+    assert done.exit_code == 2
     assert "Traceback" not in done.stderr
 
 
-def test_tokens_need_a_store(ztfm: Run) -> None:
-    done = ztfm("tokens", "issue", "--role", "a", "--segment", "b", ZTFM_DATABASE_URL="sqlite+aiosqlite:////proc/no/db")
-    assert done.returncode == 1
+def test_tokens_need_a_store(quick: Quick) -> None:
+    done = quick(
+        "tokens", "issue", "--role", "a", "--segment", "b", ZTFM_DATABASE_URL="sqlite+aiosqlite:////proc/no/db"
+    )
+    assert done.exit_code == 1
     assert "could not" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -1,6 +1,5 @@
 """``ztfm serve`` starts with one line, stops with status 0 and leaves nothing; what it cannot do it says."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -11,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 
-from tests.controlplane.cli.conftest import opa_of, serve
+from tests.controlplane.cli.processes import ZTFM, opa_of, serve
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Quick = Callable[..., Result]
 
 
 def get(url: str) -> tuple[int, bytes]:
@@ -79,8 +80,6 @@ def test_a_signal_during_start_up_ends_it_at_once(state: Path) -> None:
     command = ["ztfm", "serve", "--port", "0", "--state-dir", str(state), "--policies", str(state / "p")]
     (state / "p" / "ztfm").mkdir(parents=True)
     (state / "p" / "ztfm" / "p.rego").write_text("package ztfm.p\n\nvalue := 1\n")
-    from tests.controlplane.cli.conftest import ZTFM
-
     with subprocess.Popen([*ZTFM, *command[1:]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 15
         while not opa_of(state):
@@ -94,12 +93,12 @@ def test_a_signal_during_start_up_ends_it_at_once(state: Path) -> None:
 
 
 @pytest.mark.parametrize("empty", [True, False])
-def test_without_policies_it_says_so_and_exits_with_1(ztfm: Run, tmp_path: Path, empty: bool) -> None:
+def test_without_policies_it_says_so_and_exits_with_1(quick: Quick, tmp_path: Path, empty: bool) -> None:
     folder = tmp_path / "nothing"
     if empty:
         folder.mkdir()
-    done = ztfm("serve", "--policies", str(folder))
-    assert done.returncode == 1
+    done = quick("serve", "--policies", str(folder))
+    assert done.exit_code == 1
     assert "holds no policies" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -112,20 +111,18 @@ def test_with_broken_policies_it_names_file_and_line_and_exits_with_1(ztfm: Run,
     assert opa_of(state) == []
 
 
-def test_policies_that_answer_no_batch_are_found_out_at_the_start(
-    ztfm: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_policies_that_answer_no_batch_are_found_out_at_the_start(quick: Quick, tmp_path: Path) -> None:
     (tmp_path / "ztfm").mkdir()
     (tmp_path / "ztfm" / "other.rego").write_text("package ztfm.other\n\nvalue := 1\n")
-    done = ztfm("serve", "--policies", str(tmp_path), ZTFM_START_SECONDS="1")
-    assert done.returncode == 1
+    done = quick("serve", "--policies", str(tmp_path), ZTFM_START_SECONDS="1")
+    assert done.exit_code == 1
     assert "no verified policy is active" in done.stderr
 
 
-def test_a_port_that_is_taken_is_a_clear_error(ztfm: Run) -> None:
+def test_a_port_that_is_taken_is_a_clear_error(quick: Quick) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = ztfm("serve", "--port", str(taken.getsockname()[1]))
-    assert done.returncode == 1
+        done = quick("serve", "--port", str(taken.getsockname()[1]))
+    assert done.exit_code == 1
     assert "in use" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -159,19 +156,19 @@ def test_a_folder_that_is_in_use_is_a_clear_error_and_harms_nobody(ztfm: Run, st
         ),
     ],
 )
-def test_settings_that_cannot_work_are_named(ztfm: Run, environment: dict[str, str], code: int, said: str) -> None:
-    done = ztfm("serve", **environment)
-    assert done.returncode == code
+def test_settings_that_cannot_work_are_named(quick: Quick, environment: dict[str, str], code: int, said: str) -> None:
+    done = quick("serve", **environment)
+    assert done.exit_code == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_signing_key_that_others_can_read_is_refused(ztfm: Run, state: Path) -> None:
+def test_a_signing_key_that_others_can_read_is_refused(quick: Quick, state: Path) -> None:
     key = state / "signing-key.pem"
     key.write_text("not a key")
     key.chmod(0o644)
-    done = ztfm("serve")
-    assert done.returncode == 1
+    done = quick("serve")
+    assert done.exit_code == 1
     assert "chmod 600" in done.stderr
     assert "Traceback" not in done.stderr
     assert opa_of(state) == []
@@ -204,13 +201,3 @@ def test_an_external_opa_is_asked_with_its_token(state: Path, tmp_path: Path) ->
             process.terminate()
             assert process.wait(15) == 0
         assert get(first["url"] + "/readyz")[0] == 200
-
-
-def test_the_log_holds_what_a_person_needs_and_one_json_object_a_line(state: Path) -> None:
-    log = state.parent / f"{state.name}.log"
-    with serve(state) as (process, _):
-        process.terminate()
-        process.wait(15)
-        text = log.read_text()
-    assert "policy_active" in text
-    assert os.environ.get("HOME", "/root") not in text or "sidecar_started" in text

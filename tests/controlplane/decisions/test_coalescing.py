@@ -45,12 +45,12 @@ class Engine:
     def echo(questions: dict[str, dict[str, Any]]) -> BatchAnswer:
         return BatchAnswer({id_: facts for package in questions.values() for id_, facts in package.items()}, "rev")
 
-    async def send(self, body: bytes, timeout: float) -> BatchAnswer:
+    async def send(self, body: bytes, within: float) -> BatchAnswer:
         questions = orjson.loads(body)["input"]
         self.sent.append(questions)
         if self.gate is not None:
             try:
-                await asyncio.wait_for(self.gate.wait(), timeout)
+                await asyncio.wait_for(self.gate.wait(), within)
             except TimeoutError:
                 raise BatchFault("deadline", whole=True) from None
         return self.behave(questions)

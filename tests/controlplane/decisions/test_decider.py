@@ -22,7 +22,13 @@ FACTS: dict[str, Any] = {
         "usage": {"window_seconds": 60.0, "requests": 0, "tokens": 0},
     },
 }
-ALLOW: dict[str, Any] = {"allow": True, "reasons": [], "obligations": {}, "rules": ["subject_active"], "ttl_seconds": 60}
+ALLOW: dict[str, Any] = {
+    "allow": True,
+    "reasons": [],
+    "obligations": {},
+    "rules": ["subject_active"],
+    "ttl_seconds": 60,
+}
 REASON = {"code": "subject_active", "message": "The subject is not active.", "remedy": "Enrol again."}
 
 
@@ -105,7 +111,9 @@ class Recorder:
         self.broken = broken
         self.records: list[bytes] = []
 
-    async def record(self, decision_id: str, time: float, action: str, subject: str, outcome: str, document: bytes) -> None:
+    async def record(
+        self, decision_id: str, time: float, action: str, subject: str, outcome: str, document: bytes
+    ) -> None:
         if self.broken:
             raise OSError("disk full")
         self.records.append(document)

@@ -17,7 +17,9 @@ def members(bundle: Path) -> dict[str, bytes]:
         return {item.name.lstrip("/"): archive.extractfile(item).read() for item in files}  # type: ignore[union-attr]
 
 
-def test_a_bundle_carries_its_revision_and_cannot_own_what_guards_opa(opa: OpaBinary, policies: Path, tmp_path: Path) -> None:
+def test_a_bundle_carries_its_revision_and_cannot_own_what_guards_opa(
+    opa: OpaBinary, policies: Path, tmp_path: Path
+) -> None:
     revision = build_bundle(opa, policies, tmp_path / "out" / "bundle.tar.gz")
     manifest = json.loads(members(tmp_path / "out" / "bundle.tar.gz")[".manifest"])
     assert manifest["revision"] == revision
@@ -77,11 +79,10 @@ def test_a_package_outside_the_roots_is_refused(opa: OpaBinary, policies: Path, 
 
 
 @pytest.mark.parametrize(
-    "manifest", ['{"roots": [""]}', '{"roots": ["ztfm", "/system/authz"]}', '{"roots": []}', '{"roots": "ztfm"}', "{", "[]"]
+    "manifest",
+    ['{"roots": [""]}', '{"roots": ["ztfm", "/system/authz"]}', '{"roots": []}', '{"roots": "ztfm"}', "{", "[]"],
 )
-def test_a_manifest_cannot_claim_what_guards_opa(
-    opa: OpaBinary, policies: Path, tmp_path: Path, manifest: str
-) -> None:
+def test_a_manifest_cannot_claim_what_guards_opa(opa: OpaBinary, policies: Path, tmp_path: Path, manifest: str) -> None:
     (policies / ".manifest").write_text(manifest)
     with pytest.raises(BundleError, match="manifest"):
         build_bundle(opa, policies, tmp_path / "bundle.tar.gz")

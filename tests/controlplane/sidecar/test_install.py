@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.sidecar import OpaNotFound, install as installing
+from controlplane.sidecar import OpaNotFound
+from controlplane.sidecar import install as installing
 from controlplane.sidecar.install import build_from_module, download_release, install, main
 from controlplane.sidecar.locate import read_version
 
@@ -20,7 +21,7 @@ SCRIPT = b"#!/bin/sh\necho 'Version: 1.22.2'\n"
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None: ...
+    def log_message(self, *_: object) -> None: ...
 
 
 @pytest.fixture
@@ -123,9 +124,7 @@ def test_an_opa_bin_that_does_not_work_is_not_papered_over(bare: Path, monkeypat
     assert not (bare / "tools").exists()
 
 
-def test_what_is_there_is_used(
-    bare: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_there_is_used(bare: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     go(bare, BUILDS)
     monkeypatch.setattr(installing, "tools_folder", lambda: bare / "tools")
     monkeypatch.setattr("sys.argv", ["install", "--regal"])

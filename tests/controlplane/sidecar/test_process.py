@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -25,11 +24,6 @@ REVISION_QUESTION = b'{"input":{}}'
 def options(opa: OpaBinary, policies: Path, authorisation: Path, short: Path) -> SidecarOptions:
     build_bundle(opa, policies, short / "bundle.tar.gz")
     return SidecarOptions(opa, short, short / "bundle.tar.gz", authorisation)
-
-
-@pytest.fixture
-async def ended() -> AsyncIterator[list[int]]:
-    yield []
 
 
 async def revision_of(sidecar: Sidecar, token: str | None = None, seconds: float = 10.0) -> str:
@@ -119,19 +113,25 @@ async def test_a_hung_opa_is_killed_when_it_does_not_stop(
 
 async def test_a_binary_that_vanishes_is_tried_again_until_it_is_back(options: SidecarOptions, short: Path) -> None:
     codes: list[int] = []
+    third = asyncio.Event()
+
+    def ended(code: int) -> None:
+        codes.append(code)
+        if len(codes) == 3:
+            third.set()
+
     link = short / "opa"
     link.symlink_to(options.opa.path)
     moved = SidecarOptions(
         OpaBinary(link, options.opa.version, "tools"), options.folder, options.bundle, options.authorisation
     )
-    sidecar = Sidecar(moved, on_restart=codes.append, first_backoff=0.05)
+    sidecar = Sidecar(moved, on_restart=ended, first_backoff=0.05)
     await sidecar.start()
     try:
         await revision_of(sidecar)
         link.unlink()
         os.kill(sidecar.pid or 0, signal.SIGKILL)
-        while len(codes) < 3:
-            await asyncio.sleep(0.02)
+        await asyncio.wait_for(third.wait(), 10)
         assert codes[:3] == [-signal.SIGKILL, -1, -1]
         link.symlink_to(options.opa.path)
         assert await revision_of(sidecar)
@@ -193,7 +193,10 @@ async def test_it_listens_on_tcp_only_when_told_and_never_without_the_token(opti
         await transport.close()
         async with aiohttp.ClientSession() as session, session.get(f"http://{place}/v1/data") as response:
             assert response.status == 401
-        async with aiohttp.ClientSession() as session, session.put(f"http://{place}/v1/data/ztfm/x", json=1) as response:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.put(f"http://{place}/v1/data/ztfm/x", json=1) as response,
+        ):
             assert response.status == 401
     finally:
         await sidecar.stop()

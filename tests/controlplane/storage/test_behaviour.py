@@ -1,11 +1,12 @@
 import asyncio
 from collections.abc import Callable
 
+import asyncpg  # type: ignore[import-untyped]
 import pytest
 from sqlalchemy import text
 
 from controlplane.contracts.identity import Device, Trust
-from controlplane.storage import Store, StoreUnavailable
+from controlplane.storage import Store, StoreUnavailable, open_store
 
 NewDevice = Callable[..., Device]
 LOW = Trust(score=0.25, observations=3)
@@ -65,6 +66,25 @@ async def test_replicas_that_write_the_same_devices_in_turns_never_block_one_ano
         )
     )
     assert [await _seen(store, device) for device in devices] == [("quarantined", LOW)] * 6
+
+
+async def test_devices_are_locked_in_order_of_their_names(postgres_url: str, new_device: NewDevice) -> None:
+    store = await open_store(postgres_url)
+    names = [f"dev-{number}" for number in range(10)]
+    for name in names:
+        await store.devices.add(new_device(id=name))
+    other = await asyncpg.connect(postgres_url.replace("+asyncpg", ""))
+    async with other.transaction():
+        await other.execute("SELECT 1 FROM devices WHERE id = 'dev-0' FOR UPDATE")
+        applying = asyncio.create_task(store.behaviour.apply(dict.fromkeys(names[5:], LOW), names[:5]))
+        while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(0.01)
+        # It waits for the first and holds none of the others.
+        await other.execute("SELECT 1 FROM devices FOR UPDATE NOWAIT")
+    await applying
+    await other.close()
+    assert [device.status for device in await store.devices.page()] == ["quarantined"] * 5 + ["active"] * 5
+    await store.close()
 
 
 async def test_a_fault_in_the_middle_leaves_every_device_as_it_was(

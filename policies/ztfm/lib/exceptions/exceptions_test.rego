@@ -30,6 +30,20 @@ test_a_current_exception_waives_what_it_names if {
 		with data.data.exceptions as {device: {"attestation-move": exception}}
 }
 
+test_each_waivable_requirement_can_be_waived if {
+	waivable := {
+		"attestation_fresh",
+		"attestation_sufficient",
+		"network_allowed",
+		"requests_within_budget",
+		"tokens_within_budget",
+		"trust_sufficient",
+		"window_open",
+	}
+	wide := object.union(exception, {"waives": {code: true | some code in waivable}})
+	exceptions.waived == waivable with input as asked with data.data.exceptions as {device: {"wide": wide}}
+}
+
 test_a_waived_request_is_allowed_and_says_so if {
 	decision := data.ztfm.model_access.decision with input as asked
 		with data.data.exceptions as {device: {"attestation-move": exception}}

@@ -36,7 +36,6 @@ proven contains "window_open" if asked.window.always == true
 
 proven contains "window_open" if {
 	asked.window.always == false
-	is_number(input.context.time)
 	moment := floor(input.context.time) * 1000000000
 	asked.window.days[time.weekday(moment)] == true
 	[hour, minute, _] := time.clock(moment)

@@ -1,0 +1,68 @@
+"""``ztfm demo``: a federation under attack, unguarded and guarded, on a real model and real data."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn, TextIO
+
+import typer
+
+INTERRUPTED = 130
+
+
+def demo(
+    quick: Annotated[bool, typer.Option("--quick", help="A smaller run of the same job.")] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else there.")] = False,
+    seed: Annotated[int, typer.Option(min=0, max=1_000_000, help="Fixes task, attackers and training.")] = 0,
+    report: Annotated[Path, typer.Option(help="Where the HTML report goes.")] = Path("reports/demo.html"),
+) -> None:
+    """Run a federation three times: clean, attacked, and attacked with a guard; then ask the tuned model.
+
+    Example: `ztfm demo --quick --json`
+    """
+    try:
+        from evaluation.demo.command import run
+    except ModuleNotFoundError as error:
+        typer.echo(f"ztfm demo: the package '{error.name}' is missing: pip install 'ztfm[demo]'", err=True)
+        raise typer.Exit(1) from None
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        if not json_output:
+            run(seed=seed, is_quick=quick, report=report, is_json=False)
+            return
+        with _own_stdout() as stdout:
+            found = run(seed=seed, is_quick=quick, report=report, is_json=True)
+            print(json.dumps(found), file=stdout, flush=True)
+    except KeyboardInterrupt:
+        _leave()
+
+
+@contextmanager
+def _own_stdout() -> Iterator[TextIO]:
+    """Standard output for us alone: what libraries and their processes print goes to standard error."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with os.fdopen(os.dup(kept), "w") as stdout:
+            yield stdout
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _leave() -> NoReturn:
+    """End at once: all that was started is stopped, but a thread of the simulation still waits for answers."""
+    typer.echo("ztfm demo: interrupted; everything that it started is stopped", err=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)

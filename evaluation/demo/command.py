@@ -1,0 +1,39 @@
+"""What ``ztfm demo`` does once it knows its options."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from evaluation.demo.environment import quieten
+
+
+def run(*, seed: int, is_quick: bool, report: Path, is_json: bool) -> dict[str, Any]:
+    """Run the demo, write its report and return its figures.
+
+    A terminal gets bars and tables, anything else plain lines.
+
+    Args:
+        seed: fixes task, attackers and training.
+        is_quick: the smaller run.
+        report: where the HTML report goes.
+        is_json: progress goes to standard error, for standard output is the JSON object's.
+    """
+    quieten()
+    from rich.console import Console
+
+    from evaluation.demo.plain_lines import PlainLines
+    from evaluation.demo.report import write_report
+    from evaluation.demo.scene import Options, run_demo
+    from evaluation.demo.terminal import Terminal
+
+    options = Options(seed=seed, is_quick=is_quick)
+    to = sys.stderr if is_json else sys.stdout
+    console = Console(file=to)
+    if is_json or not console.is_terminal:
+        outcome = run_demo(options, PlainLines(to))
+    else:
+        with Terminal(console, options.resolved_plan.rounds) as terminal:
+            outcome = run_demo(options, terminal)
+    write_report(outcome, report)
+    print(f"report: {report.resolve()}", file=to)
+    return outcome.to_json()

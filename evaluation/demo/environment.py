@@ -1,0 +1,25 @@
+"""What must be set before torch, transformers, Flower and Ray are imported: nothing phones home, nothing chatters."""
+
+import logging
+import os
+import warnings
+
+SETTINGS = {
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+NOISY = ("flwr", "ray", "alembic", "transformers", "matplotlib", "httpx", "asyncio")
+
+
+def quieten() -> None:
+    """Set the environment of this process and of those that it will start, and the levels of other people's logs."""
+    os.environ.update(SETTINGS)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(ray|flwr|transformers)(\..*)?$")

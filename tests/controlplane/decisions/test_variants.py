@@ -1,0 +1,279 @@
+"""Every field of every allowed example is deleted, nulled, retyped and driven to extremes, through the real path.
+
+What breaks a requirement is never allowed. What may change and still be allowed is listed here, each with its reason;
+what the contract refuses never reaches OPA and counts as refused.
+"""
+
+import asyncio
+import copy
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from controlplane.contracts.decision import Decision
+from controlplane.sidecar.folders import product_folder
+from tests.support import ControlPlane
+
+ABSENT = object()
+EXTREMES: list[Any] = [
+    ABSENT,
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    0.5,
+    -0.5,
+    5e-324,
+    1e308,
+    -1e308,
+    10**30,
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+    "",
+    "0",
+    "1e9",
+    "true",
+    "x",
+    "\u0000",
+    "x" * 10_000,
+    [],
+    [None],
+    ["x"],
+    {},
+    {"x": 1},
+    {"value": True},
+]
+
+Spot = tuple[str | int, ...]
+Harmless = Callable[[Any, dict[str, Any]], bool]
+
+
+def anything(_value: Any, _facts: dict[str, Any]) -> bool:
+    return True
+
+
+def between(low: float, high: float) -> Harmless:
+    return lambda value, _facts: isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def before_now(value: Any, facts: dict[str, Any]) -> bool:
+    return isinstance(value, int | float) and bool(value <= facts["context"]["time"])
+
+
+def after_now(value: Any, facts: dict[str, Any]) -> bool:
+    return isinstance(value, int | float) and bool(value > facts["context"]["time"])
+
+
+def in_open_time(value: Any, facts: dict[str, Any]) -> bool:
+    """The time may move as long as the round, the token and the maintenance window stay open."""
+    context = facts["context"]
+    seen, token = context.get("round"), context.get("token")
+    restricted = facts["resource"]["id"] == "fall-detection"
+    return (
+        not (restricted and value < 1e9)
+        and (seen is None or seen["opens_at"] <= value < seen["closes_at"])
+        and (token is None or value < token["expires_at"])
+    )
+
+
+def without_level(_value: Any, facts: dict[str, Any]) -> bool:
+    """A model that asks for no proven platform."""
+    return bool(facts["resource"]["id"] != "fall-detection")
+
+
+def own_decision(_value: Any, facts: dict[str, Any]) -> bool:
+    """A subject reads decisions about itself whatever its role, place, trust or usage."""
+    action, properties = facts["action"]["name"], facts["resource"].get("properties", {})
+    return bool(action == "decision:read" and properties.get("owner") == facts["subject"]["id"])
+
+
+def roles_suffice(_value: Any, facts: dict[str, Any]) -> bool:
+    """Roles beside the one that grants may go; a newcomer may ask for fewer than its token allows."""
+    action, roles = facts["action"]["name"], facts["subject"]["properties"].get("roles")
+    if not isinstance(roles, list) or not roles or not all(isinstance(role, str) for role in roles):
+        return False
+    if action == "enrol":
+        return bool(set(roles) <= set(facts["context"]["token"].get("roles") or []))
+    granting = {
+        "model_access": "trainer" if facts["context"].get("purpose") == "training" else "consumer",
+        "gradient_submission": "trainer",
+        "inference": "consumer",
+    }
+    return granting.get(action) in roles
+
+
+def attested(value: Any, facts: dict[str, Any]) -> bool:
+    """A restricted model wants a proof of the last fifteen minutes."""
+    return without_level(value, facts) or between(0, 900)(value, facts)
+
+
+HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
+    "*": {
+        "subject.id": (anything, "who asks was settled when its properties were looked up; the id is for the record"),
+        "subject.properties.key_thumbprint": (anything, "any well-formed thumbprint says that the key is registered"),
+        "subject.properties.trust.observations": (anything, "they only decide whether quarantine is due"),
+        "subject.properties.trust.score": (between(0.5, 1.0), "from the minimum up"),
+        "subject.properties.attestation": (without_level, "this model asks for no proven platform"),
+        "subject.properties.attestation.age_seconds": (attested, "fresh"),
+        "subject.properties.roles": (roles_suffice, "the role that grants is still there"),
+        "context.time": (in_open_time, "the time may move while everything stays open"),
+        "context.usage.requests": (between(0, 5999), "within the budget"),
+        "context.usage.window_seconds": (between(60, 60), "the window that the budget is for"),
+        "context.round.opens_at": (before_now, "the round has begun"),
+        "context.round.closes_at": (after_now, "the round has not ended"),
+        "context.round.id": (anything, "the name of a round that is known; the capability is compared with it"),
+    },
+    "model_access": {
+        "context.usage.tokens": (anything, "tokens are inference's budget"),
+        "context.round.submissions": (anything, "a member may pull again"),
+    },
+    "gradient_submission": {
+        "context.usage": (
+            lambda _, facts: facts["context"]["phase"] == "admit",
+            "asking was charged when it was granted",
+        ),
+        "context.usage.tokens": (anything, "tokens are inference's budget"),
+        "context.network": (
+            lambda _, facts: facts["context"]["phase"] == "admit",
+            "an arrived update is reported by its enforcement point: where from says nothing of it",
+        ),
+        "resource.properties": (anything, "a submission is bound to its model by id and round, not by a digest"),
+        "context.round.model_digest": (anything, "it binds the pull"),
+        "context.capability.age_seconds": (between(0, 300), "fresh"),
+        "context.evidence.update_digest": (anything, "any well-formed digest names the update"),
+        "context.evidence.parameters": (between(1, 1e9), "an update has at least one"),
+        "context.evidence.norm": (between(5e-324, 1e12), "it is judged relative to the cohort"),
+        "context.evidence.norm_ratio": (between(5e-324, 3.0), "within the bound"),
+        "context.evidence.cosine": (between(0.0, 1.0), "aligned"),
+        "context.evidence.sign_agreement": (anything, "supporting evidence, judged by behaviour"),
+        "context.evidence.layer_shares": (anything, "supporting evidence, for people"),
+        "context.evidence.examples": (between(1, 100_000), "within the bound"),
+    },
+    "inference": {
+        "resource.properties": (anything, "an inference is asked of the model that is served"),
+        "context.time": (anything, "this model has no window"),
+        "context.usage.tokens": (between(0, 199_000), "within the budget"),
+        "context.inference.prompt_tokens": (between(0, 4096), "within the model's bound"),
+        "context.inference.max_output_tokens": (between(0, 199_000), "cut down by an obligation"),
+    },
+    "administration": {
+        "subject.properties.trust": (anything, "a service's trust is not asked for"),
+        "subject.properties.attestation": (anything, "a service's platform is not asked for"),
+        "subject.properties.roles": (own_decision, "a decision about oneself"),
+        "subject.properties.segment": (own_decision, "a decision about oneself"),
+        "subject.properties.status": (
+            lambda value, facts: value in ("active", "quarantined") and own_decision(value, facts),
+            "the quarantined may learn why",
+        ),
+        "resource.id": (anything, "a name; what may be done follows from its kind and its owner"),
+        "resource.properties": (
+            lambda _, facts: facts["action"]["name"] in ("round:create", "evaluation:ask", "decision:read"),
+            "only a report asks whose it is; an operator reads any",
+        ),
+        "context": (own_decision, "a decision about oneself"),
+        "context.usage": (anything, "services have no budget of their own"),
+        "context.time": (anything, "nothing here depends on it"),
+    },
+    "enrolment": {
+        "resource.id": (anything, "the name of this federation, which the control plane states itself"),
+        "context.token.expires_at": (after_now, "not expired"),
+        "context.token.roles": (roles_suffice, "what is asked for is still allowed"),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Example:
+    package: str
+    name: str
+    facts: dict[str, Any]
+
+
+def allowed_examples() -> Iterator[Example]:
+    for path in sorted(Path(product_folder("policies")).glob("ztfm/*/examples/*.json")):
+        document = json.loads(path.read_text())
+        if document["decision"] is True:
+            yield Example(path.parent.parent.name, path.stem, document["input"])
+
+
+EXAMPLES = list(allowed_examples())
+
+
+def spots(node: Any, path: Spot = ()) -> Iterator[Spot]:
+    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in inner:
+        yield (*path, key)
+        yield from spots(value, (*path, key))
+
+
+def varied(facts: dict[str, Any], spot: Spot, value: Any) -> dict[str, Any]:
+    variant = copy.deepcopy(facts)
+    node: Any = variant
+    for key in spot[:-1]:
+        node = node[key]
+    if value is ABSENT:
+        del node[spot[-1]]
+    else:
+        node[spot[-1]] = value
+    return variant
+
+
+def variants(facts: dict[str, Any]) -> Iterator[tuple[Spot, Any, dict[str, Any]]]:
+    for spot in spots(facts):
+        for value in EXTREMES:
+            variant = varied(facts, spot, value)
+            if json.dumps(variant, sort_keys=True) != json.dumps(facts, sort_keys=True):
+                yield spot, value, variant
+
+
+def is_harmless(package: str, spot: Spot, value: Any, variant: dict[str, Any]) -> bool:
+    listed = {**HARMLESS["*"], **HARMLESS[package]}
+    for length in range(1, len(spot) + 1):
+        place = ".".join(map(str, spot[:length]))
+        if place in listed and listed[place][0](value, variant):
+            return True
+    return False
+
+
+async def decided(plane: ControlPlane, package: str, facts: dict[str, Any]) -> Decision | None:
+    """Return the decision; none when the contract refused the facts."""
+    try:
+        return await plane.services.decider.decide(package, facts)
+    except ValidationError:
+        return None
+
+
+async def all_decided(plane: ControlPlane, package: str, many: list[dict[str, Any]]) -> list[Decision | None]:
+    found: list[Decision | None] = []
+    for start in range(0, len(many), 256):
+        found += await asyncio.gather(*(decided(plane, package, facts) for facts in many[start : start + 256]))
+    return found
+
+
+def test_there_are_examples_of_every_package() -> None:
+    assert {example.package for example in EXAMPLES} == set(HARMLESS) - {"*"}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"{example.package}-{example.name}")
+def test_no_variant_that_breaks_a_requirement_is_allowed(plane: ControlPlane, example: Example) -> None:
+    [original] = plane.run(all_decided(plane, example.package, [example.facts]))
+    assert original is not None
+    assert original.allowed, original.reasons
+    tried = list(variants(example.facts))
+    decisions = plane.run(all_decided(plane, example.package, [facts for _, _, facts in tried]), 120.0)
+    wrong = [
+        (".".join(map(str, spot)), "deleted" if value is ABSENT else value)
+        for (spot, value, variant), decision in zip(tried, decisions, strict=True)
+        if decision is not None and decision.allowed and not is_harmless(example.package, spot, value, variant)
+    ]
+    assert wrong == []
+    assert len([decision for decision in decisions if decision is None or not decision.allowed]) > 100
+    assert {decision.outcome for decision in decisions if decision is not None} <= {"allow", "deny"}

@@ -1,0 +1,95 @@
+"""Readiness tells what is wrong, part by part, and probing it is never a load."""
+
+import asyncio
+
+import pytest
+
+from controlplane.decisions.engine import BatchAnswer, BatchFault, Cause
+from controlplane.readiness import ReadinessProbe
+from controlplane.storage import StoreUnavailable
+
+
+class Opa:
+    """Stands for OPA where a test must choose the fault."""
+
+    def __init__(self, cause: Cause | None = None, revision: str = "rev") -> None:
+        self.cause = cause
+        self.revision = revision
+        self.calls = 0
+
+    async def send(self, body: bytes, within: float) -> BatchAnswer:
+        self.calls += 1
+        await asyncio.sleep(0.01)
+        if self.cause is not None:
+            raise BatchFault(self.cause, whole=True)
+        return BatchAnswer({}, self.revision)
+
+
+async def fine() -> None:
+    return None
+
+
+async def broken() -> None:
+    raise StoreUnavailable("reach the database", "sqlite", "locked")
+
+
+async def hanging() -> None:
+    await asyncio.sleep(30)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_all_parts_make_it_ready_and_the_revision_is_told() -> None:
+    seen: list[str] = []
+    state = await ReadinessProbe(Opa(), fine, seen.append, clock=Clock())()
+    assert state.ready
+    assert state.policy_revision == "rev"
+    assert seen == ["rev"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "opa", "policy"),
+    [
+        ("unreachable", "unreachable", "no verified policy is active"),
+        ("deadline", "deadline", "no verified policy is active"),
+        ("engine_error", "engine_error", "no verified policy is active"),
+        ("undefined", "ok", "no verified policy is active"),
+    ],
+)
+async def test_what_is_wrong_with_opa_is_named(cause: Cause, opa: str, policy: str) -> None:
+    state = await ReadinessProbe(Opa(cause), fine, lambda _: None, clock=Clock())()
+    assert not state.ready
+    assert (state.checks["opa"], state.checks["policy"], state.checks["store"]) == (opa, policy, "ok")
+
+
+async def test_a_store_that_fails_or_hangs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controlplane.readiness.PROBE_TIMEOUT_SECONDS", 0.05)
+    for ping in (broken, hanging):
+        state = await ReadinessProbe(Opa(), ping, lambda _: None, clock=Clock())()
+        assert not state.ready
+        assert state.checks["store"] == "cannot be used"
+
+
+async def test_many_who_ask_at_once_are_one_load() -> None:
+    opa, clock = Opa(), Clock()
+    probe = ReadinessProbe(opa, fine, lambda _: None, clock=clock)
+    await asyncio.gather(*(probe() for _ in range(100)))
+    assert opa.calls == 1
+    await probe()
+    assert opa.calls == 1
+    clock.now = 0.3
+    await probe()
+    assert opa.calls == 2
+
+
+async def test_one_who_leaves_does_not_take_the_answer_away() -> None:
+    probe = ReadinessProbe(Opa(), fine, lambda _: None, clock=Clock())
+    first, second = asyncio.create_task(probe()), asyncio.create_task(probe())
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second).ready

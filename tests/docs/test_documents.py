@@ -1,0 +1,151 @@
+import importlib
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from pydantic import BaseModel
+
+from controlplane.api.application import ROUTES
+from tests.docs.tables import TABLES, shown
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "adapters" / "README.md"])
+CONTRACTS = ("access", "capability", "decision", "evidence", "facts", "identity", "problem", "rounds")
+_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def _id(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def anchors(path: Path) -> frozenset[str]:
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", path.read_text()), re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings]
+    return frozenset(plain)
+
+
+def broken_links(path: Path) -> list[str]:
+    """Return the links of a document that lead nowhere in this repository."""
+    broken = []
+    for link in _LINK.findall(_FENCE.sub("", path.read_text())):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = unquote(link).partition("#")
+        target = (path.parent / name).resolve() if name else path
+        leads = target.exists() and (not anchor or anchor in anchors(target))
+        broken += [] if leads else [link]
+    return broken
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=_id)
+def test_links_lead_somewhere(path: Path) -> None:
+    assert broken_links(path) == []
+
+
+def test_a_broken_link_would_be_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# One thing\n[a](#one-thing) [b](#another) [c](gone.md) [d](https://example.org) `[e](f)`\n")
+    assert broken_links(page) == ["#another", "gone.md", "f"]
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_a_table_is_what_the_code_says(name: str) -> None:
+    assert shown(name) == TABLES[name](), "run: python -m tests.docs.tables"
+
+
+def _commands(program: str) -> set[tuple[str, Path]]:
+    pattern = re.compile(rf"(?:^|[`\s/]){program} ([a-z][a-z -]*)", re.MULTILINE)
+    return {
+        (match[1].split(" -")[0].strip(), path)
+        for path in DOCUMENTS
+        for block in re.findall(r"^```sh\n(.*?)^```|`([^`\n]+)`", path.read_text(), re.MULTILINE | re.DOTALL)
+        for match in pattern.finditer("\n".join(block))
+    }
+
+
+def test_every_make_target_that_documents_name_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {(words.split()[0], _id(path)) for words, path in _commands("make")}
+    assert {target for target, _ in named} >= {"run", "test", "serve", "check", "setup"}
+    assert [found for found in sorted(named) if found[0] not in targets] == []
+
+
+@pytest.mark.timeout(120)
+def test_every_ztfm_command_that_documents_name_exists() -> None:
+    named = {" ".join(words.split()[:2]) for words, _ in _commands("ztfm")}
+    known = {"serve", "doctor", "demo", "tokens issue", "sidecar publish", "sidecar prepare"}
+    assert {words for words in named if words.split()[0] not in {known_.split()[0] for known_ in known}} == set()
+    program = (
+        "from controlplane.cli.commands import app\nimport typer\nprint(typer.main.get_command(app).commands.keys())"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert all(f"'{words.split()[0]}'" in result.stdout for words in named)
+
+
+def _examples() -> list[tuple[str, str, str]]:
+    blocks = re.compile(r"^```json (\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    return [(_id(path), match[1], match[2]) for path in DOCUMENTS for match in blocks.finditer(path.read_text())]
+
+
+@pytest.mark.parametrize(("path", "name", "text"), _examples(), ids=lambda part: part if len(part) < 40 else "")
+def test_an_example_fits_its_contract(path: str, name: str, text: str) -> None:
+    models = [getattr(importlib.import_module(f"controlplane.contracts.{module}"), name, None) for module in CONTRACTS]
+    [model] = {model for model in models if isinstance(model, type) and issubclass(model, BaseModel)}
+    model.model_validate_json(json.dumps(json.loads(text)))
+
+
+def test_every_endpoint_is_documented_and_no_other() -> None:
+    text = (ROOT / "docs" / "api.md").read_text()
+    documented = {
+        (method, path) for method, path in re.findall(r"(GET|POST) (/[\w./{}-]+)", text) if path != "/openapi.json"
+    }
+    assert {(route.method, route.path) for route in ROUTES} == documented
+
+
+def test_every_kind_of_problem_is_documented() -> None:
+    raised = {
+        kind
+        for path in (ROOT / "controlplane" / "api").glob("*.py")
+        for kind in re.findall(r'(?:problem\(\s*"|urn:ztfm:problem:|: ")([a-z]+(?:-[a-z]+)*)"', path.read_text())
+        if re.search(rf'problem\(\s*"{kind}"|urn:ztfm:problem:{kind}"|\d{{3}}: "{kind}"', path.read_text())
+    }
+    text = (ROOT / "docs" / "api.md").read_text()
+    assert raised >= {"denied", "unavailable", "not-found"}
+    assert [kind for kind in sorted(raised) if f"`{kind}`" not in text] == []
+
+
+def test_every_dependency_is_explained() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    stated = [
+        *project["dependencies"],
+        *(item for extra in project["optional-dependencies"].values() for item in extra),
+    ]
+    names = {re.split(r"[\[><=!; ]", item)[0].lower() for item in stated} - {"ztfm"}
+    text = (ROOT / "docs" / "architecture.md").read_text().lower()
+    assert [name for name in sorted(names) if name not in text] == []
+
+
+def test_the_readme_stays_short_and_keeps_its_place_for_figures() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) < 150
+    assert "<!-- figures -->" in text
+
+
+def test_decisions_are_numbered_and_listed() -> None:
+    records = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+    listed = (ROOT / "docs" / "adr" / "README.md").read_text()
+    assert [path.name[:4] for path in records] == [f"{number:04}" for number in range(1, len(records) + 1)]
+    for path in records:
+        assert f"({path.name})" in listed
+        assert path.read_text().startswith(f"# {path.name[:4]}: ")
+        for part in ("**Situation.**", "**Decision.**", "**What follows.**", "**Left.**"):
+            assert part in path.read_text(), (path.name, part)

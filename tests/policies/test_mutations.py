@@ -1,0 +1,241 @@
+"""Every field of every allowed example is deleted, nulled, retyped and driven to extremes.
+
+What is still allowed then must be meant to be: `FREE` lists the fields that no requirement reads, each with its
+reason, and `MEANT` says once more, in Python, which values of the others keep a request sound.
+"""
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.policies.support import POLICIES, Engine, Example, load_examples
+
+ABSENT = object()
+Path = tuple[str | int, ...]
+
+VALUES: list[Any] = [
+    ABSENT, None, True, False, 0, 1, -1, 2, 0.5, -0.5, 1e-300, 1e308, -1e308, 10**30, "", "x", "0", "1e9", "true",
+    [], [None], ["x"], [1], {}, {"x": 1}, {"id": "x"},
+]  # fmt: skip
+BATCH = 64
+
+SETTLED = "Who asks is settled before policy: its properties were looked up by this id."
+ROUTED = "The question went to the package of this action; no other action reaches it."
+COUNTED = "What is counted here bounds another action."
+REPORTED = "An arrived update is reported by its enforcement point: where from, and how often, says nothing of it."
+NAMED = "The thing's id is a name; what may be done follows from its kind and its owner."
+UNBOUND = "The model is named by its id and the round; a submission is not asked for by digest."
+UNLEVELLED = "This model asks for no proven level, so its age does not matter."
+SUPPORTING = "Supporting evidence for people and for behaviour; no bound is set on it."
+TIMELESS = "Nothing here depends on the time."
+OWN = "A subject reads decisions about itself from anywhere, with any role, even in quarantine."
+OBSERVED = "Only says who may be quarantined."
+SERVICE = "A service's own trust and platform are not asked for."
+
+FREE: dict[str, dict[str, str]] = {
+    "model_access": {
+        "subject.id": SETTLED,
+        "subject.properties.trust.observations": OBSERVED,
+        "context.usage.tokens": COUNTED,
+        "context.round.submissions": COUNTED,
+    },
+    "gradient_submission": {
+        "subject.id": SETTLED,
+        "subject.properties.trust.observations": OBSERVED,
+        "subject.properties.attestation.age_seconds": UNLEVELLED,
+        "resource.properties": UNBOUND,
+        "context.usage.tokens": COUNTED,
+        "context.round.model_digest": UNBOUND,
+        "context.evidence.sign_agreement": SUPPORTING,
+        "context.evidence.layer_shares": SUPPORTING,
+    },
+    "inference": {
+        "subject.id": SETTLED,
+        "subject.properties.trust.observations": OBSERVED,
+        "subject.properties.attestation.age_seconds": UNLEVELLED,
+        "resource.properties": UNBOUND,
+        "context.time": TIMELESS,
+    },
+    "administration": {
+        "subject.id": SETTLED,
+        "subject.properties.trust": SERVICE,
+        "subject.properties.attestation": SERVICE,
+        "resource.id": NAMED,
+        "context.time": TIMELESS,
+        "context.usage": COUNTED,
+    },
+    "enrolment": {"subject.id": SETTLED, "action": ROUTED, "resource.id": NAMED},
+}
+FREE_OF_EXAMPLE: dict[str, dict[str, str]] = {
+    "allowed_serving": {"context.time": TIMELESS},
+    "allowed_admit": {"context.network": REPORTED, "context.usage": REPORTED},
+    "allowed_own_decision": {
+        "context": OWN,
+        "subject.properties.roles": OWN,
+        "subject.properties.segment": OWN,
+    },
+    "allowed_open_round": {"resource.properties": NAMED},
+    "allowed_evaluation": {"resource.properties": NAMED},
+    "allowed_operator_reads": {"resource.properties": NAMED},
+}
+
+
+def number(value: Any, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def at(facts: Any, path: str) -> Any:
+    for key in path.split("."):
+        facts = facts[int(key)] if isinstance(facts, list) else facts[key]
+    return facts
+
+
+def data(name: str) -> Any:
+    return json.loads((POLICIES / "data" / name / "data.json").read_text())
+
+
+def _terms(facts: Any) -> Any:
+    return data("limits")["sensitivities"][data("resources")[facts["resource"]["id"]]["sensitivity"]]
+
+
+def _is_open(facts: Any) -> bool:
+    round_, now = facts["context"].get("round"), facts["context"]["time"]
+    window = data("resources").get(facts["resource"]["id"], {"window": {"always": True}})["window"]
+    inside = window["always"] or window["opens_minute_utc"] * 60 <= now % 86400 < window["closes_minute_utc"] * 60
+    return inside and (round_ is None or round_["opens_at"] <= now < round_["closes_at"])
+
+
+def _may(facts: Any) -> bool:
+    action, context = facts["action"]["name"], facts["context"]
+    named = facts["subject"]["properties"]["roles"]
+    if action == "enrol":
+        return bool(named) and all(role in context["token"]["roles"] for role in named)
+    roles = [data("roles")[role] for role in named if isinstance(role, str) and role in data("roles")]
+    granted = [role["grants"][action] for role in roles if action in role["grants"]]
+    return bool(granted) and ("purpose" not in context or any(context["purpose"] in grant for grant in granted))
+
+
+MEANT: dict[str, Callable[[Any, Any], bool]] = {
+    "subject.properties.key_thumbprint": lambda value, facts: isinstance(value, str),
+    "subject.properties.trust.score": lambda value, facts: number(value, _terms(facts)["trust_minimum"], 1),
+    "subject.properties.attestation.age_seconds": lambda value, facts: (
+        _terms(facts)["attestation"] == "none" or number(value, 0, 900)
+    ),
+    "subject.properties.roles": lambda value, facts: _may(facts),
+    "resource.properties.digest": lambda value, facts: facts["action"]["name"] in ("inference", "gradient_submission"),
+    "context.time": lambda value, facts: number(value, 0, 1e12) and _is_open(facts),
+    "context.usage.requests": lambda value, facts: number(value, 0, 5999.9),
+    "context.usage.tokens": lambda value, facts: number(value, 0, 200_000 - 88),
+    "context.round.id": lambda value, facts: (
+        isinstance(value, str) and value != "" and "capability" not in facts["context"]
+    ),
+    "context.round.opens_at": lambda value, facts: number(value, -1e308, at(facts, "context.time")),
+    "context.round.closes_at": lambda value, facts: number(value, at(facts, "context.time") + 1e-9, 1e308),
+    "context.inference.prompt_tokens": lambda value, facts: number(value, 0, 4096),
+    "context.inference.max_output_tokens": lambda value, facts: number(value, 1, 199_076),
+    "context.capability.age_seconds": lambda value, facts: number(value, 0, 300),
+    "context.evidence.parameters": lambda value, facts: number(value, 1, 1e9),
+    "context.evidence.norm": lambda value, facts: number(value, 1e-308, 1e6),
+    "context.evidence.norm_ratio": lambda value, facts: number(value, 1e-308, 3),
+    "context.evidence.cosine": lambda value, facts: number(value, 0, 1),
+    "context.evidence.examples": lambda value, facts: number(value, 1, 100_000),
+    "context.token.expires_at": lambda value, facts: number(value, at(facts, "context.time") + 1e-9, 1e308),
+}
+
+ALLOWED = [example for example in load_examples() if example.decision]
+
+
+def places(value: Any, at_: Path = ()) -> Iterator[Path]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield (*at_, key)
+        yield from places(item, (*at_, key))
+
+
+def changed(facts: Any, path: Path, value: Any) -> Any:
+    mutant = copy.deepcopy(facts)
+    holder = mutant
+    for key in path[:-1]:
+        holder = holder[key]
+    if value is ABSENT:
+        del holder[path[-1]]
+    else:
+        holder[path[-1]] = value
+    return mutant
+
+
+def is_same(one: Any, other: Any) -> bool:
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def is_free(example: Example, path: str) -> bool:
+    free = [*FREE[example.package], *FREE_OF_EXAMPLE.get(example.name, {})]
+    return any(path == place or path.startswith(place + ".") for place in free)
+
+
+def is_meant(path: Path, value: Any, mutant: Any) -> bool:
+    """Whether the field that changed, or the one above it, holds what a sound request may hold."""
+    for length in range(len(path), 0, -1):
+        place = ".".join(map(str, path[:length]))
+        if place in MEANT and (length < len(path) or value is not ABSENT):
+            return MEANT[place](at(mutant, place), mutant)
+    return False
+
+
+@pytest.mark.parametrize("example", ALLOWED, ids=lambda example: f"{example.package}-{example.name}")
+def test_no_variant_that_breaks_a_requirement_is_allowed(example: Example, engine: Engine) -> None:
+    variants = [
+        (path, value, mutant)
+        for path in places(example.input)
+        for value in VALUES
+        if not is_same(mutant := changed(example.input, path, value), example.input)
+    ]
+    wrong = []
+    for start in range(0, len(variants), BATCH):
+        batch = variants[start : start + BATCH]
+        decisions = engine.ask({example.package: {str(i): mutant for i, (_, _, mutant) in enumerate(batch)}})
+        for index, (path, value, mutant) in enumerate(batch):
+            decision = decisions.get(str(index))
+            place = ".".join(map(str, path))
+            if (
+                decision is not None
+                and decision["allow"]
+                and not is_free(example, place)
+                and not is_meant(path, value, mutant)
+            ):
+                wrong.append((place, "deleted" if value is ABSENT else value))
+    assert wrong == []
+    assert len(variants) > 300
+
+
+@pytest.mark.parametrize("example", ALLOWED, ids=lambda example: f"{example.package}-{example.name}")
+def test_a_denied_variant_says_why(example: Example, engine: Engine) -> None:
+    variants = [changed(example.input, path, None) for path in places(example.input)]
+    for start in range(0, len(variants), BATCH):
+        batch = {str(i): mutant for i, mutant in enumerate(variants[start : start + BATCH])}
+        decisions = engine.ask({example.package: batch})
+        assert set(decisions) == set(batch), "a package always answers"
+        for decision in decisions.values():
+            assert decision["allow"] != bool(decision["reasons"])
+
+
+@pytest.mark.parametrize("facts", [{}, [], None, True, 0, "x", {"subject": []}, {"context": {"phase": "admit"}}])
+def test_what_is_no_request_is_denied_by_every_package(engine: Engine, facts: Any) -> None:
+    for package in FREE:
+        decision = engine.decide(package, facts)
+        assert decision is not None
+        assert not decision["allow"]
+
+
+def test_every_free_field_is_still_there() -> None:
+    """A field that was renamed or that a requirement now reads must leave the list."""
+    for example in ALLOWED:
+        known = {".".join(map(str, path)) for path in places(example.input)}
+        for place in FREE_OF_EXAMPLE.get(example.name, {}):
+            assert place in known, (example.name, place)
+    for package, free in FREE.items():
+        known = {".".join(map(str, p)) for e in ALLOWED if e.package == package for p in places(e.input)}
+        assert {place for place in free if place not in known} <= {"subject.properties.attestation.age_seconds"}
