@@ -1,7 +1,8 @@
 """Compact JWS with ES256 and nothing else (RFC 7515, RFC 7518 section 3.4).
 
-The parser accepts one spelling of each token: a segment that is not canonical base64url, a repeated JSON
-name or a NaN makes it malformed, so that no two parsers can read one token differently (RFC 8725 section 2.4).
+PyJWT signs and verifies. The parser is stricter than PyJWT's and accepts one spelling of each token: a segment that
+is not canonical base64url, a repeated JSON name or a NaN makes it malformed, so that no two parsers can read one
+token differently (RFC 8725 section 2.4).
 """
 
 import json
@@ -9,17 +10,14 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey
+from jwt.algorithms import ECAlgorithm
 
 MAX_TOKEN_CHARS = 8192
 """As long as a token may be; longer ones are not even decoded."""
 
-_ES256 = ECDSA(SHA256())
-_COORDINATE_BYTES = 32
-_SIGNATURE_BYTES = 2 * _COORDINATE_BYTES
+_ES256 = ECAlgorithm(ECAlgorithm.SHA256, SECP256R1)
+_SIGNATURE_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +86,12 @@ def parse(token: object) -> Compact | None:
 def sign(key: EllipticCurvePrivateKey, header_segment: bytes, payload: bytes) -> str:
     """Return the compact token of an encoded header and a payload, signed with a P-256 key."""
     signed = header_segment + b"." + encode_segment(payload)
-    r, s = decode_dss_signature(key.sign(signed, _ES256))
-    signature = r.to_bytes(_COORDINATE_BYTES, "big") + s.to_bytes(_COORDINATE_BYTES, "big")
-    return (signed + b"." + encode_segment(signature)).decode("ascii")
+    return (signed + b"." + encode_segment(_ES256.sign(signed, key))).decode("ascii")
 
 
 def is_signed_by(key: EllipticCurvePublicKey, token: Compact) -> bool:
-    """Whether ``token`` bears a signature of ``key``."""
-    r = int.from_bytes(token.signature[:_COORDINATE_BYTES], "big")
-    s = int.from_bytes(token.signature[_COORDINATE_BYTES:], "big")
-    try:
-        key.verify(encode_dss_signature(r, s), token.signed, _ES256)
-    except InvalidSignature:
-        return False
-    return True
+    """Whether ``token`` bears a signature of ``key``, which is on P-256."""
+    return _ES256.verify(token.signed, key, token.signature)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
