@@ -70,6 +70,4 @@ decisions = Table(
     Column("outcome", String(16), nullable=False),
     Column("document", LargeBinary, nullable=False),
     Index("ix_decisions_time", "time"),
-    Index("ix_decisions_subject_time", "subject", "time"),
-    Index("ix_decisions_outcome_action_time", "outcome", "action", "time"),
 )

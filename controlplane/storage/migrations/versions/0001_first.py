@@ -85,5 +85,3 @@ def _create_decisions() -> None:
         sa.Column("document", sa.LargeBinary, nullable=False),
     )
     op.create_index("ix_decisions_time", "decisions", ["time"])
-    op.create_index("ix_decisions_subject_time", "decisions", ["subject", "time"])
-    op.create_index("ix_decisions_outcome_action_time", "decisions", ["outcome", "action", "time"])
