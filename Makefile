@@ -18,7 +18,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export TOKENIZERS_PARALLELISM := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-SOURCES := controlplane adapters evaluation benchmarks tests
+SOURCES := controlplane adapters evaluation benchmarks monitoring examples tests
 
 .PHONY: help
 help: ## Show this list
@@ -54,7 +54,7 @@ check: tools ## Linters, types, floors, docstrings
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/interrogate --quiet controlplane adapters evaluation benchmarks
+	$(BIN)/interrogate --quiet controlplane adapters evaluation benchmarks monitoring
 
 .PHONY: test
 test: check ## Everything that must hold: linters, types, Rego tests, Python tests

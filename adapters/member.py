@@ -9,6 +9,7 @@ from typing import Self
 from adapters.client import SyncControlPlane
 from adapters.credentials import IDENTIFY, PULL, SUBMIT, Credentials, Introduction, RoundTerms, subject_of, target
 from adapters.enrolment import Identity, load_identity, load_key, make_key, store_identity
+from adapters.errors import Unavailable
 from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
 from controlplane.contracts.access import Resource, ResourceProperties
@@ -57,6 +58,8 @@ class Member:
         plane = SyncControlPlane(url, key)
         try:
             enrolled = plane.enrol(token, roles, segment)
+            if enrolled.id != subject_of(key.thumbprint):
+                raise Unavailable("the control plane gives other names than this version expects: compare versions")
             store_identity(folder, Identity(url=plane.url, id=enrolled.id, issuer=enrolled.issuer))
         except BaseException:
             plane.close()

@@ -94,9 +94,7 @@ async def _store(app: web.Application, settings: Settings, clock: Callable[[], f
     try:
         yield
     finally:
-        upkeep.cancel()
-        with suppress(asyncio.CancelledError):
-            await upkeep
+        await _end(upkeep)
         await store.close()
 
 
@@ -127,6 +125,13 @@ async def _opa(app: web.Application, settings: Settings) -> AsyncIterator[None]:
         await sidecar.stop()
 
 
+async def _end(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
 def _external(settings: Settings) -> OpaAddress:
     path = settings.opa_token_file
     try:
@@ -144,13 +149,17 @@ async def _services(
     transport = OpaTransport(app[OPA])
     limits = CoalescingLimits(queue=settings.queue, deadline_seconds=settings.opa_deadline_seconds)
     engine = Coalescer(transport, app[OBSERVER], clock=time.monotonic, limits=limits)
+    watch: asyncio.Task[None] | None = None
     try:
         key = SigningKey.load_or_create(settings.state_dir / "signing-key.pem")
         probe = ReadinessProbe(transport, app[STORE].ping, app[OBSERVER].revision, clock=time.monotonic)
         app[SERVICES] = _wire(app, settings, clock, engine, key, probe, edge)
         await _await_ready(probe, settings.start_seconds)
+        on_hung = app[SIDECAR].kill if SIDECAR in app else lambda: None
+        watch = asyncio.create_task(probe.watch(app[OBSERVER].ready, on_hung), name="watch")
         yield
     finally:
+        await _end(watch)
         await engine.close()
         await transport.close()
 

@@ -58,6 +58,10 @@ class Observer:
         self._metrics.opa_requests.labels("error").inc()
         _log.error("engine_fault", error=type(error).__name__)
 
+    def ready(self, is_ready: bool) -> None:
+        """Show whether decisions can be given."""
+        self._metrics.ready.set(1 if is_ready else 0)
+
     def restarted(self, code: int) -> None:
         """Count an OPA that ended by itself."""
         self._metrics.sidecar_restarts.inc()

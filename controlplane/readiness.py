@@ -9,6 +9,8 @@ from controlplane.storage import StoreUnavailable
 
 PROBE_TIMEOUT_SECONDS = 1.0
 FRESH_SECONDS = 0.25
+EVERY_SECONDS = 1.0
+HUNG_SECONDS = 10.0
 
 
 class ReadinessProbe:
@@ -46,6 +48,33 @@ class ReadinessProbe:
             self._probing = asyncio.create_task(self._probe())
         # One caller's cancellation must not cancel the answer of the others.
         return await asyncio.shield(self._probing)
+
+    async def watch(
+        self,
+        on_state: Callable[[bool], None],
+        on_hung: Callable[[], None],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Probe once a second, for ever.
+
+        Args:
+            on_state: told each time whether all parts are there.
+            on_hung: called when OPA has not answered for ten seconds, and again after as many more.
+            sleep: waits between two probes.
+        """
+        hung_since: float | None = None
+        while True:
+            state = await self()
+            on_state(state.ready)
+            now = self._clock()
+            if state.checks["opa"] != "deadline":
+                hung_since = None
+            elif hung_since is None:
+                hung_since = now
+            elif now - hung_since >= HUNG_SECONDS:
+                hung_since = None
+                on_hung()
+            await sleep(EVERY_SECONDS)
 
     async def _probe(self) -> Readiness:
         try:

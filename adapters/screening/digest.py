@@ -13,7 +13,8 @@ from adapters.screening.manifest import Manifest
 def update_digest(update: Mapping[str, object], manifest: Manifest) -> str:
     """SHA-256 over names (sorted), dtypes, shapes and little-endian values, as ``sha256:<64 hex>``.
 
-    Each part is preceded by its length, so no two different updates share an encoding. A value that does not
+    For each tensor: its name, its form such as ``float32[6,5]``, its values. Each part is preceded by its length (8
+    bytes, little-endian), so no two different updates share an encoding. A value that does not
     fit the manifest enters by its description alone: its bytes may be absent, or without end.
     """
     digest = hashlib.sha256()
@@ -34,7 +35,7 @@ def _feed(digest: "hashlib._Hash", part: bytes | memoryview) -> None:
 
 def _description(value: object) -> str:
     if isinstance(value, Tensor):
-        return f"{value.dtype}{tuple(value.shape)}"
+        return f"{str(value.dtype).removeprefix('torch.')}[{','.join(map(str, value.shape))}]"
     return type(value).__name__
 
 

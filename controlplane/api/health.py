@@ -5,7 +5,7 @@ import json
 from aiohttp import web
 
 from controlplane.api.routing import Route
-from controlplane.api.services import SERVICES, Readiness
+from controlplane.api.services import SERVICES
 
 
 async def live(_request: web.Request) -> web.Response:
@@ -15,23 +15,15 @@ async def live(_request: web.Request) -> web.Response:
 
 async def ready(request: web.Request) -> web.Response:
     """200 when decisions can be given, else 503; either way each part by name."""
-    state = await _look(request)
+    state = await request.app[SERVICES].readiness()
     body = {"ready": state.ready, "checks": dict(state.checks), "policy_revision": state.policy_revision}
     return web.Response(text=json.dumps(body), status=200 if state.ready else 503, content_type="application/json")
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """Prometheus exposition; a scrape looks at readiness too, so that nobody need ask for it beside."""
-    await _look(request)
+    """Prometheus exposition."""
     body, content_type = request.app[SERVICES].metrics.expose()
     return web.Response(body=body, headers={"Content-Type": content_type})
-
-
-async def _look(request: web.Request) -> Readiness:
-    services = request.app[SERVICES]
-    state = await services.readiness()
-    services.metrics.ready.set(1 if state.ready else 0)
-    return state
 
 
 ROUTES = (

@@ -1,7 +1,6 @@
 """``/v1/rounds``: open a round, and report the updates that were submitted to it."""
 
 import asyncio
-import re
 
 from aiohttp import web
 
@@ -13,8 +12,6 @@ from controlplane.api.replies import reply
 from controlplane.api.routing import Route
 from controlplane.api.services import SERVICES
 from controlplane.contracts.rounds import Round, RoundRequest, UpdateReports, UpdateVerdicts
-
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 
 
 async def open_round(request: web.Request) -> web.Response:
@@ -46,7 +43,7 @@ async def report_updates(request: web.Request) -> web.Response:
     caller = await authenticate(request)
     body = await read_body(request, UpdateReports)
     round_id = request.match_info["id"]
-    found = await services.rounds.get(round_id) if _ID.fullmatch(round_id) else None
+    found = await services.rounds.get(round_id)
     named, owner = (found.id, found.opened_by) if found else ("unknown", None)
     asked = await administer(request, caller, "updates:report", "round", named, owner)
     if found is None:

@@ -4,12 +4,13 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; without the server extra, say how to get it."""
+    """Run the command line; without the packages that a command needs, say how to get them."""
     try:
         from controlplane.cli.commands import app
+
+        app()
     except ModuleNotFoundError as error:
         sys.exit(
-            f"ztfm: the command line needs the package '{error.name}': pip install 'ztfm[server]'\n"
-            "(a device needs only the SDK: import adapters.client)"
+            f"ztfm: the package '{error.name}' is missing: pip install 'ztfm[server]' to serve, "
+            "'ztfm[demo]' for the demo\n(a device needs only the SDK: import adapters.client)"
         )
-    app()

@@ -136,6 +136,11 @@ class Sidecar:
             self._lock.close()
             self._lock = None
 
+    def kill(self) -> None:
+        """End an OPA that no longer answers; it is restarted."""
+        _log.error("sidecar_hung", remedy="it is killed and restarted")
+        self._signal(signal.SIGKILL)
+
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Mapping
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -56,7 +56,12 @@ def worth_by_round(outcome: Outcome) -> str:
 
 def trust_by_round(outcome: Outcome) -> str:
     """Each device's trust after each of its updates."""
-    limits = _limits()["trust"]
+    limits = _limits()
+    lines = {
+        "full answers": limits["trust"]["full"],
+        "takes part": limits["sensitivities"]["internal"]["trust_minimum"],
+        "quarantine below": limits["trust"]["quarantine_below"],
+    }
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 3.2), layout="constrained")
         axes = figure.subplots()
@@ -65,9 +70,9 @@ def trust_by_round(outcome: Outcome) -> str:
             turns, trust = [0, *(s.turn for s in seen)], [NEWCOMER_TRUST, *(s.trust for s in seen)]
             hostile = device in outcome.attackers
             axes.plot(turns, trust, color=RED if hostile else BLUE, alpha=0.9 if hostile else 0.5, marker=".")
-        for name, words in (("full", "full answers"), ("minimum", "takes part"), ("quarantine_below", "quarantine below")):
-            axes.axhline(limits[name], color=INK, linewidth=0.8, linestyle=":")
-            axes.annotate(words, (1.0, limits[name]), xycoords=("axes fraction", "data"), fontsize=8, ha="right", va="bottom")
+        for words, level in lines.items():
+            axes.axhline(level, color=INK, linewidth=0.8, linestyle=":")
+            axes.annotate(words, (1.0, level), xycoords=("axes fraction", "data"), fontsize=8, ha="right", va="bottom")
         axes.plot([], [], color=BLUE, label="honest")
         axes.plot([], [], color=RED, label="hostile")
         axes.legend(loc="center right")
@@ -124,7 +129,7 @@ def _svg(figure: Figure, title: str) -> str:
     return text[text.index("<svg") :].replace(INK, "currentColor")
 
 
-def _limits() -> Mapping[str, Mapping[str, float]]:
+def _limits() -> dict[str, Any]:
     file = product_folder("policies") / "data" / "limits" / "data.json"
-    found: Mapping[str, Mapping[str, float]] = json.loads(file.read_text())
+    found: dict[str, Any] = json.loads(file.read_text())
     return found

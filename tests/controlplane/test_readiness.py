@@ -93,3 +93,32 @@ async def test_one_who_leaves_does_not_take_the_answer_away() -> None:
     await asyncio.sleep(0)
     first.cancel()
     assert (await second).ready
+
+
+async def watched(opa: Opa, seconds: list[float]) -> tuple[list[bool], int]:
+    """Watch for as many passes as there are steps of time; return the states and how often OPA was called hung."""
+    clock, states, hung = Clock(), [], 0
+
+    def on_hung() -> None:
+        nonlocal hung
+        hung += 1
+
+    async def sleep(_seconds: float) -> None:
+        if not seconds:
+            raise asyncio.CancelledError
+        clock.now += seconds.pop(0)
+
+    with pytest.raises(asyncio.CancelledError):
+        await ReadinessProbe(opa, fine, lambda _: None, clock=clock).watch(states.append, on_hung, sleep)
+    return states, hung
+
+
+async def test_an_opa_that_hangs_for_ten_seconds_is_called_hung_and_again_after_ten_more() -> None:
+    assert await watched(Opa("deadline"), [1.0] * 9) == ([False] * 10, 0)
+    assert (await watched(Opa("deadline"), [1.0] * 11))[1] == 1
+    assert (await watched(Opa("deadline"), [1.0] * 22))[1] == 2
+
+
+async def test_an_opa_that_is_down_or_well_is_not_called_hung() -> None:
+    assert (await watched(Opa("unreachable"), [1.0] * 30))[1] == 0
+    assert await watched(Opa(), [1.0] * 30) == ([True] * 31, 0)

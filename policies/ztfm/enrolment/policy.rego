@@ -17,21 +17,6 @@ import data.ztfm.lib.verdict
 decision := verdict.of(required, required - proven, granted)
 
 # METADATA
-# title: Required
-# description: What an enrolment must prove.
-required := {
-	"network_allowed",
-	"proof_verified",
-	"resource_kind",
-	"roles_fit_segment",
-	"roles_granted",
-	"segment_granted",
-	"token_unexpired",
-	"token_unused",
-	"token_valid",
-}
-
-# METADATA
 # title: Proven
 # description: The requirements that hold.
 # scope: document

@@ -19,25 +19,6 @@ import data.ztfm.lib.verdict
 decision := verdict.of(required, missing, granted)
 
 # METADATA
-# title: Required
-# description: What an inference must prove.
-required := {
-	"attestation_fresh",
-	"attestation_sufficient",
-	"inference_sized",
-	"network_allowed",
-	"purpose_allowed",
-	"requests_within_budget",
-	"resource_known",
-	"role_granted",
-	"segment_allowed",
-	"subject_active",
-	"subject_known",
-	"tokens_within_budget",
-	"trust_sufficient",
-}
-
-# METADATA
 # title: Missing
 # description: What was required and not proven.
 missing := (((required - proven) - subject.proven) - model.proven) - attestation.proven

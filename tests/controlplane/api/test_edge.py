@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support import ControlPlane
+from tests.support import ControlPlane, wait_until
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_it_lives_and_is_ready_part_by_part(plane: ControlPlane) -> None:
     assert ready["ready"] is True
     assert ready["checks"] == {"opa": "ok", "policy": "ok", "store": "ok", "signing_key": "ok"}
     assert ready["policy_revision"]
-    assert plane.metric("ztfm_ready") == 1
+    wait_until(lambda: plane.metric("ztfm_ready") == 1)
 
 
 def test_the_published_keys_hold_nothing_private(plane: ControlPlane) -> None:

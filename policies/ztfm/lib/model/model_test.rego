@@ -42,7 +42,14 @@ test_a_window_opens_on_its_days_alone if {
 }
 
 test_a_window_that_is_not_whole_never_opens if {
-	every window in [{}, {"always": "true"}, {"always": false}, object.remove(night, ["days"]), object.remove(night, ["always"]), null] {
+	every window in [
+		{},
+		{"always": "true"},
+		{"always": false},
+		object.remove(night, ["always"]),
+		object.remove(night, ["days"]),
+		null,
+	] {
 		not "window_open" in model.proven with input as at(samples.now) with data.data.resources as resources(window)
 	}
 }

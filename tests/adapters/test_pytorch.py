@@ -1,0 +1,100 @@
+"""The seam around a plain loop, with real members."""
+
+import socket
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from adapters.client import SyncControlPlane
+from adapters.errors import Denied
+from adapters.guard import Guard, Member
+from adapters.pytorch import GuardedRound
+from controlplane.capabilities.keys import DeviceKey
+from tests.adapters.conftest import AUDIENCE, update_of
+from tests.support import MODEL
+
+Enrol = Callable[..., Member]
+State = dict[str, Tensor]
+
+
+@pytest.fixture
+def members(enrol: Enrol) -> list[Member]:
+    return [enrol("trainer") for _ in range(5)]
+
+
+def run_round(guard: Guard, state: State, members: list[Member], updates: dict[int, dict[str, Tensor]]) -> State:
+    with GuardedRound(guard, state, members) as guarded:
+        for member in guarded.allowed():
+            number = members.index(member)
+            guarded.submit(member, updates.get(number) or update_of(state, number), 10)
+        return guarded.aggregate()
+
+
+def test_a_round_moves_the_state_by_the_mean_update(guard: Guard, members: list[Member], state: State) -> None:
+    after = run_round(guard, state, members, {})
+    mean = torch.stack([update_of(state, number)["weight"] for number in range(5)]).mean(dim=0)
+    torch.testing.assert_close(after["weight"], state["weight"] + mean)
+    assert after["steps"] is not state["steps"]
+    assert int(after["steps"]) == 3
+
+
+def test_an_attacker_has_no_part_in_it(guard: Guard, members: list[Member], state: State) -> None:
+    flipped = {name: -10 * tensor for name, tensor in update_of(state, 0).items()}
+    after = run_round(guard, state, members, {0: flipped})
+    mean = torch.stack([update_of(state, number)["weight"] for number in range(1, 5)]).mean(dim=0)
+    torch.testing.assert_close(after["weight"], state["weight"] + mean)
+    with GuardedRound(guard, after, members) as guarded:
+        assert members[0] not in guarded.allowed()
+
+
+def test_whoever_may_not_train_is_left_out(guard: Guard, members: list[Member], state: State, enrol: Enrol) -> None:
+    consumer = enrol("consumer")
+    with GuardedRound(guard, state, [*members, consumer]) as guarded:
+        assert guarded.allowed() == members
+    assert guard.report.drops["pull", "declined"] == 1
+
+
+def test_an_update_of_somebody_who_was_not_allowed_is_refused(
+    guard: Guard, members: list[Member], state: State, enrol: Enrol
+) -> None:
+    stranger = enrol("trainer")
+    with GuardedRound(guard, state, members) as guarded:
+        guarded.submit(stranger, update_of(state, 9), 10)
+        after = guarded.aggregate()
+    torch.testing.assert_close(after["weight"], state["weight"])
+    assert guard.report.drops["gate", "declined"] == 1
+
+
+def test_an_update_of_another_form_stops_nothing(guard: Guard, members: list[Member], state: State) -> None:
+    broken = {"weight": torch.zeros(2), "bias": None}
+    after = run_round(guard, state, members, {0: broken})  # type: ignore[dict-item]
+    mean = torch.stack([update_of(state, number)["weight"] for number in range(1, 5)]).mean(dim=0)
+    torch.testing.assert_close(after["weight"], state["weight"] + mean)
+
+
+def test_what_a_member_changes_later_does_not_count(guard: Guard, members: list[Member], state: State) -> None:
+    with GuardedRound(guard, state, members) as guarded:
+        for number, member in enumerate(members):
+            update = update_of(state, number)
+            guarded.submit(member, update, 10)
+            update["weight"].fill_(1e6)
+        after = guarded.aggregate()
+    assert float(after["weight"].max()) < 2.0
+
+
+def test_when_the_control_plane_is_away_the_state_stays(members: list[Member], state: State) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        nobody = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with SyncControlPlane(nobody, DeviceKey.generate()) as away:
+        guard = Guard(away, audience=AUDIENCE, model=MODEL, patience_seconds=0.3)
+        after = run_round(guard, state, members, {})
+    torch.testing.assert_close(after["weight"], state["weight"])
+    assert guard.report.drops["seal", "unavailable"] == 1
+
+
+def test_a_guard_that_may_not_open_rounds_says_so(members: list[Member], state: State) -> None:
+    guard = Guard(members[0].plane, audience="aggregator-1", model="smart-home-intents")
+    with pytest.raises(Denied), GuardedRound(guard, state, members):
+        pass
