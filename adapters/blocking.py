@@ -54,13 +54,13 @@ class SyncControlPlane:
         self.close()
 
     def close(self) -> None:
-        """Give back the connections and end the thread."""
+        """Give back the connections and end the thread; calls under way in other threads are cancelled."""
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
         if loop is None or thread is None:
             return
-        asyncio.run_coroutine_threadsafe(self._plane.close(), loop).result()
+        asyncio.run_coroutine_threadsafe(self._end(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
@@ -102,6 +102,13 @@ class SyncControlPlane:
     def readiness(self) -> Readiness:
         """Return whether the control plane can decide, part by part."""
         return self._run(self._plane.readiness())
+
+    async def _end(self) -> None:
+        under_way = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        await self._plane.close()
 
     def _run(self, call: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(call, self._started()).result()

@@ -49,7 +49,7 @@ class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without it
         guard: Guard,
         *,
         duration_seconds: float = 600.0,
-        query_timeout: float = 30.0,
+        query_timeout: float = 60.0,
         reference: Reference | None = None,
         on_round: Callable[[int, RoundReport], None] | None = None,
     ) -> None:
@@ -74,7 +74,7 @@ class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without it
         """Return the train messages for those of the chosen nodes whose pull holds."""
         self._grid = grid
         wanted = list(self._strategy.configure_train(server_round, arrays, config, grid))
-        self._training = self._admission.open(grid, wanted, str(server_round)) if wanted else None
+        self._training = self._admission.open(grid, wanted, f"train-{server_round}") if wanted else None
         return invitations(wanted, self._training, "train") if self._training else []
 
     def aggregate_train(
@@ -98,7 +98,7 @@ class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without it
     ) -> Iterable[Message]:
         """Return the evaluate messages for those of the chosen nodes whose pull of the new weights holds."""
         wanted = list(self._strategy.configure_evaluate(server_round, arrays, config, grid))
-        self._evaluating = self._admission.open(grid, wanted, f"{server_round}-evaluate") if wanted else None
+        self._evaluating = self._admission.open(grid, wanted, f"evaluate-{server_round}") if wanted else None
         return invitations(wanted, self._evaluating, "evaluate") if self._evaluating else []
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:

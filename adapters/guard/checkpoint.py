@@ -14,6 +14,10 @@ from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.capability import MAX_LIFETIME_SECONDS, CapabilityClaims
 
 REFRESH_SECONDS = 5.0
+"""An unknown key has the published ones fetched, but not more often than this."""
+
+KEYS_KEPT_SECONDS = 300.0
+"""Keys are fetched anew after this time: one that its issuer no longer publishes is no longer trusted."""
 
 MARGIN_SECONDS = 10.0
 """Credentials that run out sooner are stale: a cohort is verified, screened and reported within it."""
@@ -28,7 +32,7 @@ class Checkpoint:
     limits their use is the capability, its round, and that each proof passes once.
 
     Args:
-        fetch_keys: returns the issuer's published key set; asked when a key is unknown, at most every 5 s.
+        fetch_keys: returns the issuer's published key set.
         issuer: whose capabilities are accepted.
         audience: this enforcement point.
         clock: Unix seconds.
@@ -106,14 +110,15 @@ class Checkpoint:
                 subject=credentials.subject,
             )
 
+        self._refresh(KEYS_KEPT_SECONDS)
         verdict = verify()
-        if isinstance(verdict, Refused) and verdict.cause == "unknown_key" and self._refresh():
+        if isinstance(verdict, Refused) and verdict.cause == "unknown_key" and self._refresh(REFRESH_SECONDS):
             return verify()
         return verdict
 
-    def _refresh(self) -> bool:
+    def _refresh(self, older_than: float) -> bool:
         now = self._clock()
-        if self._fetched_at is not None and 0.0 <= now - self._fetched_at < REFRESH_SECONDS:
+        if self._fetched_at is not None and 0.0 <= now - self._fetched_at < older_than:
             return False
         self._fetched_at = now
         try:

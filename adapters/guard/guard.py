@@ -26,6 +26,7 @@ from controlplane.contracts.base import Identifier
 from controlplane.contracts.rounds import RoundRequest
 
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
+_LONGEST_NAME = 128
 
 _log = logging.getLogger("ztfm.guard")
 
@@ -134,7 +135,7 @@ class Guard:
             state: the global model's state; its floating-point tensors take part.
             members: subjects that may take part, at least one.
             duration_seconds: how long the round stays open.
-            label: ends the round's id; none for a running number. It must not have been used in this run.
+            label: ends the round's id, after the run and a running number.
 
         Raises:
             ControlPlaneError: the round could not be opened; `Unavailable` once patience was at an end.
@@ -142,7 +143,7 @@ class Guard:
         """
         self._rounds += 1
         weights = Weights.of(state)
-        round_id = f"{self._run}-{label or self._rounds}"
+        round_id = f"{self._run}-{self._rounds}" + (f"-{label}" if label else "")
         request = RoundRequest(
             id=round_id,
             model=self.model,
@@ -198,9 +199,9 @@ class Guard:
 
     def drop(self, point: Point, cause: str, *, subject: str = "", round_id: str = "") -> Drop:
         """Leave something out: counted, logged, never raised."""
-        dropped = Drop(point, cause, subject, round_id)
+        dropped = Drop(point, cause, subject[:_LONGEST_NAME], round_id)
         self._tally.dropped(dropped)
-        _log.info("dropped at %s: %s (%s) %s", point, subject[:128] or "?", cause, round_id)
+        _log.info("dropped at %s: %s (%s) %s", point, dropped.subject or "?", cause, round_id)
         return dropped
 
     def latest(self) -> RoundReport | None:

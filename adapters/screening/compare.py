@@ -12,7 +12,8 @@ from torch import Tensor
 
 BLOCK = 65_536
 SKETCH = 512
-NEAR_IDENTICAL = 0.995
+NEAR_IDENTICAL = 0.999
+"""Cosine from which two updates count as one. Honest devices with alike data reach 0.997 on easy tasks."""
 
 
 @dataclass(frozen=True)

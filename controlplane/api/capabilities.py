@@ -73,7 +73,7 @@ ROUTES = (
         "Ask for a capability; a denial says what is missing",
         body=CapabilityRequest,
         replies={201: Capability},
-        problems=(400, 401, 403, 413, 415, 429, 503),
+        problems=(400, 401, 403, 408, 413, 415, 429, 503),
         proof=True,
     ),
 )

@@ -89,7 +89,7 @@ ROUTES = (
         "Enrol the key that signs the request's DPoP proof, with a single-use token",
         body=EnrolmentRequest,
         replies={201: Enrolled},
-        problems=(400, 401, 403, 409, 413, 415, 429, 503),
+        problems=(400, 401, 403, 408, 409, 413, 415, 429, 503),
         proof=True,
     ),
 )

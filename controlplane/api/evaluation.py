@@ -91,7 +91,7 @@ def as_response(decision: Decision) -> AccessResponse:
     return AccessResponse(decision=decision.allowed, context=context)
 
 
-_PROBLEMS = (400, 401, 403, 413, 415, 429, 503)
+_PROBLEMS = (400, 401, 403, 408, 413, 415, 429, 503)
 
 ROUTES = (
     Route(

@@ -54,7 +54,7 @@ async def report_updates(request: web.Request) -> web.Response:
     return reply(UpdateVerdicts(round_id=round_id, verdicts=verdicts))
 
 
-_PROBLEMS = (400, 401, 403, 413, 415, 429, 503)
+_PROBLEMS = (400, 401, 403, 408, 413, 415, 429, 503)
 
 ROUTES = (
     Route(

@@ -1,6 +1,7 @@
 """``ztfm serve``: a control plane with its OPA sidecar."""
 
 import asyncio
+import gc
 import json
 import signal
 import socket
@@ -80,8 +81,16 @@ async def _serve(settings: Settings, json_output: bool) -> None:
     if settings.listen_host in _ANY_ADDRESS and settings.public_url is None:
         _log.warning("no_public_url", remedy="set ZTFM_PUBLIC_URL: devices sign the URL that they reach this under")
     async with serving(build_app(bound), listener):
+        _collect_less_often()
         _announce(bound, json_output)
         await asyncio.get_running_loop().create_future()
+
+
+def _collect_less_often() -> None:
+    # Requests leave few cycles behind: looking for them after every 700 allocations cost a tenth of the throughput.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _announce(settings: Settings, json_output: bool) -> None:

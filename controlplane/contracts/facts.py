@@ -77,7 +77,6 @@ class RoundFact(StrictModel):
 
     Attributes:
         member: the subject may take part.
-        submissions: updates that it already submitted.
     """
 
     id: Identifier
@@ -87,6 +86,15 @@ class RoundFact(StrictModel):
     opens_at: Timestamp
     closes_at: Timestamp
     member: bool
+
+
+class SubmissionRoundFact(RoundFact):
+    """The round that an update is submitted to.
+
+    Attributes:
+        submissions: updates that the subject already submitted to it.
+    """
+
     submissions: Count
 
 
@@ -126,7 +134,7 @@ class GradientSubmissionContext(AnyContext):
     """Circumstances of a submission: ``grant`` asks for a capability, ``admit`` has the update and its evidence."""
 
     phase: Literal["grant", "admit"]
-    round: RoundFact | None = None
+    round: SubmissionRoundFact | None = None
     capability: CapabilityFact | None = None
     evidence: UpdateEvidence | None = None
 

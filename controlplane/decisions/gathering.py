@@ -75,7 +75,7 @@ class Gatherer:
             if stated.inference is not None:
                 context["inference"] = stated.inference.model_dump()
         elif stated.round_id is not None:
-            seen = await self._rounds.facts(stated.round_id, request.subject.id, submissions)
+            seen = await self._seen_round(request, stated.round_id, submissions)
             if seen is not None:
                 context["round"] = seen
         if request.action.name == "model_access" and stated.purpose is not None:
@@ -88,6 +88,16 @@ class Gatherer:
     def release(self, request: AccessRequest) -> None:
         """Give back what a denied request had reserved."""
         self._usage.release(request.subject.id, _tokens(request))
+
+    async def _seen_round(
+        self, request: AccessRequest, round_id: str, submissions: int | None
+    ) -> dict[str, Any] | None:
+        seen = await self._rounds.facts(round_id, request.subject.id)
+        if seen is None or request.action.name != "gradient_submission":
+            return seen
+        if submissions is None:
+            submissions = await self._rounds.submissions(round_id, request.subject.id)
+        return {**seen, "submissions": submissions}
 
     def _usage_facts(self, request: AccessRequest, device: Device | None) -> dict[str, Any]:
         # Names that nobody registered are not remembered: they could push out those that are.

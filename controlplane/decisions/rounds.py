@@ -60,14 +60,8 @@ class RoundBook:
         known = await self._look(round_id)
         return known.found if known else None
 
-    async def facts(self, round_id: str, subject: str, submissions: int | None = None) -> dict[str, Any] | None:
-        """Return the `RoundFact` of ``round_id`` for ``subject``, or none for an unknown round.
-
-        Args:
-            round_id: the round.
-            subject: from whose side it is seen.
-            submissions: what the subject submitted before, where the caller counted it already.
-        """
+    async def facts(self, round_id: str, subject: str) -> dict[str, Any] | None:
+        """Return the `RoundFact` of ``round_id``, seen from ``subject``, or none for an unknown round."""
         known = await self._look(round_id)
         if known is None:
             return None
@@ -80,8 +74,11 @@ class RoundBook:
             "opens_at": found.opens_at,
             "closes_at": found.closes_at,
             "member": subject in known.members,
-            "submissions": await self._store.submissions(round_id, subject) if submissions is None else submissions,
         }
+
+    async def submissions(self, round_id: str, subject: str) -> int:
+        """Return how many updates a subject submitted to a round."""
+        return await self._store.submissions(round_id, subject)
 
     async def count_submissions(self, round_id: str, subjects: Sequence[str]) -> dict[str, int]:
         """Count a submission for each subject; returns the counts before."""

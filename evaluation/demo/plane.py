@@ -6,7 +6,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,11 +36,12 @@ class Plane:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Plane]:
+def serving(folder: Path) -> Iterator[Callable[[], Plane]]:
     """Run a control plane in ``folder`` for as long as the block lasts.
 
-    Raises:
-        PlaneFailed: it did not start.
+    Yields:
+        What waits until it answers, so that its start costs no time to whoever has something else to do first. It
+        raises `PlaneFailed` where it does not start.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     state_dir = folder / "state"
@@ -52,7 +53,7 @@ def serving(folder: Path) -> Iterator[Plane]:
             command, stdout=subprocess.PIPE, stderr=errors, env=_environment(), start_new_session=True
         )
     try:
-        yield Plane(_announced(process, log), state_dir, process.pid)
+        yield lambda: Plane(_announced(process, log), state_dir, process.pid)
     finally:
         _stop(process)
 

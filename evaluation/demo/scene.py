@@ -3,7 +3,7 @@
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -70,8 +70,8 @@ def run_demo(options: Options, narrator: Narrator) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="ztfm-", dir=_short_place(), ignore_cleanup_errors=True) as name:
         folder = Path(name)
         narrator.stage("control plane and OPA start")
-        with serving(folder) as plane:
-            demo = _Demo(options, narrator, folder, plane)
+        with serving(folder) as plane_when_ready:
+            demo = _Demo(options, narrator, folder, plane_when_ready)
             demo.play()
         demo.outcome.seconds["all"] = time.monotonic() - began
     narrator.closing(demo.outcome)
@@ -86,15 +86,15 @@ def _short_place() -> str | None:
 class _Demo:
     """One run. Its parts are called in the order in which they are written."""
 
-    def __init__(self, options: Options, narrator: Narrator, folder: Path, plane: Plane) -> None:
+    def __init__(self, options: Options, narrator: Narrator, folder: Path, when_ready: Callable[[], Plane]) -> None:
         self._options = options
         self._plan = options.resolved_plan
         self._narrator = narrator
         self._folder = folder
         self._cache = folder / "trunk"
-        self._plane = plane
         self._seconds: dict[str, float] = {}
         self._task = self._prepared()
+        self._plane = when_ready()
         hostile = {home(device): attack.name for device, attack in self._task.attacks.items()}
         self.outcome = Outcome(
             seed=options.seed,

@@ -32,7 +32,7 @@ class Task:
         shards: each device's own sentences.
         attacks: the hostile devices, by index, and what each does.
         target: label that the backdoor's trigger shall call.
-        triggered_test: test sentences of other intents with the trigger in them.
+        triggered_test: every other test sentence, with the trigger in it; none of the target's own.
         trunk: the frozen encoder; shared by all models of this process.
     """
 
@@ -61,7 +61,7 @@ class Task:
 
     def texts(self) -> Iterator[str]:
         """Every text that any device or the server will ever read, always in the same order."""
-        for part in (self.corpus.sentences, self.triggered_test):
+        for part in (self.split.train, self.split.root, self.split.test, self.triggered_test):
             yield from (sentence.text for sentence in part)
         for device in sorted(self.attacks):
             yield from (sentence.text for sentence in self.training_set(device, attacked=True))
@@ -80,7 +80,7 @@ def load_task(seed: int, cache: Path | None = None) -> Task:
         shards=dirichlet_shards(split.train, DEVICES, alpha=ALPHA, seed=seed),
         attacks=_attacks(seed, target),
         target=target,
-        triggered_test=triggered(split.test, target, seed=seed + TEST_SEED_OFFSET),
+        triggered_test=triggered(split.test[::2], target, seed=seed + TEST_SEED_OFFSET),
         trunk=Trunk(packaged_minilm(), cache),
     )
     task.trunk.preload(list(task.texts()))

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import pytest
 from aiohttp import web
@@ -159,6 +159,15 @@ def test_a_closed_sync_face_leaves_no_thread(plane: RunningPlane) -> None:
     client.close()
     client.close()
     assert set(threading.enumerate()) <= before
+
+
+def test_closing_the_sync_face_ends_calls_that_are_under_way() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(1) as pool:
+        client = SyncControlPlane(f"http://127.0.0.1:{silent.getsockname()[1]}", DeviceKey.generate())
+        waiting = pool.submit(client.readiness)
+        with silent.accept()[0]:
+            client.close()
+            assert isinstance(waiting.exception(timeout=5), CancelledError)
 
 
 def test_importing_the_client_needs_neither_torch_nor_flower() -> None:

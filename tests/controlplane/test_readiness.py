@@ -97,7 +97,8 @@ async def test_one_who_leaves_does_not_take_the_answer_away() -> None:
 
 async def watched(opa: Opa, seconds: list[float]) -> tuple[list[bool], int]:
     """Watch for as many passes as there are steps of time; return the states and how often OPA was called hung."""
-    clock, states, hung = Clock(), [], 0
+    clock, hung = Clock(), 0
+    states: list[bool] = []
 
     def on_hung() -> None:
         nonlocal hung

@@ -40,7 +40,6 @@ FREE: dict[str, dict[str, str]] = {
         "subject.id": SETTLED,
         "subject.properties.trust.observations": OBSERVED,
         "context.usage.tokens": COUNTED,
-        "context.round.submissions": COUNTED,
     },
     "gradient_submission": {
         "subject.id": SETTLED,

@@ -1,5 +1,6 @@
 """A guarded strategy with real members at a real control plane: whatever a node does, the round ends in order."""
 
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,14 +14,18 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricR
 from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAdam, FedAvg, FedMedian, Strategy
 
+from adapters.client import SyncControlPlane
 from adapters.credentials import Credentials, RoundTerms
+from adapters.errors import Denied
 from adapters.flower import GuardedStrategy, guard_mod
 from adapters.guard import Guard, Member, RoundReport
+from controlplane.capabilities.keys import DeviceKey
 from tests.adapters.conftest import AUDIENCE
 from tests.adapters.flower.local_grid import LocalGrid, Tamper
 from tests.support import MODEL, ControlPlane
 
 SIZE = 6
+Enrol = Callable[..., Member]
 Train = Callable[[int, dict[str, Any]], dict[str, Any]]
 
 
@@ -167,6 +172,35 @@ def test_a_revoked_node_gets_no_weights(federation: Federation, plane: ControlPl
     federation.run()
     assert accepted(federation) == SIZE - 1
     assert 3 not in federation.received_weights()
+
+
+def test_a_node_that_is_revoked_while_it_trains_submits_nothing(federation: Federation, plane: ControlPlane) -> None:
+    def revoked(partition: int, state: dict[str, Any]) -> dict[str, Any]:
+        with Member.open(federation.folder / "member-3") as member:
+            plane.run(plane.services.registry.set_status(member.id, "revoked"))  # type: ignore[attr-defined]
+        return honest(partition, state)
+
+    federation.trains[3] = revoked
+    federation.run()
+    assert accepted(federation) == SIZE - 1
+    assert federation.guard.report.drops["gate", "declined"] == 1
+
+
+def test_when_no_round_can_be_opened_nobody_gets_weights_and_the_run_goes_on(federation: Federation) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        nobody = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with SyncControlPlane(nobody, DeviceKey.generate()) as away:
+        federation.guard = Guard(away, audience=AUDIENCE, model=MODEL, patience_seconds=0.2)
+        result = federation.run(rounds=2)
+    assert federation.guard.report.drops["seal", "unavailable"] == 2
+    assert federation.received_weights() == set()
+    assert not result.train_metrics_clientapp
+
+
+def test_a_guard_that_may_not_open_rounds_ends_the_run_at_once(federation: Federation, enrol: Enrol) -> None:
+    federation.guard = Guard(enrol("trainer").plane, audience=AUDIENCE, model=MODEL)
+    with pytest.raises(Denied):
+        federation.run()
 
 
 def test_a_node_that_fails_is_left_out(federation: Federation) -> None:

@@ -342,6 +342,19 @@ def test_with_a_reference_one_update_can_be_judged(cohort: Cohort, state: State)
     assert causes(gated) == [""]
 
 
+def test_a_guard_is_opened_from_the_folder_of_an_enrolled_aggregator(
+    plane: ControlPlane, enrol: Enrol, tmp_path: Path, state: State
+) -> None:
+    token = plane.token(["aggregator"], "core")
+    Member.enrol(tmp_path / "own", plane.url, token, roles=["aggregator"], segment="core").close()
+    with Guard.open(tmp_path / "own", audience=AUDIENCE, model=MODEL, run="mine") as guard:
+        member = enrol("trainer")
+        sealed = guard.seal(state, [member.id], label="train-1")
+        assert sealed.terms.round_id == "mine-1-train-1"
+        assert guard.authorize_pull(sealed, member.pull(sealed.terms)) == member.id
+        assert guard.latest() is None
+
+
 def test_a_trainer_cannot_open_rounds(enrol: Enrol, state: State) -> None:
     member = enrol("trainer")
     guard = Guard(member.plane, audience=AUDIENCE, model=MODEL, patience_seconds=0.0)

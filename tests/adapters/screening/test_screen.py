@@ -100,12 +100,22 @@ def test_the_centre_is_the_lower_median_of_the_others() -> None:
         assert found[name].cosine == pytest.approx(_cosine(update, centre), abs=1e-5)
 
 
-@pytest.mark.parametrize("jitter", [0.0, 1e-4, 1e-3])
+@pytest.mark.parametrize("jitter", [0.0, 1e-4, 1e-3, 1e-2])
 def test_copies_are_recognised_though_they_were_shaken(jitter: float) -> None:
     copy = {name: tensor + jitter * torch.randn_like(tensor) for name, tensor in honest(0).items()}
     found = screen({**cohort(), "copy": copy}, MANIFEST, seed=7)
     assert (found["copy"].duplicates, found["d0"].duplicates) == (1, 1)
     assert all(found[f"d{n}"].duplicates == 0 for n in range(1, 5))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_honest_devices_with_alike_data_are_no_copies(seed: int) -> None:
+    common = torch.randn(2000, generator=torch.Generator().manual_seed(seed))
+    noise = [torch.randn(2000, generator=torch.Generator().manual_seed(100 + n)) for n in range(20)]
+    updates = {f"d{n}": {"w": common + 0.05 * each} for n, each in enumerate(noise)}
+    found = screen(updates, Manifest.of({"w": common}), seed=seed)
+    assert _cosine(updates["d0"], updates["d1"]) > 0.997
+    assert [evidence.duplicates for evidence in found.values()] == [0] * 20
 
 
 @given(factor=st.floats(0.01, 100.0))

@@ -61,8 +61,8 @@ _ROUND = {
     "opens_at": NOW,
     "closes_at": NOW + 60,
     "member": True,
-    "submissions": 0,
 }
+_SUBMISSION_ROUND = {**_ROUND, "submissions": 0}
 _ANY_CONTEXT = {
     "time": NOW,
     "network": _NETWORK,
@@ -132,7 +132,7 @@ FACT_SAMPLES: dict[str, dict[str, Any]] = {
         "context": {
             **_ANY_CONTEXT,
             "phase": "admit",
-            "round": _ROUND,
+            "round": _SUBMISSION_ROUND,
             "capability": _CAPABILITY_FACT,
             "evidence": _EVIDENCE,
         },

@@ -122,7 +122,13 @@ async def test_an_unknown_round_is_absent() -> None:
 async def test_the_round_is_seen_from_the_subject() -> None:
     context = (await gatherer().gather(asked(round_id="r1"), DEVICE, "127.0.0.1"))["context"]
     assert context["round"]["member"] is True
-    assert context["round"]["submissions"] == 2
+
+
+async def test_submissions_are_counted_for_a_submission_alone() -> None:
+    submitting = await gatherer().gather(asked("gradient_submission", round_id="r1"), DEVICE, "127.0.0.1")
+    pulling = await gatherer().gather(asked(round_id="r1"), DEVICE, "127.0.0.1")
+    assert submitting["context"]["round"]["submissions"] == 2
+    assert "submissions" not in pulling["context"]["round"]
 
 
 async def test_a_round_is_read_once_a_second_and_not_once_a_decision() -> None:

@@ -133,7 +133,6 @@ HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
     },
     "model_access": {
         "context.usage.tokens": (anything, "tokens are inference's budget"),
-        "context.round.submissions": (anything, "a member may pull again"),
     },
     "gradient_submission": {
         "context.usage": (
