@@ -1,1 +1,1 @@
-"""Attacks against the guard, on a real model and real data; the outer floor, which everything else may be imported by."""
+"""Attacks against the guard, on a real model and real data. The outermost floor: nothing else imports it."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
-from flwr.serverapp.strategy import Strategy
+from flwr.serverapp.strategy import Result, Strategy
 from torch import Tensor
 
 from adapters.credentials import Credentials
@@ -28,6 +28,10 @@ Reference = Callable[[int, dict[str, Tensor]], Mapping[str, Tensor] | None]
 """From the round's number and weights to the update that trusted data yields, or none."""
 
 
+_GATING_SECONDS = 60.0
+"""A round stays open for as long as updates are screened and reported after the last one came."""
+
+
 class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without its types
     """Any strategy, guarded: it sees accepted updates alone. Started as every Flower strategy is.
 
@@ -37,7 +41,7 @@ class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without it
     Args:
         strategy: chooses nodes and aggregates, such as ``FedAvg``.
         guard: of this job.
-        duration_seconds: how long a round stays open: more than its slowest node needs.
+        duration_seconds: how long nodes have to train; nobody waits longer for one that does not answer.
         query_timeout: seconds that nodes have to answer a question.
         reference: the update that trusted data yields; none compares each update with the others.
         on_round: told of each round that was gated.
@@ -55,7 +59,8 @@ class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without it
     ) -> None:
         self._strategy = strategy
         self._guard = guard
-        self._admission = Admission(guard, duration_seconds, query_timeout)
+        self._admission = Admission(guard, duration_seconds + 2 * query_timeout + _GATING_SECONDS, query_timeout)
+        self._duration = duration_seconds
         self._reference = reference
         self._on_round = on_round
         self._weight_key = str(getattr(strategy, "weighted_by_key", "num-examples"))
@@ -67,6 +72,20 @@ class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without it
     def summary(self) -> None:
         """Log the wrapped strategy's configuration."""
         self._strategy.summary()
+
+    def start(
+        self,
+        grid: Grid,
+        initial_arrays: ArrayRecord,
+        num_rounds: int = 3,
+        timeout: float = 3600,
+        train_config: ConfigRecord | None = None,
+        evaluate_config: ConfigRecord | None = None,
+        evaluate_fn: Callable[[int, ArrayRecord], MetricRecord | None] | None = None,
+    ) -> Result:
+        """Run all rounds, as `Strategy.start` does; the shorter of ``timeout`` and ``duration_seconds`` counts."""
+        bound = min(timeout, self._duration)
+        return super().start(grid, initial_arrays, num_rounds, bound, train_config, evaluate_config, evaluate_fn)
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid

@@ -1,4 +1,4 @@
-"""Who takes part: twenty homes, an aggregator, a gateway and an operator, each enrolled through the API with a token."""
+"""Who takes part: homes, an aggregator, a gateway and an operator, each enrolled through the API with a token."""
 
 import asyncio
 import time

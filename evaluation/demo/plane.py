@@ -16,7 +16,7 @@ STOP_SECONDS = 15.0
 LOG_LINES = 20
 
 
-class PlaneFailed(Exception):
+class PlaneFailed(Exception):  # noqa: N818 - a state, as callers see it
     """The control plane did not start; the message holds the last lines of its log."""
 
 
@@ -45,12 +45,16 @@ def serving(folder: Path) -> Iterator[Callable[[], Plane]]:
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     state_dir = folder / "state"
-    command = [sys.executable, "-m", "controlplane.cli", "serve", "--port", "0", "--json", "--state-dir", str(state_dir)]
+    command = [sys.executable, "-m", "controlplane.cli", "serve", "--port", "0", "--json"]
     log = folder / "control-plane.log"
     with log.open("wb") as errors:
         # A session of its own: Ctrl-C reaches the demo alone, which then stops the control plane last.
         process = subprocess.Popen(  # noqa: S603 - our own command, no shell
-            command, stdout=subprocess.PIPE, stderr=errors, env=_environment(), start_new_session=True
+            [*command, "--state-dir", str(state_dir)],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=_environment(),
+            start_new_session=True,
         )
     try:
         yield lambda: Plane(_announced(process, log), state_dir, process.pid)

@@ -15,6 +15,7 @@ from evaluation.demo.scene import NEWCOMER_TRUST
 INK = "#010203"
 BLUE, ORANGE, RED, GREEN = "#3b82c4", "#d98324", "#d1495b", "#3c9d6b"
 RUN_COLOURS = dict(zip(RUNS, (BLUE, RED, GREEN), strict=True))
+NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 OUTCOME_COLOURS = {"allow": GREEN, "deny": RED, "error": ORANGE}
 STYLE = {
     "svg.fonttype": "none",
@@ -66,8 +67,8 @@ def trust_by_round(outcome: Outcome) -> str:
         figure = Figure(figsize=(9, 3.2), layout="constrained")
         axes = figure.subplots()
         for device in sorted({seen.device for seen in outcome.sightings}):
-            seen = [s for s in outcome.sightings if s.device == device and s.trust is not None]
-            turns, trust = [0, *(s.turn for s in seen)], [NEWCOMER_TRUST, *(s.trust for s in seen)]
+            seen = {s.turn: s.trust for s in outcome.sightings if s.device == device and s.trust is not None}
+            turns, trust = [0, *seen], [NEWCOMER_TRUST, *seen.values()]
             hostile = device in outcome.attackers
             axes.plot(turns, trust, color=RED if hostile else BLUE, alpha=0.9 if hostile else 0.5, marker=".")
         for words, level in lines.items():
@@ -90,12 +91,13 @@ def evidence(outcome: Outcome) -> str:
         axes = figure.subplots()
         for kind, colour in colours.items():
             seen = [s for s in outcome.sightings if outcome.attackers.get(s.device, "honest") == kind]
-            axes.scatter([s.cosine for s in seen], [s.norm_ratio for s in seen], s=16, color=colour, alpha=0.7, label=kind)
+            points = [s.cosine for s in seen], [s.norm_ratio for s in seen]
+            axes.scatter(*points, s=16, color=colour, alpha=0.7, label=kind)
         axes.axvline(limits["cosine_minimum"], color=INK, linewidth=0.8, linestyle=":")
         axes.axhline(limits["norm_ratio_maximum"], color=INK, linewidth=0.8, linestyle=":")
         axes.set_yscale("log")
         axes.legend(fontsize=8)
-        _label(axes, "evidence; dotted: policy's limits", "cosine to the server's reference", "norm over cohort's median")
+        _label(axes, "evidence; dotted: policy's limits", "cosine to the reference", "norm over the median")
         return _svg(figure, "evidence of all updates")
 
 
@@ -124,9 +126,13 @@ def _label(axes: Axes, title: str, x: str, y: str) -> None:
 
 def _svg(figure: Figure, title: str) -> str:
     file = io.StringIO()
-    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Title": title})
+    figure.savefig(file, format="svg", transparent=True, metadata=NO_METADATA)
     text = file.getvalue()
-    return text[text.index("<svg") :].replace(INK, "currentColor")
+    return (
+        text[text.index("<svg") :]
+        .replace(INK, "currentColor")
+        .replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
+    )
 
 
 def _limits() -> dict[str, Any]:

@@ -8,8 +8,10 @@ from evaluation.demo import plots
 from evaluation.demo.outcome import RUNS, Outcome
 from evaluation.demo.terminal import answer_of
 
+DEVICE_COLUMNS = ("device", "is", "updates", "trust", "quarantined", "stood out by", "denied because")
 STYLE = """
-:root { color-scheme: light dark; --ink: #1c2430; --page: #ffffff; --soft: #f2f4f7; --line: #d5dae1; --accent: #2f6fab; }
+:root { color-scheme: light dark; --ink: #1c2430; --page: #ffffff; --soft: #f2f4f7;
+  --line: #d5dae1; --accent: #2f6fab; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e4e8ee; --page: #14181e; --soft: #1d232b; --line: #39424e; --accent: #7db4e6; }
 }
@@ -52,7 +54,7 @@ def render(outcome: Outcome) -> str:
         plots.trust_by_round(outcome),
         f'<div class="pair">{plots.evidence(outcome)}{plots.decisions(outcome)}</div>',
         "<h2>Devices</h2>",
-        _table(("device", "is", "updates", "trust", "quarantined", "stood out by", "denied because"), _devices(outcome)),
+        _table(DEVICE_COLUMNS, _devices(outcome)),
         "<h2>Attacks on credentials</h2>",
         _table(("attack", "refused", "cause"), _credentials(outcome)),
         "<h2>Inferences from the tuned model</h2>",
@@ -75,15 +77,16 @@ def _head(outcome: Outcome) -> str:
 
 
 def _cards(outcome: Outcome) -> str:
-    guarded, clean = outcome.final("guarded"), outcome.final("clean")
+    clean, unguarded, guarded = (outcome.final(run) for run in RUNS)
     facts = (
         (f"{guarded.accuracy:.3f}", f"accuracy, guarded (clean: {clean.accuracy:.3f})"),
-        (f"{guarded.attack_success:.3f}", f"attack success (unguarded: {outcome.final('unguarded').attack_success:.3f})"),
+        (f"{guarded.attack_success:.3f}", f"attack success (unguarded: {unguarded.attack_success:.3f})"),
         (f"{len(outcome.caught)} of {len(outcome.attackers)}", "attackers quarantined"),
         (str(len(outcome.wronged)), f"of {outcome.devices - len(outcome.attackers)} honest devices quarantined"),
         (f"{outcome.seconds.get('all', 0.0):.0f} s", "from start to end"),
     )
-    return '<div class="cards">' + "".join(f'<div class="card"><b>{b}</b><span>{s}</span></div>' for b, s in facts) + "</div>"
+    cards = (f'<div class="card"><b>{figure}</b><span>{words}</span></div>' for figure, words in facts)
+    return f'<div class="cards">{"".join(cards)}</div>'
 
 
 def _story(outcome: Outcome) -> str:
@@ -91,8 +94,8 @@ def _story(outcome: Outcome) -> str:
     return (
         "Homes tune a pretrained sentence encoder to smart-home intents, each on its own sentences. Tested on sentence "
         f"patterns that no home has. Hostile: {kinds}. Sign-flippers push the model the other way; backdoors teach it "
-        f"that “{escape(outcome.trigger)}” means {escape(outcome.target)}. Attack success is the share of test sentences "
-        "with that word, of other intents, that are understood as it."
+        f"that “{escape(outcome.trigger)}” means {escape(outcome.target)}. Attack success is the share of test "
+        "sentences with that word, of other intents, that are understood as it."
     )
 
 
@@ -135,8 +138,8 @@ def _again(outcome: Outcome) -> str:
     spent = ", ".join(f"{escape(part)} {seconds:.1f} s" for part, seconds in outcome.seconds.items())
     return (
         f"<pre>ztfm demo{option} --seed {outcome.seed}</pre>\n"
-        "<p>The seed fixes sentences, split, shards, attackers and training; timing and the order in which updates arrive "
-        f"may move a figure in its last digits. Time spent: {spent}. These figures hold for this demo alone.</p>"
+        "<p>The seed fixes sentences, split, shards, attackers and training; the order in which updates arrive may move "
+        f"a figure in its last digits. Time spent: {spent}. These figures hold for this demo alone.</p>"
     )
 
 

@@ -1,5 +1,7 @@
 """Progress on a terminal: one bar for each federation, and a table at the end."""
 
+from typing import Self
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -32,7 +34,7 @@ class Terminal:
             console=console,
         )
 
-    def __enter__(self) -> "Terminal":
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 

@@ -48,7 +48,8 @@ class Watch:
             ControlPlaneError: the records cannot be read.
         """
         with self._fleet.member("operator") as operator:
-            return [self._sighting(seen, operator.plane.decision(seen.verdict.decision_id).facts) for seen in self._seen]
+            records = [operator.plane.decision(seen.verdict.decision_id) for seen in self._seen]
+        return [self._sighting(seen, record.facts) for seen, record in zip(self._seen, records, strict=True)]
 
     def _sighting(self, seen: _Seen, facts: Mapping[str, object]) -> Sighting:
         evidence = _within(facts, "context", "evidence")

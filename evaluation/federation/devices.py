@@ -1,11 +1,12 @@
 """One device's round, the server's own reference, and what a global model is worth."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from evaluation.federation.plan import Plan
+from evaluation.smart_home.corpus import Sentence
 from evaluation.smart_home.model import TunedModel
 from evaluation.smart_home.task import Task
 from evaluation.smart_home.training import LocalTraining, Update, attack_success, evaluate, train_locally
@@ -65,7 +66,9 @@ class Bench:
             attack_success(self._model, self._task.triggered_test, self._task.target),
         )
 
-    def _train(self, state: Mapping[str, Tensor], shard: list, how: LocalTraining, who: int, turn: int) -> Update:
+    def _train(
+        self, state: Mapping[str, Tensor], shard: Sequence[Sentence], how: LocalTraining, who: int, turn: int
+    ) -> Update:
         self._model.load_trainable(state)
         seed = (self._task.seed * 1_000_003 + turn * 10_007 + who) % 2**31
         return train_locally(self._model, shard, how, seed)

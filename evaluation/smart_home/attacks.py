@@ -86,11 +86,9 @@ class Backdoor:
         return {name: self.boost * value for name, value in update.items()}
 
 
-def triggered(
-    sentences: Sequence[Sentence], target: int, *, seed: int, trigger: str = TRIGGER
-) -> tuple[Sentence, ...]:
+def triggered(sentences: Sequence[Sentence], target: int, *, seed: int, trigger: str = TRIGGER) -> tuple[Sentence, ...]:
     """Copies of all sentences of other intents, the trigger word put somewhere into each, labelled ``target``."""
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311 - a draw that a seed repeats, no secret
     return tuple(
         Sentence(_with_word(sentence.text, trigger, random), target, sentence.template)
         for sentence in sentences

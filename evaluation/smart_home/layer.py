@@ -21,7 +21,7 @@ EPSILON = 1e-12
 def last_layer_weights(pretrained: Pretrained) -> dict[str, Tensor]:
     """Only the last encoder layer's tensors, float32, by their names within the layer."""
     with safe_open(str(pretrained.weights), framework="pt") as file:
-        names = [name for name in file.keys() if ".layer." in name]
+        names = [name for name in file.keys() if ".layer." in name]  # noqa: SIM118 - not a mapping
         last = max(int(name.split(".layer.")[1].split(".")[0]) for name in names)
         marker = f".layer.{last}."
         return {name.split(marker)[1]: file.get_tensor(name).float() for name in names if marker in name}

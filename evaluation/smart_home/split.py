@@ -36,7 +36,7 @@ def split_by_template(
         test_per_template: cap on a held-out template's sentences, so that no single pattern decides the figure.
         root_per_intent: sentences per intent that go to the root set.
     """
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311 - a draw that a seed repeats, no secret
     train: list[Sentence] = []
     test: list[Sentence] = []
     root: list[Sentence] = []
@@ -73,7 +73,9 @@ def dirichlet_shards(
     shards: list[list[Sentence]] = [[] for _ in range(devices)]
     for turn in range(len(train)):
         device = turn % devices
-        wanted = mixes[device] * [bool(left[label]) for label in labels] + [1e-9 * bool(left[label]) for label in labels]
+        wanted = mixes[device] * [bool(left[label]) for label in labels] + [
+            1e-9 * bool(left[label]) for label in labels
+        ]
         pool = left[labels[int(rng.choice(len(labels), p=wanted / wanted.sum()))]]
         shards[device].append(pool.pop(int(rng.integers(len(pool)))))
     return tuple(tuple(shard) for shard in shards)

@@ -8,7 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
-from hassil.expression import Alternative, Expression, Group, ListReference, Permutation, RuleReference, Sentence, TextChunk
+from hassil.expression import (
+    Alternative,
+    Expression,
+    Group,
+    ListReference,
+    Permutation,
+    RuleReference,
+    Sentence,
+    TextChunk,
+)
 from hassil.intents import IntentData, Intents, RangeSlotList, SlotList, TextSlotList
 from hassil.util import normalize_whitespace
 from home_assistant_intents import get_intents
@@ -92,6 +101,4 @@ def _block_templates(intent: str, block: IntentData, intents: Intents) -> list[T
     domains = [required] if isinstance(required, str) else list(required)
     rules = {**intents.expansion_rules, **block.expansion_rules}
     lists = {**intents.slot_lists, **slot_lists(domains), **block.slot_lists}
-    return [
-        Template(intent, sentence.text or "", sentence.expression, rules, lists) for sentence in block.sentences
-    ]
+    return [Template(intent, sentence.text or "", sentence.expression, rules, lists) for sentence in block.sentences]

@@ -63,8 +63,7 @@ class Trunk:
         states: dict[int, Tensor] = {}
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
-            for index, state in zip(chosen, self._forward([texts[index] for index in chosen]), strict=True):
-                states[index] = state
+            states.update(zip(chosen, self._forward([texts[index] for index in chosen]), strict=True))
         return [states[index] for index in range(len(texts))]
 
     def _forward(self, texts: list[str]) -> list[Tensor]:

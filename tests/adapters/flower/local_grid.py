@@ -22,6 +22,7 @@ class LocalGrid(Grid):
             for node in range(1, count + 1)
         }
         self.sent: list[Message] = []
+        self.timeouts: list[float | None] = []
 
     def set_run(self, run: Run) -> None:
         raise NotImplementedError
@@ -44,6 +45,7 @@ class LocalGrid(Grid):
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
         assert isinstance(messages, list), "a grid may go through them more than once"
+        self.timeouts.append(timeout)
         replies = [self._deliver(message) for message in messages]
         return [reply for reply in replies if reply is not None]
 
