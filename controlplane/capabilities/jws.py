@@ -7,7 +7,10 @@ token differently (RFC 8725 section 2.4).
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey
@@ -15,6 +18,12 @@ from jwt.algorithms import ECAlgorithm
 
 MAX_TOKEN_CHARS = 8192
 """As long as a token may be; longer ones are not even decoded."""
+
+MAX_HEADER_CHARS = 1024
+"""As long as an encoded header may be: one with a P-256 key needs a third of it."""
+
+KNOWN_HEADERS = 4096
+"""Headers whose reading is remembered: a party's is the same on all its tokens."""
 
 _ES256 = ECAlgorithm(ECAlgorithm.SHA256, SECP256R1)
 _SIGNATURE_BYTES = 64
@@ -26,12 +35,14 @@ class Compact:
 
     Attributes:
         header: the protected header.
+        header_segment: the same as it was sent.
         payload: raw bytes of the payload.
         signed: the bytes that the signature is over.
         signature: 64 bytes, r then s.
     """
 
-    header: dict[str, Any]
+    header: Mapping[str, Any]
+    header_segment: bytes
     payload: bytes
     signed: bytes
     signature: bytes
@@ -75,12 +86,17 @@ def parse(token: object) -> Compact | None:
         raw = token.encode("ascii")
         signed, _, signature = raw.rpartition(b".")
         header, _, payload = signed.partition(b".")
-        parsed = Compact(
-            parse_object(decode_segment(header)), decode_segment(payload), signed, decode_segment(signature)
-        )
+        if len(header) > MAX_HEADER_CHARS:
+            return None
+        parsed = Compact(_header(header), header, decode_segment(payload), signed, decode_segment(signature))
     except (ValueError, RecursionError):
         return None
     return parsed if len(parsed.signature) == _SIGNATURE_BYTES else None
+
+
+@lru_cache(maxsize=KNOWN_HEADERS)
+def _header(segment: bytes) -> Mapping[str, Any]:
+    return MappingProxyType(parse_object(decode_segment(segment)))
 
 
 def sign(key: EllipticCurvePrivateKey, header_segment: bytes, payload: bytes) -> str:

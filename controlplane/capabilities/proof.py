@@ -14,9 +14,16 @@ from functools import lru_cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from pydantic import ValidationError
 
-from controlplane.capabilities.jws import Compact, encode_segment, is_signed_by, parse, parse_object
+from controlplane.capabilities.jws import (
+    KNOWN_HEADERS,
+    Compact,
+    decode_segment,
+    encode_segment,
+    is_signed_by,
+    parse,
+    parse_object,
+)
 from controlplane.capabilities.keys import DeviceKey, load_public
 from controlplane.capabilities.keys import thumbprint as thumbprint_of
 from controlplane.capabilities.refusals import Cause, Refused
@@ -150,11 +157,11 @@ class ProofVerifier:
         read = None if token is None else _read(token)
         if token is None or read is None:
             return _refused("proof_malformed")
-        presented, claims = read
+        presented, verifying, claims = read
         cause = self._mismatch(claims, method, url) or _unbound(claims, access_token, nonce, digest)
         if cause is None and thumbprint is not None and presented.thumbprint != thumbprint:
             cause = "wrong_key"
-        return _refused(cause) if cause else self._conclude(token, presented)
+        return _refused(cause) if cause else self._conclude(token, verifying, presented)
 
     def _mismatch(self, claims: dict[str, Any], method: str, url: str) -> Cause | None:
         if claims["htm"] != method or not _same_target(claims["htu"], url):
@@ -163,11 +170,7 @@ class ProofVerifier:
         is_fresh = claims["iat"] <= now + self._leeway and now < claims["iat"] + self._window
         return None if is_fresh else "proof_stale"
 
-    def _conclude(self, token: Compact, presented: Proof) -> Proof | Refused:
-        try:
-            verifying = _verifying_key(presented.key.x, presented.key.y)
-        except ValueError:
-            return _refused("proof_malformed")
+    def _conclude(self, token: Compact, verifying: EllipticCurvePublicKey, presented: Proof) -> Proof | Refused:
         if not is_signed_by(verifying, token):
             return _refused("proof_bad_signature")
         # A device's identifiers are its own: nobody can use up another's.
@@ -175,14 +178,11 @@ class ProofVerifier:
         return presented if use == "first" else _refused("proof_replayed")
 
 
-def _read(token: Compact) -> tuple[Proof, dict[str, Any]] | None:
-    header = token.header
-    if header.keys() != _HEADER_NAMES or header["typ"] != "dpop+jwt" or header["alg"] != "ES256":
-        return None
+def _read(token: Compact) -> tuple[Proof, EllipticCurvePublicKey, dict[str, Any]] | None:
     try:
-        key = PublicKey.model_validate(header["jwk"])
+        key, thumbprint, verifying = _holder(token.header_segment)
         claims = parse_object(token.payload)
-    except (ValidationError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return None
     jti, issued_at = claims.get("jti"), claims.get("iat")
     if not isinstance(jti, str) or not _JTI.fullmatch(jti):
@@ -191,13 +191,21 @@ def _read(token: Compact) -> tuple[Proof, dict[str, Any]] | None:
         return None
     if not isinstance(claims.get("htm"), str) or not isinstance(claims.get("htu"), str):
         return None
-    return Proof(key, thumbprint_of(key), jti, issued_at), claims
+    return Proof(key, thumbprint, jti, issued_at), verifying, claims
 
 
-@lru_cache(maxsize=1024)
-def _verifying_key(x: str, y: str) -> EllipticCurvePublicKey:
-    # A device proves itself again and again; reading its key costs a tenth of checking a signature.
-    return load_public(PublicKey(kty="EC", crv="P-256", x=x, y=y))
+@lru_cache(maxsize=KNOWN_HEADERS)
+def _holder(header_segment: bytes) -> tuple[PublicKey, str, EllipticCurvePublicKey]:
+    """Return the key that a proof's header presents; a device proves itself again and again with the same one.
+
+    Raises:
+        ValueError: not the header of a proof, or no point of the curve (a `pydantic.ValidationError` is one too).
+    """
+    header = parse_object(decode_segment(header_segment))
+    if header.keys() != _HEADER_NAMES or header["typ"] != "dpop+jwt" or header["alg"] != "ES256":
+        raise ValueError("not the header of a proof")
+    key = PublicKey.model_validate(header["jwk"])
+    return key, thumbprint_of(key), load_public(key)
 
 
 def _unbound(claims: dict[str, Any], access_token: str | None, nonce: str | None, digest: str | None) -> Cause | None:
