@@ -84,6 +84,7 @@ def serve(body: dict[str, Any]) -> Responder:
     text = json.dumps(body)
 
     async def openapi(_request: web.Request) -> web.Response:
+        """The contract."""
         return web.Response(text=text, content_type="application/json")
 
     return openapi

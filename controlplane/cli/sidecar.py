@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from controlplane.cli.serve import load_settings
 from controlplane.sidecar import SidecarError, build_bundle, locate_opa
 from controlplane.sidecar.bundle import write_config, write_private
 from controlplane.sidecar.folders import product_folder
+from controlplane.sidecar.management import look
 from controlplane.sidecar.publishing import RESOURCE
 
 CONFIG = "opa-config.json"
@@ -71,6 +73,39 @@ def prepare(
     except OSError as error:
         typer.echo(f"ztfm sidecar prepare: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+@app.command("status")
+def status(
+    url: Annotated[str | None, typer.Option(help="Where OPA listens on TCP; ZTFM_OPA_URL or ZTFM_OPA_TCP.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with its token; ZTFM_OPA_TOKEN_FILE.")] = None,
+    state_dir: Annotated[Path | None, typer.Option(help="The control plane's state folder.")] = None,
+    json_output: AsJson = False,
+) -> None:
+    """Say whether an OPA is up, which revision decides, and what is loaded; exits with 1 when it cannot decide.
+
+    Example: `ztfm sidecar status --url http://127.0.0.1:8182 --token-file state/opa/opa-token`
+    """
+    settings = load_settings(state_dir=state_dir)
+    listening = url or settings.opa_url or (f"http://{settings.opa_tcp}" if settings.opa_tcp else None)
+    if listening is None:
+        typer.echo("ztfm sidecar status: OPA listens on no TCP address: give --url, or set ZTFM_OPA_TCP", err=True)
+        raise typer.Exit(2)
+    secret = token_file or settings.opa_token_file or settings.state_dir.resolve() / "opa" / TOKEN
+    try:
+        condition = look(listening, secret.read_text().strip())
+    except (OSError, ValueError) as error:
+        typer.echo(f"ztfm sidecar status: {error}", err=True)
+        raise typer.Exit(2) from None
+    if json_output:
+        typer.echo(json.dumps({"url": listening, **asdict(condition)}))
+    elif condition.trouble:
+        typer.echo(f"OPA at {listening} cannot decide: {condition.trouble}")
+    else:
+        count = len(condition.policies)
+        typer.echo(f"OPA at {listening} decides by revision {condition.policy_revision} ({count} modules)")
+    if condition.trouble or not condition.is_healthy:
+        raise typer.Exit(1)
 
 
 def keep_token(path: Path) -> None:

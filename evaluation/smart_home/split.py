@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from random import Random
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.smart_home.corpus import Corpus, Sentence
 
@@ -54,28 +55,41 @@ def split_by_template(
 
 
 def dirichlet_shards(
-    train: Sequence[Sentence], devices: int, *, alpha: float, seed: int
+    train: Sequence[Sentence], devices: int, *, alpha: float, seed: int, copies: int = 1
 ) -> tuple[tuple[Sentence, ...], ...]:
     """Share all sentences out so that each device has its own label mix, drawn from Dirichlet(``alpha``).
 
-    As Hsu et al. (arXiv 1909.06335) do it, devices hold equally many examples (within one) and differ in what
+    As Hsu et al. (arXiv 1909.06335) do it, devices hold equally many examples (within one a copy) and differ in what
     they hold: they take turns in drawing one sentence of a label from their own mix, among labels still left.
 
+    Args:
+        train: what there is to share out.
+        devices: among how many.
+        alpha: the smaller, the more a device keeps to few labels.
+        seed: fixes mixes and draws.
+        copies: how many devices hold a sentence, for homes often say the same. A device that would get the same
+            sentence again gets another of that label while there is one.
+
     Raises:
-        ValueError: there are fewer sentences than devices.
+        ValueError: there are fewer sentences than devices, or no copy at all.
     """
-    if len(train) < devices:
-        raise ValueError(f"{len(train)} sentences cannot serve {devices} devices")
+    if len(train) < devices or copies < 1:
+        raise ValueError(f"{copies} copies of {len(train)} sentences cannot serve {devices} devices")
     rng = np.random.default_rng(seed)
     labels = sorted({sentence.label for sentence in train})
-    left = {label: [sentence for sentence in train if sentence.label == label] for label in labels}
     mixes = rng.dirichlet([alpha] * len(labels), size=devices)
-    shards: list[list[Sentence]] = [[] for _ in range(devices)]
-    for turn in range(len(train)):
-        device = turn % devices
-        wanted = mixes[device] * [bool(left[label]) for label in labels] + [
-            1e-9 * bool(left[label]) for label in labels
-        ]
-        pool = left[labels[int(rng.choice(len(labels), p=wanted / wanted.sum()))]]
-        shards[device].append(pool.pop(int(rng.integers(len(pool)))))
+    shards: list[dict[Sentence, None]] = [{} for _ in range(devices)]
+    for _ in range(copies):
+        left = {label: [sentence for sentence in train if sentence.label == label] for label in labels}
+        for turn in range(len(train)):
+            device = turn % devices
+            pool = left[labels[_draw_label(rng, mixes[device], [bool(left[label]) for label in labels])]]
+            new = [index for index, sentence in enumerate(pool) if sentence not in shards[device]]
+            shards[device][pool.pop(int(rng.choice(new or len(pool))))] = None
     return tuple(tuple(shard) for shard in shards)
+
+
+def _draw_label(rng: np.random.Generator, mix: NDArray[np.float64], is_left: Sequence[bool]) -> int:
+    # The small share lets a device whose own labels are used up take what is there.
+    wanted = (mix + 1e-9) * is_left
+    return int(rng.choice(len(mix), p=wanted / wanted.sum()))

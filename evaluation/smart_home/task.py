@@ -15,6 +15,7 @@ from evaluation.smart_home.trunk import Trunk
 
 DEVICES = 20
 ALPHA = 0.5
+COPIES = 2
 FLIPPERS = 2
 BACKDOORS = 2
 ROOT_PER_INTENT = 4
@@ -77,7 +78,7 @@ def load_task(seed: int, cache: Path | None = None) -> Task:
         seed=seed,
         corpus=corpus,
         split=split,
-        shards=dirichlet_shards(split.train, DEVICES, alpha=ALPHA, seed=seed),
+        shards=dirichlet_shards(split.train, DEVICES, alpha=ALPHA, seed=seed, copies=COPIES),
         attacks=_attacks(seed, target),
         target=target,
         triggered_test=triggered(split.test[::2], target, seed=seed + TEST_SEED_OFFSET),
