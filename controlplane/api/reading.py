@@ -54,7 +54,7 @@ def parse_body(raw: bytes, model: type[Model]) -> Model:
         ProblemError: 400.
     """
     try:
-        document = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        document = _DECODER.decode(raw.decode())
     except (ValueError, RecursionError) as error:
         detail = str(error) if isinstance(error, AmbiguousError) else "It is no JSON, or nested too deeply."
         raise problem("invalid-request", 400, "The body cannot be read", detail) from None
@@ -77,6 +77,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(_name: str) -> None:
     raise AmbiguousError("NaN and Infinity are not JSON.")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
 def address_of(request: web.Request) -> str:

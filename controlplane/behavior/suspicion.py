@@ -63,12 +63,15 @@ COMPARED = (
     Feature("norm_ratio", lambda evidence: evidence.norm_ratio, Ramp(start=2.0, full=4.0), spread=0.15),
     Feature("sign_agreement", lambda evidence: -evidence.sign_agreement, Ramp(start=-0.46, full=-0.38), spread=0.02),
 )
-DUPLICATES = Ramp(start=0.5, full=2.5)
+DUPLICATES = Ramp(start=0.6, full=2.6)
 """One twin may be a coincidence, or an honest device that was copied; three are a swarm."""
 
 
 def suspicions(own: UpdateEvidence, peers: Sequence[UpdateEvidence]) -> dict[str, float]:
     """What speaks against an update, by feature, each in (0, 1]; empty for an unremarkable one.
+
+    An update without length has no direction that could speak against it, and neither has one that was to be
+    compared with the centre of a cohort in which it is alone.
 
     Args:
         own: the update's evidence.
@@ -78,7 +81,8 @@ def suspicions(own: UpdateEvidence, peers: Sequence[UpdateEvidence]) -> dict[str
         return {"malformed": 1.0}
     if not is_comparable(own):
         return {}
-    found = {feature.name: feature.suspicion(own, peers) for feature in COMPARED}
+    compared = COMPARED if own.reference == "root" or peers else ()
+    found = {feature.name: feature.suspicion(own, peers) for feature in compared}
     found["duplicates"] = DUPLICATES(own.duplicates)
     return {name: suspicion for name, suspicion in found.items() if suspicion > 0.0}
 

@@ -72,7 +72,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         ValueError: not UTF-8, not JSON, not an object, a repeated name, or a number that JSON does not have.
         RecursionError: nested too deeply.
     """
-    found = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+    found = _DECODER.decode(raw.decode())
     if not isinstance(found, dict):
         raise ValueError("not an object")
     return found
@@ -119,3 +119,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)

@@ -43,7 +43,7 @@ class CoalescingLimits:
 
     Attributes:
         batch: questions per call.
-        in_flight: calls at a time.
+        in_flight: calls at a time; more than one only while full batches wait.
         queue: questions that may wait.
         deadline_seconds: from asking to an answer; after it the answer is an error.
     """
@@ -122,7 +122,7 @@ class Coalescer:
 
     def _pump(self) -> None:
         self._pump_scheduled = False
-        while self._waiting and len(self._in_flight) < self._limits.in_flight:
+        while self._waiting and self._may_call():
             if not self._breaker.admits():
                 while self._waiting:
                     self._waiting.popleft().settle(Unanswered("circuit_open"))
@@ -133,6 +133,11 @@ class Coalescer:
             self._in_flight.add(task)
             task.add_done_callback(self._landed)
         self._observer.state(len(self._waiting), circuit_open=self._breaker.is_open)
+
+    def _may_call(self) -> bool:
+        # Beside a call in flight only a full one goes out: small ones cost exchanges and bring no answer sooner.
+        limits, under_way = self._limits, len(self._in_flight)
+        return under_way == 0 or (under_way < limits.in_flight and len(self._waiting) >= limits.batch)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._in_flight.discard(task)

@@ -99,7 +99,8 @@ def conclude(answer: Answer, package: str, facts: dict[str, Any], now: float) ->
         return _error(named, "malformed", answer.revision)
     if policy.allow and (policy.reasons or policy.ttl_seconds < MIN_LIFETIME_SECONDS or not policy.rules):
         return _error(named, "malformed", answer.revision)
-    return Decision(
+    # Its parts are validated already, or ours.
+    return Decision.model_construct(
         **named,
         outcome="allow" if policy.allow else "deny",
         reasons=policy.reasons,

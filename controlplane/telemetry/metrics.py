@@ -5,6 +5,8 @@ freely is counted under ``other``.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -20,6 +22,8 @@ PACKAGES = (*ACTIONS, "administration", "enrolment")
 OUTCOMES = ("allow", "deny", "error")
 MAX_LABEL_VALUES = 128
 OTHER = "other"
+
+Labelled = TypeVar("Labelled", Counter, Histogram)
 
 
 class BoundedLabels:
@@ -37,6 +41,12 @@ class BoundedLabels:
             return OTHER
         self._known.add(value)
         return value
+
+
+def _remembering(metric: Labelled) -> Labelled:
+    # Finding a child takes a lock and builds its name; labels are few, so each is looked for once.
+    metric.labels = lru_cache(maxsize=None)(metric.labels)
+    return metric
 
 
 class Metrics:
@@ -62,13 +72,13 @@ class Metrics:
         self._initialise()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(name, text, labels, registry=self.registry)
+        return _remembering(Counter(name, text, labels, registry=self.registry))
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        return Histogram(name, text, labels, registry=self.registry, buckets=buckets)
+        return _remembering(Histogram(name, text, labels, registry=self.registry, buckets=buckets))
 
     def _decision_metrics(self) -> None:
         self.decisions = self._counter("ztfm_decisions_total", "Decisions given", "action", "outcome")
