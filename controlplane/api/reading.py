@@ -3,7 +3,6 @@
 import asyncio
 import ipaddress
 import json
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -11,17 +10,14 @@ from pydantic import ValidationError
 
 from controlplane.api.problems import invalid, problem, too_many, unauthenticated
 from controlplane.api.services import SERVICES, Services
-from controlplane.capabilities.jws import decode_segment, parse_object
-from controlplane.capabilities.keys import thumbprint
-from controlplane.capabilities.proof import Proof, ProofVerifier
+from controlplane.capabilities.proof import Proof, ProofVerifier, holder_of
 from controlplane.contracts.base import StrictModel
-from controlplane.contracts.identity import Device, PublicKey
+from controlplane.contracts.identity import Device
 
 Model = TypeVar("Model", bound=StrictModel)
 
 BODY_SECONDS = 10.0
 LARGE_BODY_BYTES = 128 * 1024
-_MAX_HEADER_SEGMENT = 1024
 
 
 async def read_body(request: web.Request, model: type[Model]) -> Model:
@@ -129,10 +125,10 @@ async def authenticate(request: web.Request) -> Device:
         ProblemError: 401 when no enrolled key is proven, 429 when its holder asks too often.
     """
     services = request.app[SERVICES]
-    named = named_key(_only_proof(request, services).partition(".")[0])
+    named = holder_of(_only_proof(request, services))
     if named is None:
         raise _stranger(request, services, "proof_malformed")
-    device = await services.registry.by_thumbprint(named)
+    device = await services.registry.by_thumbprint(named[1])
     if device is None:
         raise _stranger(request, services, "unknown_key")
     wait = services.callers.wait(device.id)
@@ -141,20 +137,6 @@ async def authenticate(request: web.Request) -> Device:
     prove(request, services.proofs, device.key_thumbprint)
     services.callers.take(device.id)
     return device
-
-
-def named_key(header: str) -> str | None:
-    """Return the thumbprint of the key that a proof's header names, or none; nothing is verified."""
-    return _named_key(header) if len(header) <= _MAX_HEADER_SEGMENT else None
-
-
-@lru_cache(maxsize=4096)
-def _named_key(header: str) -> str | None:
-    # A device sends the same header with every proof.
-    try:
-        return thumbprint(PublicKey.model_validate(parse_object(decode_segment(header.encode("ascii"))).get("jwk")))
-    except (ValidationError, ValueError, RecursionError):
-        return None
 
 
 def _only_proof(request: web.Request, services: Services) -> str:

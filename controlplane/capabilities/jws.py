@@ -94,6 +94,18 @@ def parse(token: object) -> Compact | None:
     return parsed if len(parsed.signature) == _SIGNATURE_BYTES else None
 
 
+def header_segment(token: str) -> bytes:
+    """Return the encoded header of a compact token.
+
+    Raises:
+        ValueError: it is too long, or no ASCII.
+    """
+    segment = token.partition(".")[0]
+    if len(segment) > MAX_HEADER_CHARS:
+        raise ValueError("the header is too long")
+    return segment.encode("ascii")
+
+
 @lru_cache(maxsize=KNOWN_HEADERS)
 def _header(segment: bytes) -> Mapping[str, Any]:
     return MappingProxyType(parse_object(decode_segment(segment)))

@@ -20,6 +20,7 @@ from controlplane.capabilities.jws import (
     Compact,
     decode_segment,
     encode_segment,
+    header_segment,
     is_signed_by,
     parse,
     parse_object,
@@ -30,6 +31,9 @@ from controlplane.capabilities.refusals import Cause, Refused
 from controlplane.capabilities.replay import ReplayCache
 from controlplane.capabilities.targets import normal_target
 from controlplane.contracts.identity import PublicKey
+
+MAX_AGE_SECONDS = 60.0
+LEEWAY_SECONDS = 5.0
 
 _HEADER_NAMES = frozenset({"typ", "alg", "jwk"})
 _END_OF_TIME = 253_402_300_799
@@ -108,6 +112,50 @@ def make_proof(
     return key.sign(encode_segment(_json(header)), _json(claims))
 
 
+def examine(
+    proof: str,
+    *,
+    method: str,
+    url: str,
+    now: float,
+    max_age_seconds: float = MAX_AGE_SECONDS,
+    leeway_seconds: float = LEEWAY_SECONDS,
+    access_token: str | None = None,
+    nonce: str | None = None,
+    digest: str | None = None,
+    thumbprint: str | None = None,
+) -> Proof | Refused:
+    """Return the proof, or why it does not hold for this request. Whether it was used before is not looked at.
+
+    Args:
+        proof: compact JWT.
+        method: the request's method.
+        url: the request's target; query and fragment are not compared.
+        now: Unix seconds.
+        max_age_seconds: how long after its making a proof may arrive.
+        leeway_seconds: how far the two clocks may be apart.
+        access_token: the capability that came with it; its hash must be in the proof.
+        nonce: must be in the proof when given.
+        digest: of the update that came with it; must be in the proof when given.
+        thumbprint: of the key that must have signed it, when one is expected.
+    """
+    token = parse(proof)
+    read = None if token is None else _read(token)
+    if token is None or read is None:
+        return _refused("proof_malformed")
+    presented, verifying, claims = read
+    if claims["htm"] != method or not _same_target(claims["htu"], url):
+        return _refused("proof_wrong_target")
+    if not now - max_age_seconds - leeway_seconds < presented.issued_at <= now + leeway_seconds:
+        return _refused("proof_stale")
+    cause = _unbound(claims, access_token, nonce, digest)
+    if cause is None and thumbprint is not None and presented.thumbprint != thumbprint:
+        cause = "wrong_key"
+    if cause is None and not is_signed_by(verifying, token):
+        cause = "proof_bad_signature"
+    return _refused(cause) if cause else presented
+
+
 class ProofVerifier:
     """Verifies proofs, each once.
 
@@ -122,12 +170,12 @@ class ProofVerifier:
     def __init__(
         self,
         clock: Callable[[], float],
-        max_age_seconds: float = 60.0,
-        leeway_seconds: float = 5.0,
+        max_age_seconds: float = MAX_AGE_SECONDS,
+        leeway_seconds: float = LEEWAY_SECONDS,
         capacity: int = 100_000,
     ) -> None:
         self._clock = clock
-        self._window = max_age_seconds + leeway_seconds
+        self._max_age = max_age_seconds
         self._leeway = leeway_seconds
         self._replay = ReplayCache(clock, capacity)
 
@@ -142,40 +190,36 @@ class ProofVerifier:
         digest: str | None = None,
         thumbprint: str | None = None,
     ) -> Proof | Refused:
-        """Return the proof, or why it does not hold for this request.
+        """Return the proof, or why it does not hold for this request; one that holds is used up.
 
-        Args:
-            proof: compact JWT.
-            method: the request's method.
-            url: the request's target; query and fragment are not compared.
-            access_token: the capability that came with it; its hash must be in the proof.
-            nonce: must be in the proof when given.
-            digest: of the update that came with it; must be in the proof when given.
-            thumbprint: of the key that must have signed it, when one is expected.
+        The arguments are those of `examine`.
         """
-        token = parse(proof)
-        read = None if token is None else _read(token)
-        if token is None or read is None:
-            return _refused("proof_malformed")
-        presented, verifying, claims = read
-        cause = self._mismatch(claims, method, url) or _unbound(claims, access_token, nonce, digest)
-        if cause is None and thumbprint is not None and presented.thumbprint != thumbprint:
-            cause = "wrong_key"
-        return _refused(cause) if cause else self._conclude(token, verifying, presented)
+        examined = examine(
+            proof,
+            method=method,
+            url=url,
+            now=self._clock(),
+            max_age_seconds=self._max_age,
+            leeway_seconds=self._leeway,
+            access_token=access_token,
+            nonce=nonce,
+            digest=digest,
+            thumbprint=thumbprint,
+        )
+        return self._use(examined) if isinstance(examined, Proof) else examined
 
-    def _mismatch(self, claims: dict[str, Any], method: str, url: str) -> Cause | None:
-        if claims["htm"] != method or not _same_target(claims["htu"], url):
-            return "proof_wrong_target"
-        now = self._clock()
-        is_fresh = claims["iat"] <= now + self._leeway and now < claims["iat"] + self._window
-        return None if is_fresh else "proof_stale"
-
-    def _conclude(self, token: Compact, verifying: EllipticCurvePublicKey, presented: Proof) -> Proof | Refused:
-        if not is_signed_by(verifying, token):
-            return _refused("proof_bad_signature")
+    def _use(self, examined: Proof) -> Proof | Refused:
         # A device's identifiers are its own: nobody can use up another's.
-        use = self._replay.use(f"{presented.thumbprint}.{presented.jti}", presented.issued_at + self._window)
-        return presented if use == "first" else _refused("proof_replayed")
+        name, until = f"{examined.thumbprint}.{examined.jti}", examined.issued_at + self._max_age + self._leeway
+        return examined if self._replay.use(name, until) == "first" else _refused("proof_replayed")
+
+
+def holder_of(proof: str) -> tuple[PublicKey, str] | None:
+    """Return the key that a proof presents and its thumbprint, or none; nothing is verified."""
+    try:
+        return _holder(header_segment(proof))[:2]
+    except (ValueError, RecursionError):
+        return None
 
 
 def _read(token: Compact) -> tuple[Proof, EllipticCurvePublicKey, dict[str, Any]] | None:

@@ -2,4 +2,6 @@
 
 from controlplane.cli import main
 
-main()
+# A process that Python spawns imports this module again, and must not serve.
+if __name__ == "__main__":
+    main()

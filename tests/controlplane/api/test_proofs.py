@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from controlplane.api.reading import named_key, neighbourhood
+from controlplane.api.reading import neighbourhood
 from controlplane.api.services import EdgeLimits
 from controlplane.capabilities.keys import DeviceKey
+from controlplane.capabilities.proof import holder_of
 from tests.support import UNLIMITED, Caller, ControlPlane, running
 
 PATH = "/v1/capabilities"
@@ -100,7 +101,8 @@ def test_an_unauthenticated_body_is_not_even_read(plane: ControlPlane) -> None:
 
 @pytest.mark.parametrize("header", ["", "e30", "bnVsbA", "eyJqd2siOiB7fX0", "ü", "=", "eyJhIjox", "W10", "x" * 4096])
 def test_a_header_without_a_key_names_none(header: str) -> None:
-    assert named_key(header) is None
+    assert holder_of(header) is None
+    assert holder_of(f"{header}.e30.AA") is None
 
 
 def test_strangers_cannot_take_the_room_of_the_enrolled(plane: ControlPlane) -> None:
