@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.decisions --json``. The control plane verifies a key proof, gathers the facts, asks its OPA
 sidecar, mints a capability, records the decision and counts it; raw OPA only evaluates, one HTTP request for each
-decision, without authorisation of its API. Both are driven over TCP from this process, in turn, by as many connections.
+decision, without authorisation of its API, or, with ``--guarded``, behind a token and the sidecar's own
+``system.authz``. Both are driven over TCP from this process, in turn, by as many connections.
 """
 
 import argparse
@@ -10,13 +11,14 @@ import asyncio
 import json
 import os
 import platform
+import secrets
 import socket
 import sqlite3
 import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import asdict, dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -96,26 +98,41 @@ class Size:
     devices: int
 
 
-async def measure(runs: int, size: Size) -> list[Run]:
-    """Measure ``runs`` runs."""
+@dataclass(frozen=True)
+class Alone:
+    """An OPA without a control plane: its port, its process, and the headers that it wants."""
+
+    port: int
+    process: psutil.Process
+    headers: dict[str, str]
+
+    async def put_load(self, inputs: Sequence[bytes], requests: int, connections: int) -> Load:
+        """Ask it ``requests`` times."""
+        bodies = (b'{"input":' + facts + b"}" for facts in islice(cycle(inputs), requests))
+        load = await drive(
+            "127.0.0.1", self.port, [encode(OPA_PATH, body, self.headers) for body in bodies], connections
+        )
+        _require(load, 200)
+        return load
+
+
+async def measure(runs: int, size: Size, *, guarded: bool = False) -> list[Run]:
+    """Measure ``runs`` runs; raw OPA's API is open, or guarded as the sidecar's is."""
     with tempfile.TemporaryDirectory(prefix="ztfm-bench-") as folder:
         state = Path(folder) / "state"
         state.mkdir(mode=0o700)
         keys = await populate(state, size.devices)
-        async with served(state) as plane, _raw_opa(Path(folder)) as (port, raw):
+        async with served(state) as plane, _raw_opa(Path(folder), guarded) as alone:
             await _put_load(plane, keys, size.devices, size.connections)
             inputs = _recorded_facts(state)
-            await drive("127.0.0.1", port, _questions(inputs, size.devices), size.connections)
-            return [await _run(plane, raw, port, keys, inputs, size) for _ in range(runs)]
+            await alone.put_load(inputs, size.devices, size.connections)
+            return [await _run(plane, alone, keys, inputs, size) for _ in range(runs)]
 
 
-async def _run(
-    plane: Served, raw: psutil.Process, port: int, keys: Sequence[DeviceKey], inputs: Sequence[bytes], size: Size
-) -> Run:
-    before = _cpu_seconds(raw)
-    alone = await drive("127.0.0.1", port, _questions(inputs, size.requests), size.connections)
-    _require(alone, 200)
-    raw_figures = Figures.of(alone, _cpu_seconds(raw) - before)
+async def _run(plane: Served, alone: Alone, keys: Sequence[DeviceKey], inputs: Sequence[bytes], size: Size) -> Run:
+    before = _cpu_seconds(alone.process)
+    raw = await alone.put_load(inputs, size.requests, size.connections)
+    raw_figures = Figures.of(raw, _cpu_seconds(alone.process) - before)
     process = psutil.Process(plane.pid)
     before = _cpu_seconds(process)
     control = await _put_load(plane, keys, size.requests, size.connections)
@@ -144,10 +161,6 @@ def _require(load: Load, status: int) -> None:
         raise RuntimeError(f"every answer should be {status}; they were {load.statuses}")
 
 
-def _questions(inputs: Sequence[bytes], count: int) -> list[bytes]:
-    return [encode(OPA_PATH, b'{"input":' + facts + b"}", {}) for facts in islice(cycle(inputs), count)]
-
-
 def _recorded_facts(state: Path) -> list[bytes]:
     """The very inputs that the control plane's OPA decided on, from its own records."""
     with closing(sqlite3.connect(state / "ztfm.db")) as database:
@@ -156,42 +169,40 @@ def _recorded_facts(state: Path) -> list[bytes]:
 
 
 @asynccontextmanager
-async def _raw_opa(folder: Path) -> AsyncIterator[tuple[int, psutil.Process]]:
-    """OPA alone with the same bundle, on a free TCP port; yields port and process once it decides."""
+async def _raw_opa(folder: Path, guarded: bool) -> AsyncIterator[Alone]:
+    """OPA alone with the same bundle, on a free TCP port, once it decides."""
     opa, bundle = locate_opa(os.environ), folder / "raw.tar.gz"
     build_bundle(opa, product_folder("policies"), bundle)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    command = [
-        "run",
-        "--server",
-        "--addr",
-        f"127.0.0.1:{port}",
-        "--optimize-store-for-read-speed",
-        "--disable-telemetry",
-    ]
+    command = ["run", "--server", "--addr", f"127.0.0.1:{port}", "--optimize-store-for-read-speed"]
+    command += ["--skip-version-check", "--log-level=error", "--set", f"bundles.ztfm.resource={bundle.as_uri()}"]
+    environment, headers = dict(os.environ), {}
+    if guarded:
+        environment["ZTFM_OPA_TOKEN"] = secrets.token_urlsafe(32)
+        headers["Authorization"] = f"Bearer {environment['ZTFM_OPA_TOKEN']}"
+        command += ["--authentication=token", "--authorization=basic", str(product_folder("opa") / "authz.rego")]
     process = await asyncio.create_subprocess_exec(
-        opa.path, *command, "--skip-version-check", "--log-level=error", "--bundle", bundle, stdout=subprocess.DEVNULL
+        str(opa.path), *command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        await _await_answer(port)
-        yield port, psutil.Process(process.pid)
+        await _await_answer(port, headers)
+        yield Alone(port, psutil.Process(process.pid), headers)
     finally:
         process.terminate()
         await process.wait()
 
 
-async def _await_answer(port: int) -> None:
+async def _await_answer(port: int, headers: dict[str, str]) -> None:
     deadline = time.monotonic() + START_SECONDS
-    async with aiohttp.ClientSession() as session:
+    url = f"http://127.0.0.1:{port}{OPA_PATH}"
+    async with aiohttp.ClientSession(headers=headers) as session:
         while True:
-            try:
-                async with session.post(f"http://127.0.0.1:{port}{OPA_PATH}", json={"input": {}}) as answer:
+            with suppress(aiohttp.ClientError):
+                async with session.post(url, json={"input": {}}) as answer:
                     if "result" in await answer.json():
                         return
-            except aiohttp.ClientError:
-                pass
             if time.monotonic() > deadline:
                 raise RuntimeError("raw OPA does not answer with a decision")
             await asyncio.sleep(0.05)
@@ -219,9 +230,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="runs; their medians are quoted")
     parser.add_argument("--requests", type=int, default=8000, help="requests to either side in each run")
     parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--devices", type=int, default=800, help="devices that ask; more keep each within its budget")
+    parser.add_argument("--devices", type=int, default=64, help="devices that ask; each has a budget a minute")
+    parser.add_argument("--guarded", action="store_true", help="raw OPA wants a token and authorises each request")
     given = parser.parse_args()
-    found = summary(uvloop.run(measure(given.runs, Size(given.requests, given.connections, given.devices))))
+    size = Size(given.requests, given.connections, given.devices)
+    found = summary(uvloop.run(measure(given.runs, size, guarded=given.guarded)))
     if given.json:
         print(json.dumps(found))
         return

@@ -87,9 +87,8 @@ async def _populate(store: Store, count: int) -> list[DeviceKey]:
 async def served(state: Path) -> AsyncIterator[Served]:
     """Run ``ztfm serve`` on a free port until the context ends."""
     command = [sys.executable, "-m", "controlplane.cli", "serve", "--port", "0", "--state-dir", str(state), "--json"]
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=subprocess.PIPE, stderr=(state / "serve.log").open("wb")
-    )
+    with (state / "serve.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=log)
     assert process.stdout is not None
     try:
         line = await asyncio.wait_for(process.stdout.readline(), 60.0)
