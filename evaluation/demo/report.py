@@ -138,8 +138,8 @@ def _again(outcome: Outcome) -> str:
     spent = ", ".join(f"{escape(part)} {seconds:.1f} s" for part, seconds in outcome.seconds.items())
     return (
         f"<pre>ztfm demo{option} --seed {outcome.seed}</pre>\n"
-        "<p>The seed fixes sentences, split, shards, attackers and training; the order in which updates arrive may move "
-        f"a figure in its last digits. Time spent: {spent}. These figures hold for this demo alone.</p>"
+        "<p>The seed fixes sentences, split, shards, attackers and training; the order in which updates arrive may "
+        f"move a figure in its last digits. Time spent: {spent}. These figures hold for this demo alone.</p>"
     )
 
 

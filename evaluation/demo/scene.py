@@ -4,11 +4,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Event
 
+import torch
 from flwr.serverapp import Grid
 from torch import Tensor
 
@@ -24,19 +27,25 @@ from evaluation.demo.questions import ask
 from evaluation.demo.serving import ModelServer
 from evaluation.demo.watch import Watch
 from evaluation.federation.clients import client_app
-from evaluation.federation.devices import Bench
+from evaluation.federation.devices import Bench, Worth
 from evaluation.federation.flower import Trained, train_guarded, train_unguarded
 from evaluation.federation.plain import federate
 from evaluation.federation.plan import FULL, QUICK, Plan
-from evaluation.federation.simulation import simulate
+from evaluation.federation.simulation import Simulate, simulation
 from evaluation.smart_home.attacks import TARGET, TRIGGER
 from evaluation.smart_home.task import Task, load_task
 
 MODEL = "smart-home-intents"
 AGGREGATOR, SERVER = "aggregator", "model-server"
+CORES = 2
+UNGUARDED = {"clean": False, "unguarded": True}
 NEWCOMER = "newcomer"
 NEWCOMER_TRUST = 0.6
 FULL_TRUST = 0.7
+
+
+class RunIsOver(Exception):  # noqa: N818 - a state, not a fault
+    """Ends a thread of a run that failed elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +78,10 @@ def run_demo(options: Options, narrator: Narrator) -> Outcome:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ztfm-", dir=_short_place(), ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        narrator.stage("control plane and OPA start")
-        with serving(folder) as plane_when_ready:
-            demo = _Demo(options, narrator, folder, plane_when_ready)
+        narrator.stage("control plane, OPA and Flower's simulation engine start")
+        processes = 1 if options.is_quick else CORES
+        with serving(folder) as plane_when_ready, simulation(folder / "ray", processes) as simulate:
+            demo = _Demo(options, narrator, folder, plane_when_ready, simulate)
             demo.play()
         demo.outcome.seconds["all"] = time.monotonic() - began
     narrator.closing(demo.outcome)
@@ -86,12 +96,16 @@ def _short_place() -> str | None:
 class _Demo:
     """One run. Its parts are called in the order in which they are written."""
 
-    def __init__(self, options: Options, narrator: Narrator, folder: Path, when_ready: Callable[[], Plane]) -> None:
+    def __init__(
+        self, options: Options, narrator: Narrator, folder: Path, when_ready: Callable[[], Plane], simulate: Simulate
+    ) -> None:
         self._options = options
         self._plan = options.resolved_plan
         self._narrator = narrator
         self._folder = folder
+        self._simulate = simulate
         self._cache = folder / "trunk"
+        self._is_over = Event()
         self._seconds: dict[str, float] = {}
         self._task = self._prepared()
         self._plane = when_ready()
@@ -119,7 +133,10 @@ class _Demo:
 
     def _prepared(self) -> Task:
         with self._timed("prepare", "sentences, and the frozen part of the encoder"):
-            return load_task(self._options.seed, self._cache)
+            task = load_task(self._options.seed, self._cache)
+        # From here on several processes and threads train at once: one core each.
+        torch.set_num_threads(1)
+        return task
 
     def _enrol(self) -> Fleet:
         with self._timed("enrol", f"{self._task.devices} homes, aggregator, gateway and operator enrol"):
@@ -136,27 +153,41 @@ class _Demo:
             )
 
     def _train(self, fleet: Fleet, guard: Guard, watch: Watch) -> Trained:
-        if self._options.is_quick:
-            for run, attacked in (("clean", False), ("unguarded", True)):
-                with self._timed(run, f"{run} federation (plain loop)"):
-                    told = partial(self._narrator.worth, run)
-                    self.outcome.histories[run] = federate(self._task, self._plan, attacked=attacked, on_round=told)
         found: list[Trained] = []
         app = client_app(self._options.seed, self._plan, self._cache, partial(_member_of, fleet.folder))
-        self._narrator.stage("Flower's simulation engine starts")
-        simulate(
-            app,
-            self._task.devices,
-            lambda grid: found.append(self._federations(grid, guard, watch)),
-            self._folder / "ray",
-        )
+        with self._beside(self._plain_loops if self._options.is_quick else lambda: None):
+            self._simulate(app, self._task.devices, lambda grid: found.append(self._federations(grid, guard, watch)))
         return found[0]
+
+    @contextmanager
+    def _beside(self, work: Callable[[], None]) -> Iterator[None]:
+        """Do ``work`` in a thread beside the block, and end it early where the block fails."""
+        with ThreadPoolExecutor(1, "plain-loops") as pool:
+            done = pool.submit(work)
+            try:
+                yield
+            except BaseException:
+                self._is_over.set()
+                raise
+            done.result()
+
+    def _plain_loops(self) -> None:
+        for run, attacked in UNGUARDED.items():
+            with self._timed(run, f"{run} federation (plain loop)"):
+                self.outcome.histories[run] = federate(
+                    self._task, self._plan, attacked=attacked, on_round=partial(self._told, run)
+                )
+
+    def _told(self, run: str, turn: int, worth: Worth) -> None:
+        if self._is_over.is_set():
+            raise RunIsOver
+        self._narrator.worth(run, turn, worth)
 
     def _federations(self, grid: Grid, guard: Guard, watch: Watch) -> Trained:
         if not self._options.is_quick:
-            for run, attacked in (("clean", False), ("unguarded", True)):
+            for run, attacked in UNGUARDED.items():
                 with self._timed(run, f"{run} federation"):
-                    told = partial(self._narrator.worth, run)
+                    told = partial(self._told, run)
                     trained = train_unguarded(grid, self._task, self._plan, attacked=attacked, on_worth=told)
                     self.outcome.histories[run] = trained.history
         with self._timed("guarded", "guarded federation"):
@@ -165,7 +196,7 @@ class _Demo:
                 self._task,
                 self._plan,
                 guard,
-                on_worth=partial(self._narrator.worth, "guarded"),
+                on_worth=partial(self._told, "guarded"),
                 on_round=lambda turn, report: self._narrator.guarded_round(watch.round(turn, report, self.outcome)),
             )
         self.outcome.histories["guarded"] = trained.history

@@ -37,7 +37,7 @@ def client_app(seed: int, plan: Plan, cache: Path, member_of: Callable[[int], Me
 
     app = ClientApp(mods=[where_guarded])
 
-    @app.train()
+    @app.train()  # type: ignore[untyped-decorator]
     def train(message: Message, context: Context) -> Message:
         config = message.content.config_records["config"]
         state = message.content.array_records["arrays"].to_torch_state_dict()

@@ -24,7 +24,7 @@ class Plan:
 
 FULL = Plan(
     rounds=8,
-    local=LocalTraining(epochs=2, rate=1.0, adapter_rate=0.2),
+    local=LocalTraining(rate=1.0, adapter_rate=0.2),
     root=LocalTraining(epochs=2, rate=1.0, adapter_rate=0.2),
     server_rate=1.5,
 )
@@ -32,7 +32,7 @@ FULL = Plan(
 
 QUICK = Plan(
     rounds=5,
-    local=LocalTraining(epochs=1, rate=2.0, adapter_rate=0.2),
+    local=LocalTraining(rate=1.0, adapter_rate=0.2, batch=16, examples=96),
     root=LocalTraining(epochs=2, rate=1.0, adapter_rate=0.2),
     server_rate=1.5,
 )

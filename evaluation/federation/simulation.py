@@ -1,7 +1,9 @@
-"""Flower's simulation engine, kept small and quiet: two processes in which all devices take turns."""
+"""Flower's simulation engine, kept small and quiet: a few processes in which all devices take turns."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import ray
@@ -10,50 +12,46 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 from flwr.simulation import run_simulation
 
-PROCESSES = 2
+Simulate = Callable[[ClientApp, int, Callable[[Grid], None]], None]
 
 
-def simulate(client: ClientApp, devices: int, serve: Callable[[Grid], None], scratch: Path) -> None:
-    """Run ``serve`` against ``devices`` simulated nodes; several federations may follow one another in it.
+@contextmanager
+def simulation(scratch: Path, processes: int) -> Iterator[Simulate]:
+    """Start the engine in the background, and stop it after the block.
 
     Args:
-        client: every node's app.
-        devices: how many nodes.
-        serve: the server's part.
         scratch: a folder with a short path, for the engine's sockets and logs.
+        processes: how many devices train at the same time, one core each.
 
-    Raises:
-        Exception: whatever ``serve`` raised.
+    Yields:
+        What runs a server's part against simulated nodes, once: an app for all nodes, how many there are, and the
+        server's part, in which several federations may follow one another. It raises whatever that raised.
     """
-    server = ServerApp()
-    faults: list[BaseException] = []
-
-    @server.main()
-    def main(grid: Grid, context: Context) -> None:
-        try:
-            serve(grid)
-        except BaseException as fault:
-            faults.append(fault)
-            raise
-
-    _start_engine(scratch)
-    try:
-        run_simulation(
-            server,
-            client,
-            num_supernodes=devices,
-            backend_config={"client_resources": {"num_cpus": 1, "num_gpus": 0.0}},
-        )
-    except Exception as error:
-        raise (faults[0] if faults else error) from None
-    finally:
-        ray.shutdown()
-
-
-def _start_engine(scratch: Path) -> None:
     logging.getLogger("flwr").setLevel(logging.ERROR)
+    with ThreadPoolExecutor(1, "engine") as pool:
+        started = pool.submit(_start, scratch, processes)
+
+        def simulate(client: ClientApp, nodes: int, serve: Callable[[Grid], None]) -> None:
+            started.result()
+            server = ServerApp()
+
+            @server.main()  # type: ignore[untyped-decorator]
+            def main(grid: Grid, context: Context) -> None:
+                serve(grid)
+
+            resources = {"client_resources": {"num_cpus": 1, "num_gpus": 0.0}}
+            run_simulation(server, client, num_supernodes=nodes, backend_config=resources)
+
+        try:
+            yield simulate
+        finally:
+            started.exception()
+            ray.shutdown()
+
+
+def _start(scratch: Path, processes: int) -> None:
     ray.init(
-        num_cpus=PROCESSES,
+        num_cpus=processes,
         include_dashboard=False,
         log_to_driver=False,
         configure_logging=True,

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from evaluation.smart_home.layer import AdaptedLayer, last_layer_weights
+from evaluation.smart_home.encoder import mask_of, read_weights
+from evaluation.smart_home.layer import AdaptedLayer
 from evaluation.smart_home.trunk import Trunk
 
 RANK = 8
@@ -25,7 +26,7 @@ class TunedModel(nn.Module):
 
     def __init__(self, trunk: Trunk, classes: int, seed: int) -> None:
         super().__init__()
-        weights = last_layer_weights(trunk.pretrained)
+        weights = read_weights(trunk.pretrained)[1][-1]
         width = weights["output.dense.bias"].shape[0]
         self._trunk = trunk
         self.adapter = AdaptedLayer(weights, RANK, torch.Generator().manual_seed(seed), ADAPTER_SCALE)
@@ -54,8 +55,7 @@ class TunedModel(nn.Module):
         """Unit-length sentence vectors, [len(texts), width]; differentiable in the adapter."""
         hidden = self._trunk.hidden(texts)
         lengths = torch.tensor([len(state) for state in hidden])
-        mask = torch.arange(int(lengths.max()))[None, :] < lengths[:, None]
-        output = self.adapter(torch.cat(hidden).float(), mask)
+        output = self.adapter(torch.cat(hidden).float(), mask_of(lengths))
         owner = torch.repeat_interleave(torch.arange(len(hidden)), lengths)
         summed = output.new_zeros(len(hidden), output.shape[1]).index_add(0, owner, output)
         return F.normalize(summed / lengths[:, None], dim=1)

@@ -49,7 +49,8 @@ class Template:
         """At most ``count`` distinct sentences; fewer when the pattern has little variety."""
         found: dict[str, None] = {}
         for _ in range(count * TRIES_PER_SENTENCE):
-            found.setdefault(normalize_whitespace(self._draw(self.expression, random)).strip())
+            text: str = normalize_whitespace(self._draw(self.expression, random))
+            found.setdefault(text.strip())
             if len(found) == count:
                 break
         return [text for text in found if text]

@@ -8,22 +8,23 @@ import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from evaluation.smart_home.encoder import LowerLayers
 from evaluation.smart_home.pretrained import Pretrained
 
-MAX_TOKENS = 48
 BATCH = 128
 
 
 class Trunk:
     """All layers of a pretrained BERT-shaped encoder but the last, frozen and lazily loaded.
 
-    Nothing of the transformers library is imported while every text that is asked for is already known.
+    Args:
+        pretrained: the encoder.
+        cache: folder for the safetensors file; none keeps all in memory.
     """
 
     def __init__(self, pretrained: Pretrained, cache: Path | None = None) -> None:
@@ -63,31 +64,13 @@ class Trunk:
         states: dict[int, Tensor] = {}
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
-            states.update(zip(chosen, self._forward([texts[index] for index in chosen]), strict=True))
+            found = self._lower([texts[index] for index in chosen])
+            states.update(zip(chosen, (state.to(torch.float16) for state in found), strict=True))
         return [states[index] for index in range(len(texts))]
 
-    def _forward(self, texts: list[str]) -> list[Tensor]:
-        tokenizer, encoder = self._loaded
-        batch = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=MAX_TOKENS)
-        with torch.inference_mode():
-            states = encoder(**batch).last_hidden_state.to(torch.float16)
-        lengths = batch["attention_mask"].sum(dim=1).tolist()
-        return [state[:length].clone() for state, length in zip(states, lengths, strict=True)]
-
     @cached_property
-    def _loaded(self) -> tuple[Any, Any]:
-        from transformers import AutoTokenizer, BertModel
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-        logging.set_verbosity_error()
-        folder = self.pretrained.directory
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        encoder = BertModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, add_pooling_layer=False, dtype=torch.float32
-        )
-        encoder.encoder.layer = encoder.encoder.layer[:-1]
-        return tokenizer, encoder.eval()
+    def _lower(self) -> LowerLayers:
+        return LowerLayers(self.pretrained)
 
 
 def _pack(states: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -95,5 +78,5 @@ def _pack(states: Sequence[Tensor]) -> dict[str, Tensor]:
 
 
 def _unpack(texts: Sequence[str], packed: dict[str, Tensor]) -> dict[str, Tensor]:
-    parts = torch.split(packed["states"], packed["lengths"].tolist())
+    parts = torch.split(packed["states"], packed["lengths"].tolist())  # type: ignore[no-untyped-call]
     return dict(zip(texts, parts, strict=True))
