@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn, TextIO
@@ -25,21 +25,22 @@ def demo(
 
     Example: `ztfm demo --quick --json`
     """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         from evaluation.demo.command import run
+
+        with _own_stdout() if json_output else nullcontext() as stdout:
+            problem, found = run(seed=seed, is_quick=quick, report=report, is_json=json_output)
+            if stdout is not None and not problem:
+                print(json.dumps(found), file=stdout, flush=True)
     except ModuleNotFoundError as error:
-        typer.echo(f"ztfm demo: the package '{error.name}' is missing: pip install 'ztfm[demo]'", err=True)
-        raise typer.Exit(1) from None
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        if not json_output:
-            run(seed=seed, is_quick=quick, report=report, is_json=False)
-            return
-        with _own_stdout() as stdout:
-            found = run(seed=seed, is_quick=quick, report=report, is_json=True)
-            print(json.dumps(found), file=stdout, flush=True)
+        problem = f"the package '{error.name}' is missing: pip install 'ztfm[demo]'"
     except KeyboardInterrupt:
         _leave()
+    if problem:
+        typer.echo(f"ztfm demo: {problem}", err=True)
+        raise typer.Exit(1)
 
 
 @contextmanager

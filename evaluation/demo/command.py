@@ -7,8 +7,8 @@ from typing import Any
 from evaluation.demo.environment import quieten
 
 
-def run(*, seed: int, is_quick: bool, report: Path, is_json: bool) -> dict[str, Any]:
-    """Run the demo, write its report and return its figures.
+def run(*, seed: int, is_quick: bool, report: Path, is_json: bool) -> tuple[str, dict[str, Any]]:
+    """Run the demo, write its report and return its figures, or in their place what kept it from running.
 
     A terminal gets bars and tables, anything else plain lines.
 
@@ -22,6 +22,7 @@ def run(*, seed: int, is_quick: bool, report: Path, is_json: bool) -> dict[str, 
     from rich.console import Console
 
     from evaluation.demo.plain_lines import PlainLines
+    from evaluation.demo.plane import PlaneFailed
     from evaluation.demo.report import write_report
     from evaluation.demo.scene import Options, run_demo
     from evaluation.demo.terminal import Terminal
@@ -29,11 +30,16 @@ def run(*, seed: int, is_quick: bool, report: Path, is_json: bool) -> dict[str, 
     options = Options(seed=seed, is_quick=is_quick)
     to = sys.stderr if is_json else sys.stdout
     console = Console(file=to)
-    if is_json or not console.is_terminal:
-        outcome = run_demo(options, PlainLines(to))
-    else:
-        with Terminal(console, options.resolved_plan.rounds) as terminal:
-            outcome = run_demo(options, terminal)
-    write_report(outcome, report)
+    try:
+        # Tried first: a report that cannot be written should not come to light after minutes.
+        report.parent.mkdir(parents=True, exist_ok=True)
+        if is_json or not console.is_terminal:
+            outcome = run_demo(options, PlainLines(to))
+        else:
+            with Terminal(console, options.resolved_plan.rounds) as terminal:
+                outcome = run_demo(options, terminal)
+        write_report(outcome, report)
+    except (PlaneFailed, OSError) as error:
+        return str(error), {}
     print(f"report: {report.resolve()}", file=to)
-    return outcome.to_json()
+    return "", outcome.to_json()

@@ -2,6 +2,7 @@
 
 ``OMP_WAIT_POLICY``: torch's threads wait for one another asleep. Spinning, they take the processor from the
 control plane and the simulation, which is ten times slower where other work competes.
+``RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER``: despite its name, off it makes the engine listen on loopback alone.
 """
 
 import logging
@@ -14,6 +15,7 @@ SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",

@@ -32,6 +32,7 @@ STYLE = {
     "ytick.color": INK,
     "legend.frameon": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.alpha": 0.2,
     "grid.color": INK,
 }
@@ -48,7 +49,7 @@ def worth_by_round(outcome: Outcome) -> str:
             for axes, series in zip((left, right), zip(*values, strict=True), strict=True):
                 axes.plot(turns, series, marker="o", markersize=3, color=RUN_COLOURS[run], label=run)
         _label(left, "accuracy on unseen templates", "round", "share")
-        _label(right, f"attack success: “{outcome.trigger}” calls {outcome.target}", "round", "share")
+        _label(right, f"attack success of “{outcome.trigger}”", "round", "share")
         for axes in (left, right):
             axes.set_ylim(-0.03, 1.03)
         left.legend(loc="lower right")
@@ -73,10 +74,10 @@ def trust_by_round(outcome: Outcome) -> str:
             axes.plot(turns, trust, color=RED if hostile else BLUE, alpha=0.9 if hostile else 0.5, marker=".")
         for words, level in lines.items():
             axes.axhline(level, color=INK, linewidth=0.8, linestyle=":")
-            axes.annotate(words, (1.0, level), xycoords=("axes fraction", "data"), fontsize=8, ha="right", va="bottom")
+            axes.annotate(words, (0.0, level), xycoords=("axes fraction", "data"), fontsize=8, va="bottom")
         axes.plot([], [], color=BLUE, label="honest")
         axes.plot([], [], color=RED, label="hostile")
-        axes.legend(loc="center right")
+        axes.legend(loc="lower right")
         axes.set_ylim(0, 1.03)
         _label(axes, "trust by device", "round", "trust")
         return _svg(figure, "trust by device and round")

@@ -71,4 +71,4 @@ class Bench:
     ) -> Update:
         self._model.load_trainable(state)
         seed = (self._task.seed * 1_000_003 + turn * 10_007 + who) % 2**31
-        return train_locally(self._model, shard, how, seed)
+        return train_locally(self._model, shard, self._plan.in_round(how, turn), seed)

@@ -40,7 +40,7 @@ class LowerLayers:
         hidden, mask = self._embed(tokens), mask_of(lengths)
         for layer in self._layers:
             hidden = layer(hidden, mask)
-        return list(torch.split(hidden, lengths.tolist()))  # type: ignore[no-untyped-call]
+        return list(torch.split(hidden, lengths.tolist()))
 
     def _embed(self, tokens: Sequence[Sequence[int]]) -> Tensor:
         words = torch.tensor(list(chain.from_iterable(tokens)))

@@ -35,7 +35,7 @@ def split_by_template(
         seed: fixes which templates are held out.
         test_share: share of an intent's templates held out; at least one, and never all.
         test_per_template: cap on a held-out template's sentences, so that no single pattern decides the figure.
-        root_per_intent: sentences per intent that go to the root set.
+        root_per_intent: sentences per intent that go to the root set; never more than the devices get.
     """
     random = Random(seed)  # noqa: S311 - a draw that a seed repeats, no secret
     train: list[Sentence] = []
@@ -49,8 +49,9 @@ def split_by_template(
             test += [s for s in own if s.template == template][:test_per_template]
         rest = [s for s in own if s.template not in held_out]
         random.shuffle(rest)
-        root += rest[:root_per_intent]
-        train += rest[root_per_intent:]
+        to_root = min(root_per_intent, len(rest) // 2)
+        root += rest[:to_root]
+        train += rest[to_root:]
     return Split(tuple(train), tuple(test), tuple(root))
 
 

@@ -49,15 +49,14 @@ class Template:
         """At most ``count`` distinct sentences; fewer when the pattern has little variety."""
         found: dict[str, None] = {}
         for _ in range(count * TRIES_PER_SENTENCE):
-            text: str = normalize_whitespace(self._draw(self.expression, random))
-            found.setdefault(text.strip())
+            found.setdefault(normalize_whitespace(self._draw(self.expression, random)).strip())
             if len(found) == count:
                 break
         return [text for text in found if text]
 
     def _draw(self, expression: Expression, random: Random) -> str:
         if isinstance(expression, TextChunk):
-            return expression.original_text
+            return str(expression.original_text)
         if isinstance(expression, ListReference):
             return self._draw_value(expression.list_name, random)
         if isinstance(expression, RuleReference):

@@ -41,7 +41,7 @@ def train_locally(model: TunedModel, shard: Sequence[Sentence], how: LocalTraini
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randperm(len(shard), generator=generator)[: how.examples or None]
     for _ in range(how.epochs):
-        for chosen in torch.split(drawn[torch.randperm(len(drawn), generator=generator)], how.batch):  # type: ignore[no-untyped-call]
+        for chosen in torch.split(drawn[torch.randperm(len(drawn), generator=generator)], how.batch):
             batch = [shard[index] for index in chosen.tolist()]
             logits = model([sentence.text for sentence in batch])
             loss = F.cross_entropy(logits, torch.tensor([sentence.label for sentence in batch]))

@@ -78,5 +78,5 @@ def _pack(states: Sequence[Tensor]) -> dict[str, Tensor]:
 
 
 def _unpack(texts: Sequence[str], packed: dict[str, Tensor]) -> dict[str, Tensor]:
-    parts = torch.split(packed["states"], packed["lengths"].tolist())  # type: ignore[no-untyped-call]
+    parts = torch.split(packed["states"], packed["lengths"].tolist())
     return dict(zip(texts, parts, strict=True))

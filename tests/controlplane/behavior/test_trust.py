@@ -162,9 +162,7 @@ def test_whoever_is_alone_with_the_centre_is_neither_suspected_nor_rewarded() ->
         ({"duplicates": 3}, "duplicates"),
     ],
 )
-def test_one_clearly_hostile_update_leads_to_quarantine(
-    prior: float, hostile: dict[str, object], feature: str
-) -> None:
+def test_one_clearly_hostile_update_leads_to_quarantine(prior: float, hostile: dict[str, object], feature: str) -> None:
     cohort = {f"home-{index}": evidence(cosine=0.3 + index / 100) for index in range(16)} | {"bad": evidence(**hostile)}
     before = dict.fromkeys(cohort, Trust(score=prior, observations=3))
     assessed = TrustModel().assess(before, cohort)

@@ -1,0 +1,15 @@
+"""The task of seed 0, built once: its trunk costs a few seconds."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from evaluation.smart_home.task import Task, load_task
+
+
+@pytest.fixture(scope="session")
+def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
+    torch.set_num_threads(2)
+    cache: Path = tmp_path_factory.mktemp("trunk")
+    return load_task(0, cache)

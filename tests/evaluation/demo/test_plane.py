@@ -1,0 +1,20 @@
+from pathlib import Path
+
+import pytest
+
+from evaluation.demo.plane import PlaneFailed, serving
+
+
+def test_a_control_plane_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPA_BIN", str(tmp_path / "no-such-opa"))
+    with serving(tmp_path / "run") as when_ready, pytest.raises(PlaneFailed, match="no-such-opa"):
+        when_ready()
+
+
+def test_settings_of_another_control_plane_do_not_reach_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZTFM_DATABASE_URL", "postgresql+asyncpg://nobody@127.0.0.1:1/none")
+    with serving(tmp_path / "run") as when_ready:
+        plane = when_ready()
+        assert (plane.state_dir / "ztfm.db").exists()
+        assert Path(f"/proc/{plane.pid}").exists()
+    assert not Path(f"/proc/{plane.pid}").exists()

@@ -1,0 +1,71 @@
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from evaluation.demo.report import render, write_report
+from tests.evaluation.demo.sample import outcome
+
+VOID = {"meta", "path", "use"}
+
+
+class Balance(HTMLParser):
+    """Fails where a tag is closed that is not the one opened last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in VOID:
+            self.opened.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: object) -> None:
+        return
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.opened.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return render(outcome())
+
+
+def test_the_page_is_well_formed(page: str) -> None:
+    balance = Balance()
+    balance.feed(page)
+    assert balance.opened == []
+
+
+def test_nothing_is_fetched_from_anywhere(page: str) -> None:
+    addresses = set(re.findall(r"https?://[^\"\s<]+", page))
+    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    assert not re.findall(r"(?:src|href)=\"(?!#)", page)
+    assert "url(http" not in page
+
+
+def test_what_callers_wrote_cannot_become_markup(page: str) -> None:
+    assert "stop &lt;b&gt;" in page
+    assert "&lt;far&gt;" in page
+
+
+def test_light_and_dark_are_both_served(page: str) -> None:
+    assert "prefers-color-scheme: dark" in page
+    assert "currentColor" in page
+    assert "#010203" not in page
+
+
+def test_an_attack_that_passed_is_said_aloud(page: str) -> None:
+    assert "<td>expired</td><td>NO</td>" in page
+
+
+def test_the_same_outcome_gives_the_same_page(page: str) -> None:
+    assert render(outcome()) == page
+
+
+def test_folders_are_made_as_needed(tmp_path: Path) -> None:
+    write_report(outcome(), tmp_path / "a" / "b.html")
+    assert (tmp_path / "a" / "b.html").read_text().startswith("<!doctype html>")
