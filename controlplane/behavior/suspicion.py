@@ -59,7 +59,7 @@ class Feature:
 
 
 COMPARED = (
-    Feature("cosine", lambda evidence: -evidence.cosine, Ramp(start=0.1, full=0.25), spread=0.05),
+    Feature("cosine", lambda evidence: -evidence.cosine, Ramp(start=0.2, full=0.35), spread=0.05),
     Feature("norm_ratio", lambda evidence: evidence.norm_ratio, Ramp(start=2.0, full=4.0), spread=0.15),
     Feature("sign_agreement", lambda evidence: -evidence.sign_agreement, Ramp(start=-0.46, full=-0.38), spread=0.02),
 )

@@ -46,7 +46,7 @@ broken_admission := {
 		["/context/capability", {}],
 	],
 	"update_aligned": [
-		["/context/evidence/cosine", -0.11],
+		["/context/evidence/cosine", -0.21],
 		["/context/evidence/cosine", 1.01],
 	],
 	"update_bounded": [

@@ -51,7 +51,7 @@ any_evidence = st.builds(
 honest_evidence = st.builds(
     evidence,
     norm_ratio=st.floats(0.01, 2.0),
-    cosine=st.floats(-0.1, 1.0),
+    cosine=st.floats(-0.2, 1.0),
     sign_agreement=st.floats(0.46, 1.0),
 )
 cohorts = st.lists(any_evidence, min_size=1, max_size=12).map(
@@ -128,9 +128,8 @@ def test_an_honest_stationary_stream_is_never_quarantined(seed: int) -> None:
             for name in names
         }
         trust = {name: assessed.trust for name, assessed in TrustModel().assess(trust, cohort).items()}
-        assert min(one.score for one in trust.values()) > QUARANTINE_BELOW
-    scores = sorted(one.score for one in trust.values())
-    assert scores[len(scores) // 2] >= FULL
+        assert min(one.score for one in trust.values()) >= TAKES_PART
+    assert min(one.score for one in trust.values()) >= FULL
 
 
 @pytest.mark.parametrize(
@@ -173,7 +172,7 @@ def test_one_clearly_hostile_update_leads_to_quarantine(prior: float, hostile: d
 
 
 def test_what_all_peers_share_speaks_against_nobody() -> None:
-    cohort = {f"home-{index}": evidence(cosine=-0.2 - index / 1000) for index in range(10)}
+    cohort = {f"home-{index}": evidence(cosine=-0.3 - index / 1000) for index in range(10)}
     assessed = TrustModel().assess(dict.fromkeys(cohort, NEWCOMER), cohort)
     assert {one.features for one in assessed.values()} == {()}
 
@@ -183,7 +182,7 @@ def test_a_newcomer_with_one_twin_may_still_take_part() -> None:
 
 
 def test_features_are_named_largest_first() -> None:
-    own = evidence(norm_ratio=9.0, cosine=-0.15)
+    own = evidence(norm_ratio=9.0, cosine=-0.25)
     cohort = {f"home-{index}": evidence() for index in range(8)} | {"own": own}
     assessed = TrustModel().assess(dict.fromkeys(cohort, NEWCOMER), cohort)["own"]
     assert assessed.features == ("norm_ratio", "cosine")

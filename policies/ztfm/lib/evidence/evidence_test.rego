@@ -21,7 +21,7 @@ test_without_evidence_nothing_is_proven if {
 
 # At the bound, and just beyond it.
 bounds := {
-	"cosine": {"within": [-0.1, 1], "beyond": [-0.1001, 1.0001]},
+	"cosine": {"within": [-0.2, 1], "beyond": [-0.2001, 1.0001]},
 	"duplicates": {"within": [0], "beyond": [1, -1]},
 	"examples": {"within": [1, 100000], "beyond": [0, 100001]},
 	"nonfinite": {"within": [0], "beyond": [1]},
