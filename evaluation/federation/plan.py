@@ -39,10 +39,10 @@ FULL = Plan(
 """What ``make run`` does."""
 
 QUICK = Plan(
-    rounds=5,
-    local=LocalTraining(rate=1.0, adapter_rate=0.2, batch=16, examples=96),
+    rounds=6,
+    local=LocalTraining(rate=1.5, adapter_rate=0.3, batch=16, examples=80),
     root=LocalTraining(epochs=2, rate=1.0, adapter_rate=0.2),
-    decay=0.85,
+    decay=0.78,
     server_rate=1.5,
 )
 """A smaller run of the same job."""
