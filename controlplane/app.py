@@ -151,8 +151,11 @@ async def _services(
     engine = Coalescer(transport, app[OBSERVER], clock=time.monotonic, limits=limits)
     watch: asyncio.Task[None] | None = None
     try:
-        key = SigningKey.load_or_create(settings.state_dir / "signing-key.pem")
-        probe = ReadinessProbe(transport, app[STORE].ping, app[OBSERVER].revision, clock=time.monotonic)
+        path = settings.state_dir / "signing-key.pem"
+        key = SigningKey.load_or_create(path)
+        probe = ReadinessProbe(
+            transport, app[STORE].ping, lambda: key.examine(path), app[OBSERVER].revision, clock=time.monotonic
+        )
         app[SERVICES] = _wire(app, settings, clock, engine, key, probe, edge)
         await _await_ready(probe, settings.start_seconds)
         on_hung = app[SIDECAR].kill if SIDECAR in app else lambda: None

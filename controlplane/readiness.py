@@ -21,6 +21,7 @@ class ReadinessProbe:
     Args:
         transport: carries an empty batch to OPA.
         ping: returns when the store can be used.
+        examine_key: says ``ok``, or what is wrong with the signing key; may read a file.
         on_revision: told the revision that decides.
         clock: seconds, monotonic.
     """
@@ -29,12 +30,14 @@ class ReadinessProbe:
         self,
         transport: BatchTransport,
         ping: Callable[[], Awaitable[None]],
+        examine_key: Callable[[], str],
         on_revision: Callable[[str], None],
         *,
         clock: Callable[[], float],
     ) -> None:
         self._transport = transport
         self._ping = ping
+        self._examine_key = examine_key
         self._on_revision = on_revision
         self._clock = clock
         self._last: tuple[float, Readiness] | None = None
@@ -78,14 +81,16 @@ class ReadinessProbe:
 
     async def _probe(self) -> Readiness:
         try:
-            (opa, revision), store = await asyncio.gather(self._ask_opa(), self._ask_store())
+            (opa, revision), store, key = await asyncio.gather(
+                self._ask_opa(), self._ask_store(), asyncio.to_thread(self._examine_key)
+            )
         finally:
             self._probing = None
         checks = {
             "opa": opa,
             "policy": "ok" if revision else "no verified policy is active",
             "store": store,
-            "signing_key": "ok",
+            "signing_key": key,
         }
         state = Readiness(all(what == "ok" for what in checks.values()), checks, revision)
         self._last = (self._clock(), state)

@@ -120,6 +120,25 @@ class SigningKey(DeviceKey):
         except ValueError as error:
             raise KeyFileError(f"{path} holds no P-256 private key in PEM form: {error}. Move it away.") from None
 
+    def examine(self, path: Path) -> str:
+        """Return ``ok`` while ``path`` still keeps this very key for nobody else to read, or what is wrong.
+
+        A key that is lost or replaced on disk signs on until the next start; after that, capabilities of before it
+        are refused everywhere.
+        """
+        try:
+            pem = read_private(path)
+        except KeyFileError:
+            return "others can read its file"
+        except OSError:
+            return "its file cannot be read"
+        if pem is None:
+            return "its file is gone"
+        try:
+            return "ok" if self.from_pem(pem).thumbprint == self.thumbprint else "its file holds another key"
+        except ValueError:
+            return "its file holds no key"
+
 
 def jwks(keys: Iterable[SigningKey]) -> dict[str, Any]:
     """Return the published key set (RFC 7517 section 5)."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.capabilities.keys import DeviceKey, SigningKey
 from controlplane.settings import Settings
 from controlplane.sidecar import build_bundle, locate_opa
 from controlplane.sidecar.folders import product_folder
@@ -137,6 +137,21 @@ def test_updates_that_arrive_while_opa_is_away_are_not_used_up(own: ControlPlane
     found = own.run(own.store.devices.get(device.id))
     assert found is not None
     assert found.trust.observations == 1
+
+
+def test_a_signing_key_that_is_lost_or_replaced_is_not_ready_until_it_is_back(own: ControlPlane) -> None:
+    path = own.state / "signing-key.pem"
+    kept = path.read_bytes()
+    for broken in (None, SigningKey.generate().to_pem()):
+        path.unlink()
+        if broken is not None:
+            path.touch(mode=0o600)
+            path.write_bytes(broken)
+        wait_until(lambda: not is_ready(own))
+        assert own.call("GET", "/readyz").json()["checks"]["signing_key"] not in {"ok", ""}
+        path.touch(mode=0o600)
+        path.write_bytes(kept)
+        wait_until(lambda: is_ready(own))
 
 
 def test_a_bad_bundle_leaves_the_last_good_revision_deciding(own: ControlPlane) -> None:

@@ -37,6 +37,10 @@ async def hanging() -> None:
     await asyncio.sleep(30)
 
 
+def sound() -> str:
+    return "ok"
+
+
 class Clock:
     now = 0.0
 
@@ -46,7 +50,7 @@ class Clock:
 
 async def test_all_parts_make_it_ready_and_the_revision_is_told() -> None:
     seen: list[str] = []
-    state = await ReadinessProbe(Opa(), fine, seen.append, clock=Clock())()
+    state = await ReadinessProbe(Opa(), fine, sound, seen.append, clock=Clock())()
     assert state.ready
     assert state.policy_revision == "rev"
     assert seen == ["rev"]
@@ -62,7 +66,7 @@ async def test_all_parts_make_it_ready_and_the_revision_is_told() -> None:
     ],
 )
 async def test_what_is_wrong_with_opa_is_named(cause: Cause, opa: str, policy: str) -> None:
-    state = await ReadinessProbe(Opa(cause), fine, lambda _: None, clock=Clock())()
+    state = await ReadinessProbe(Opa(cause), fine, sound, lambda _: None, clock=Clock())()
     assert not state.ready
     assert (state.checks["opa"], state.checks["policy"], state.checks["store"]) == (opa, policy, "ok")
 
@@ -70,14 +74,14 @@ async def test_what_is_wrong_with_opa_is_named(cause: Cause, opa: str, policy: s
 async def test_a_store_that_fails_or_hangs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controlplane.readiness.PROBE_TIMEOUT_SECONDS", 0.05)
     for ping in (broken, hanging):
-        state = await ReadinessProbe(Opa(), ping, lambda _: None, clock=Clock())()
+        state = await ReadinessProbe(Opa(), ping, sound, lambda _: None, clock=Clock())()
         assert not state.ready
         assert state.checks["store"] == "cannot be used"
 
 
 async def test_many_who_ask_at_once_are_one_load() -> None:
     opa, clock = Opa(), Clock()
-    probe = ReadinessProbe(opa, fine, lambda _: None, clock=clock)
+    probe = ReadinessProbe(opa, fine, sound, lambda _: None, clock=clock)
     await asyncio.gather(*(probe() for _ in range(100)))
     assert opa.calls == 1
     await probe()
@@ -88,7 +92,7 @@ async def test_many_who_ask_at_once_are_one_load() -> None:
 
 
 async def test_one_who_leaves_does_not_take_the_answer_away() -> None:
-    probe = ReadinessProbe(Opa(), fine, lambda _: None, clock=Clock())
+    probe = ReadinessProbe(Opa(), fine, sound, lambda _: None, clock=Clock())
     first, second = asyncio.create_task(probe()), asyncio.create_task(probe())
     await asyncio.sleep(0)
     first.cancel()
@@ -110,7 +114,7 @@ async def watched(opa: Opa, seconds: list[float]) -> tuple[list[bool], int]:
         clock.now += seconds.pop(0)
 
     with pytest.raises(asyncio.CancelledError):
-        await ReadinessProbe(opa, fine, lambda _: None, clock=clock).watch(states.append, on_hung, sleep)
+        await ReadinessProbe(opa, fine, sound, lambda _: None, clock=clock).watch(states.append, on_hung, sleep)
     return states, hung
 
 
@@ -123,3 +127,10 @@ async def test_an_opa_that_hangs_for_ten_seconds_is_called_hung_and_again_after_
 async def test_an_opa_that_is_down_or_well_is_not_called_hung() -> None:
     assert (await watched(Opa("unreachable"), [1.0] * 30))[1] == 0
     assert await watched(Opa(), [1.0] * 30) == ([True] * 31, 0)
+
+
+async def test_what_is_wrong_with_the_signing_key_is_told() -> None:
+    state = await ReadinessProbe(Opa(), fine, lambda: "its file is gone", lambda _: None, clock=Clock())()
+    assert not state.ready
+    assert state.checks["signing_key"] == "its file is gone"
+    assert state.checks["opa"] == state.checks["store"] == "ok"

@@ -20,7 +20,7 @@ _TOOLS = Path(__file__).parents[3] / ".tools" / "bin" / "opa"
 def opa() -> str:
     found = str(_TOOLS) if _TOOLS.exists() else shutil.which("opa")
     if found is None:
-        pytest.skip("no OPA here; `make opa` builds it")
+        pytest.skip("no OPA here; `make setup` gets it")
     return found
 
 
