@@ -20,6 +20,7 @@ def demo(
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else there.")] = False,
     seed: Annotated[int, typer.Option(min=0, max=1_000_000, help="Fixes task, attackers and training.")] = 0,
     report: Annotated[Path, typer.Option(help="Where the HTML report goes.")] = Path("reports/demo.html"),
+    encoder: Annotated[str | None, typer.Option(help="A BERT of the Hugging Face hub; none for the packaged.")] = None,
 ) -> None:
     """Run a federation three times: clean, attacked, and attacked with a guard; then ask the tuned model.
 
@@ -31,7 +32,7 @@ def demo(
         from evaluation.demo.command import run
 
         with _own_stdout() if json_output else nullcontext() as stdout:
-            problem, found = run(seed=seed, is_quick=quick, report=report, is_json=json_output)
+            problem, found = run(seed=seed, is_quick=quick, report=report, is_json=json_output, encoder=encoder)
             if stdout is not None and not problem:
                 print(json.dumps(found), file=stdout, flush=True)
     except ModuleNotFoundError as error:

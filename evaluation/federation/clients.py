@@ -18,7 +18,9 @@ from evaluation.smart_home.task import load_task
 ATTACKED, ROUND = "attacked", "server-round"
 
 
-def client_app(seed: int, plan: Plan, cache: Path, member_of: Callable[[int], Member]) -> ClientApp:
+def client_app(
+    seed: int, plan: Plan, cache: Path, member_of: Callable[[int], Member], encoder: Path | None = None
+) -> ClientApp:
     """The app of every device of the task of ``seed``; it takes part in guarded and in unguarded federations.
 
     The app itself is small, for it travels with each message: the task is built in the process that needs it.
@@ -28,6 +30,7 @@ def client_app(seed: int, plan: Plan, cache: Path, member_of: Callable[[int], Me
         plan: how devices train.
         cache: where the trunk's output is.
         member_of: opens the member that a device is.
+        encoder: folder of the encoder; none for the packaged one.
     """
     guarded = guard_mod(lambda context: member_of(device_of(context)))
 
@@ -42,7 +45,7 @@ def client_app(seed: int, plan: Plan, cache: Path, member_of: Callable[[int], Me
         config = message.content.config_records["config"]
         state = message.content.array_records["arrays"].to_torch_state_dict()
         turn, attacked = int(str(config[ROUND])), bool(config[ATTACKED])
-        update, examples = _bench(seed, plan, cache).update(state, device_of(context), turn, attacked=attacked)
+        update, examples = _bench(seed, plan, cache, encoder).update(state, device_of(context), turn, attacked=attacked)
         trained = ArrayRecord({name: value + update[name] for name, value in state.items()})
         metrics = MetricRecord({"num-examples": examples})
         return Message(RecordDict({"arrays": trained, "metrics": metrics}), reply_to=message)
@@ -56,5 +59,5 @@ def device_of(context: Context) -> int:
 
 
 @lru_cache(maxsize=1)
-def _bench(seed: int, plan: Plan, cache: Path) -> Bench:
-    return Bench(load_task(seed, cache), plan)
+def _bench(seed: int, plan: Plan, cache: Path, encoder: Path | None) -> Bench:
+    return Bench(load_task(seed, cache, encoder), plan)

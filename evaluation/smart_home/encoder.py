@@ -10,10 +10,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from evaluation.smart_home.layer import EPSILON, EncoderLayer
-from evaluation.smart_home.pretrained import Pretrained
+from evaluation.smart_home.pretrained import TOKENIZER_FILE, Pretrained
 
 MAX_TOKENS = 48
-TOKENIZER_FILE = "tokenizer.json"
 
 Weights = Mapping[str, Tensor]
 

