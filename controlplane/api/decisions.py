@@ -4,7 +4,7 @@ import re
 
 from aiohttp import web
 
-from controlplane.api.administration import administer
+from controlplane.api.admin import administer
 from controlplane.api.problems import not_found
 from controlplane.api.reading import authenticate
 from controlplane.api.replies import reply

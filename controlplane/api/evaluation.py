@@ -6,7 +6,7 @@ from collections.abc import Collection
 from aiohttp import web
 from pydantic import ValidationError
 
-from controlplane.api.administration import administer
+from controlplane.api.admin import administer
 from controlplane.api.deciding import decide
 from controlplane.api.problems import invalid, unavailable
 from controlplane.api.reading import address_of, authenticate, read_body

@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import web
 
-from controlplane.api.administration import administer
+from controlplane.api.admin import administer
 from controlplane.api.judging import judge
 from controlplane.api.problems import not_found, problem
 from controlplane.api.reading import address_of, authenticate, read_body

@@ -11,3 +11,7 @@ class KeyFileError(CapabilityError):
 
 class KeySetError(CapabilityError):
     """A published key set cannot be used; the keys in use stay."""
+
+
+class SealError(CapabilityError):
+    """A sealed secret does not open; it is not used, and nothing is signed with it."""

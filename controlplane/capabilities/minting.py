@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from controlplane.capabilities.jws import encode_segment
 from controlplane.capabilities.keys import SigningKey
+from controlplane.capabilities.statuslist import status_of
 from controlplane.contracts.capability import (
     MAX_LIFETIME_SECONDS,
     MIN_LIFETIME_SECONDS,
@@ -72,6 +73,7 @@ class Minter:
             authorization_details=[detail],
             decision_id=decision_id,
             policy_revision=policy_revision,
+            status=status_of(self._issuer, decision_id, issued_at),
         )
         payload = claims.__pydantic_serializer__.to_json(claims, exclude_none=True)
         return self._key.sign(self._header, payload), claims

@@ -124,7 +124,7 @@ class CapabilityVerifier:
             return claims
         if self._audience is None:
             return _refused("wrong_audience")
-        if proof is None:
+        if proof is None or claims.cnf.jkt is None:
             return _refused("proof_missing")
         verdict = self._proofs.verify(
             proof, method=method, url=url, access_token=token, nonce=nonce, digest=digest, thumbprint=claims.cnf.jkt

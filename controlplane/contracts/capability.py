@@ -1,8 +1,8 @@
 """Capabilities: short-lived JWT access tokens for one subject, one action, one resource, one audience (RFC 9068)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from controlplane.contracts.access import ActionName, InferenceSize, Purpose, Resource
 from controlplane.contracts.base import Count, Digest, Identifier, Label, StrictModel, Thumbprint, Timestamp, Token
@@ -39,7 +39,9 @@ class CapabilityRequest(StrictModel):
 
 
 class Constraints(StrictModel):
-    """The closed set of limits that a capability carries. A verifier that does not know one refuses the token.
+    """The closed registry of limits that a capability carries. A verifier that does not know one refuses the token.
+
+    Append only: a limit is never renamed, retyped or taken out, for tokens and verifiers of all versions meet.
 
     Attributes:
         round_id: only for this round.
@@ -48,6 +50,10 @@ class Constraints(StrictModel):
         max_output_tokens: no more than this many output tokens.
         detail: how much of an answer may be shown.
         one_time: may be used once.
+        segment: only in this segment.
+        max_bytes: what is pulled or submitted is no larger than this.
+        max_norm: the L2 norm of what is submitted is no larger than this.
+        epsilon: what is submitted spends no more than this of a privacy budget.
     """
 
     round_id: Identifier | None = None
@@ -56,6 +62,10 @@ class Constraints(StrictModel):
     max_output_tokens: Count | None = None
     detail: Literal["full", "label_only"] | None = None
     one_time: bool = False
+    segment: Label | None = None
+    max_bytes: Annotated[int, Field(gt=0, le=2**53)] | None = None
+    max_norm: Annotated[float, Field(gt=0.0, le=1e12)] | None = None
+    epsilon: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
 
 
 class AuthorizationDetail(StrictModel):
@@ -69,9 +79,42 @@ class AuthorizationDetail(StrictModel):
 
 
 class Confirmation(StrictModel):
-    """The key to which a token is bound (RFC 7800, RFC 9449 section 6)."""
+    """What a token is bound to (RFC 7800): exactly one of a key and a certificate.
 
-    jkt: Thumbprint
+    Attributes:
+        jkt: thumbprint of the key that must prove each use (RFC 9449 section 6).
+        x5t: SHA-256 of the DER certificate that the TLS connection must be made with (RFC 8705 section 3.1);
+            ``x5t#S256`` on the wire.
+    """
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+
+    jkt: Thumbprint | None = None
+    x5t: Annotated[Thumbprint | None, Field(alias="x5t#S256")] = None
+
+    @model_validator(mode="after")
+    def _bound_once(self) -> Self:
+        if (self.jkt is None) == (self.x5t is None):
+            raise ValueError("a token is bound to a key or to a certificate, and to one of them")
+        return self
+
+
+class StatusListReference(StrictModel):
+    """Where a token's bit stands (Token Status List, section 6.2).
+
+    Attributes:
+        idx: place of the bit.
+        uri: of the list.
+    """
+
+    idx: Annotated[int, Field(ge=0, le=2**32)]
+    uri: Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class Status(StrictModel):
+    """Where to look whether a token was revoked."""
+
+    status_list: StatusListReference
 
 
 class CapabilityClaims(StrictModel):
@@ -82,6 +125,7 @@ class CapabilityClaims(StrictModel):
         authorization_details: exactly one, so that a token never grants two things.
         decision_id: the recorded decision behind it.
         policy_revision: of the policy that decided.
+        status: where to look whether it was revoked.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -97,6 +141,7 @@ class CapabilityClaims(StrictModel):
     authorization_details: Annotated[list[AuthorizationDetail], Field(min_length=1, max_length=1)]
     decision_id: Identifier
     policy_revision: Annotated[str, Field(max_length=128)]
+    status: Status
 
     @property
     def detail(self) -> AuthorizationDetail:
@@ -105,10 +150,10 @@ class CapabilityClaims(StrictModel):
 
 
 class Capability(StrictModel):
-    """A capability as it is handed out (RFC 6749 section 5.1)."""
+    """A capability as it is handed out (RFC 6749 section 5.1); ``Bearer`` is one bound to a certificate."""
 
     access_token: Token
-    token_type: Literal["DPoP"] = "DPoP"  # noqa: S105 - the scheme's name
+    token_type: Literal["DPoP", "Bearer"] = "DPoP"  # noqa: S105 - the scheme's name
     expires_in: Annotated[float, Field(gt=0, le=MAX_LIFETIME_SECONDS)]
     decision_id: Identifier
     policy_revision: str

@@ -190,35 +190,73 @@ class InferenceFacts(StrictModel):
     context: InferenceContext
 
 
-class AdministrationAction(StrictModel):
+AdminActionName = Literal[
+    "access:search",
+    "capability:introspect",
+    "capability:revoke",
+    "certificate:issue",
+    "decision:read",
+    "device:read",
+    "device:set_status",
+    "evaluation:ask",
+    "events:read",
+    "key:read",
+    "key:rotate",
+    "key:withdraw",
+    "metrics:read",
+    "round:create",
+    "status_list:read",
+    "token:issue",
+    "updates:report",
+]
+"""What the control plane itself may be asked to do; who may, `policies/ztfm/admin` says."""
+
+AdministeredKind = Literal[
+    "capability",
+    "certificate",
+    "decision",
+    "device",
+    "enrolment_token",
+    "evaluation",
+    "events",
+    "key",
+    "metrics",
+    "round",
+    "search",
+    "status_list",
+]
+
+
+class AdminAction(StrictModel):
     """What is asked of the control plane itself."""
 
-    name: Literal["round:create", "updates:report", "evaluation:ask", "decision:read"]
+    name: AdminActionName
 
 
 class AdministeredProperties(StrictModel):
     """Whose thing it is.
 
     Attributes:
-        owner: the subject that a decision is about, or that opened a round.
+        owner: the subject that a decision is about, that a capability or certificate is for, that a device is, or that
+            opened a round.
     """
 
     owner: Identifier | None = None
 
 
 class AdministeredResource(StrictModel):
-    """A round, a decision or the evaluation endpoint."""
+    """What of the control plane is touched."""
 
-    type: Literal["round", "decision", "evaluation"]
+    type: AdministeredKind
     id: Identifier
     properties: AdministeredProperties
 
 
-class AdministrationFacts(StrictModel):
-    """Input of ``data.ztfm.administration``: the control plane's own API is decided as everything else is."""
+class AdminFacts(StrictModel):
+    """Input of ``data.ztfm.admin``: the control plane's own API is decided as everything else is."""
 
     subject: SubjectFact
-    action: AdministrationAction
+    action: AdminAction
     resource: AdministeredResource
     context: AnyContext
 
@@ -289,7 +327,7 @@ FACTS: dict[str, type[StrictModel]] = {
     "model_access": ModelAccessFacts,
     "gradient_submission": GradientSubmissionFacts,
     "inference": InferenceFacts,
-    "administration": AdministrationFacts,
+    "admin": AdminFacts,
     "enrolment": EnrolmentFacts,
 }
 """Facts by Rego package (``data.ztfm.<name>``)."""

@@ -87,7 +87,7 @@ def conclude(answer: Answer, package: str, facts: dict[str, Any], now: float) ->
     named = {
         "id": new_id("dec", now),
         "time": now,
-        "action": package if package != "administration" else facts["action"]["name"],
+        "action": package if package != "admin" else facts["action"]["name"],
         "subject": facts["subject"]["id"],
         "resource": facts["resource"]["id"],
     }

@@ -18,7 +18,7 @@ COSINE_BUCKETS = tuple(step / 10 for step in range(-10, 11, 2))
 RATIO_BUCKETS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 
 ACTIONS = ("model_access", "gradient_submission", "inference")
-PACKAGES = (*ACTIONS, "administration", "enrolment")
+PACKAGES = (*ACTIONS, "admin", "enrolment")
 OUTCOMES = ("allow", "deny", "error")
 MAX_LABEL_VALUES = 128
 OTHER = "other"

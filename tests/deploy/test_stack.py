@@ -81,7 +81,7 @@ def test_preparing_again_publishes_new_policies_and_keeps_the_token(stack: Stack
     token = (stack.folder / "run" / "opa-token").read_text()
     before = json.loads(stack.get("/readyz")[1])["policy_revision"]
     limits = stack.policies / "data" / "limits" / "data.json"
-    limits.write_text(json.dumps({**json.loads(limits.read_text()), "administration_ttl_seconds": 29}))
+    limits.write_text(json.dumps({**json.loads(limits.read_text()), "admin_ttl_seconds": 29}))
     assert stack.run("prepare").returncode == 0
     deadline = time.monotonic() + 15
     while json.loads(stack.get("/readyz")[1])["policy_revision"] == before:

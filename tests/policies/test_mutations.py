@@ -58,7 +58,7 @@ FREE: dict[str, dict[str, str]] = {
         "resource.properties": UNBOUND,
         "context.time": TIMELESS,
     },
-    "administration": {
+    "admin": {
         "subject.id": SETTLED,
         "subject.properties.trust": SERVICE,
         "subject.properties.attestation": SERVICE,

@@ -31,8 +31,8 @@ decisions[id] := decision if {
 }
 
 decisions[id] := decision if {
-	some id, facts in input.administration
-	decision := data.ztfm.administration.decision with input as facts
+	some id, facts in input.admin
+	decision := data.ztfm.admin.decision with input as facts
 }
 
 decisions[id] := decision if {

@@ -9,7 +9,7 @@ questions := {
 	"model_access": {"0": samples.training, "1": samples.serving},
 	"gradient_submission": {"2": samples.granting, "3": samples.admitting},
 	"inference": {"4": samples.asking, "5": {}},
-	"administration": {"6": samples.administering("aggregator", "round:create", "round")},
+	"admin": {"6": samples.administering("aggregator", "round:create", "round")},
 	"enrolment": {"7": samples.enrolling},
 }
 

@@ -63,4 +63,4 @@ asked_roles := {role | some role in input.subject.properties.roles}
 # METADATA
 # title: Granted
 # description: What an allowed enrolment comes with.
-granted := {"obligations": {}, "ttl_seconds": limits.administration_ttl_seconds}
+granted := {"obligations": {}, "ttl_seconds": limits.admin_ttl_seconds}

@@ -318,8 +318,10 @@ def test_a_detail_of_another_kind_is_refused(world: World, change: dict[str, Any
 @pytest.mark.parametrize(
     ("change", "cause"),
     [
-        ({"max_bytes": 10}, "unknown_constraint"),
-        ({"epsilon": None}, "unknown_constraint"),
+        ({"max_layers": 10}, "unknown_constraint"),
+        ({"colour": None}, "unknown_constraint"),
+        ({"max_bytes": 0}, "malformed"),
+        ({"epsilon": "1"}, "malformed"),
         ({"": 1}, "unknown_constraint"),
         ({"one_time": "yes"}, "malformed"),
         ({"one_time": 1}, "malformed"),

@@ -143,7 +143,7 @@ FACT_SAMPLES: dict[str, dict[str, Any]] = {
         "resource": _MODEL,
         "context": {**_ANY_CONTEXT, "inference": _SIZE},
     },
-    "administration": {
+    "admin": {
         "subject": _SUBJECT,
         "action": {"name": "round:create"},
         "resource": {"type": "round", "id": "r1", "properties": {"owner": "agg-1"}},
@@ -200,6 +200,7 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
             "authorization_details": [_DETAIL],
             "decision_id": "dec-1",
             "policy_revision": "rev-1",
+            "status": {"status_list": {"idx": 7, "uri": "https://control.example/v1/status-lists/1"}},
         },
     ),
     (

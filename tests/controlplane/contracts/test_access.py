@@ -88,7 +88,7 @@ def test_an_address_is_textual_ip(address: str) -> None:
         {"evaluations": [{}] * 101},
         {"evaluations": {}},
         {"evaluations": [{}], "options": {"evaluations_semantic": "deny_on_first_deny"}},
-        {"evaluations": [{"action": {"name": "administration"}}]},
+        {"evaluations": [{"action": {"name": "admin"}}]},
         {"evaluations": [[]]},
     ],
 )

@@ -83,7 +83,7 @@ def _check(opa: str, folder: Path, name: str, path: str) -> str:
         ("gradient_submission", "input.context.evidence.layer_shares"),
         ("gradient_submission", "input.context.capability.cause"),
         ("inference", "input.context.inference.max_output_tokens"),
-        ("administration", "input.resource.properties.owner"),
+        ("admin", "input.resource.properties.owner"),
         ("enrolment", "input.context.token.roles"),
     ],
 )

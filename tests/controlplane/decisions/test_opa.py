@@ -240,7 +240,7 @@ async def test_real_opa_answers_every_question_of_a_mixed_batch(plane: ControlPl
     transport = OpaTransport(address)
     engine = Coalescer(transport, Silent(), clock=time.monotonic)
     try:
-        packages = ["model_access", "gradient_submission", "inference", "administration", "enrolment", "no_such"] * 20
+        packages = ["model_access", "gradient_submission", "inference", "admin", "enrolment", "no_such"] * 20
         answers = await asyncio.gather(*(engine.ask(package, b"{}") for package in packages))
     finally:
         await engine.close()

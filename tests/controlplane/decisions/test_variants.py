@@ -163,7 +163,7 @@ HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
         "context.inference.prompt_tokens": (between(0, 4096), "within the model's bound"),
         "context.inference.max_output_tokens": (between(0, 199_000), "cut down by an obligation"),
     },
-    "administration": {
+    "admin": {
         "subject.properties.trust": (anything, "a service's trust is not asked for"),
         "subject.properties.attestation": (anything, "a service's platform is not asked for"),
         "subject.properties.roles": (own_decision, "a decision about oneself"),

@@ -2,8 +2,8 @@
 # title: Administration
 # description: Decides who may use the control plane's own API, and what their word is taken for.
 # schemas:
-#   - input: schema.input.administration
-package ztfm.administration
+#   - input: schema.input.admin
+package ztfm.admin
 
 import data.data.limits
 import data.data.roles
@@ -19,7 +19,7 @@ decision := verdict.of(required, (required - proven) - subject.proven, granted)
 
 # METADATA
 # title: Proven
-# description: The requirements of administration alone that hold.
+# description: The requirements of an administrative request alone that hold.
 # scope: document
 proven contains "resource_kind" if actions[input.action.name].kind == input.resource.type
 
@@ -47,5 +47,5 @@ default granted := {"obligations": {}, "ttl_seconds": 0}
 
 granted := {
 	"obligations": {"may_assert": actions[input.action.name].may_assert},
-	"ttl_seconds": limits.administration_ttl_seconds,
+	"ttl_seconds": limits.admin_ttl_seconds,
 }

@@ -1,4 +1,4 @@
-package ztfm.administration
+package ztfm.admin
 
 # METADATA
 # title: Required
@@ -7,7 +7,7 @@ package ztfm.administration
 #   even in quarantine, for its owner has to learn why.
 # scope: document
 # schemas:
-#   - input: schema.input.administration
+#   - input: schema.input.admin
 default required := {"action_known"}
 
 required := {"resource_kind", "subject_known", "subject_unrevoked"} if {

@@ -1,6 +1,6 @@
-package ztfm.administration_test
+package ztfm.admin_test
 
-import data.ztfm.administration
+import data.ztfm.admin
 import data.ztfm.lib.samples_test as samples
 
 me := "dev-0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
@@ -36,20 +36,20 @@ broken := {
 }
 
 test_an_aggregator_opens_rounds if {
-	decision := administration.decision with input as opening
+	decision := admin.decision with input as opening
 	decision.allow
 	decision.obligations == {"may_assert": []}
 	decision.ttl_seconds == 30
 }
 
 test_an_aggregators_word_is_taken_for_its_updates if {
-	decision := administration.decision with input as reporting
+	decision := admin.decision with input as reporting
 	decision.allow
 	{path | some path in decision.obligations.may_assert} == {"context.evidence", "context.verification"}
 }
 
 test_a_gateways_word_is_taken_for_what_it_sees if {
-	decision := administration.decision with input as evaluating
+	decision := admin.decision with input as evaluating
 	decision.allow
 	{path | some path in decision.obligations.may_assert} == {
 		"context.inference",
@@ -62,9 +62,9 @@ test_a_gateways_word_is_taken_for_what_it_sees if {
 }
 
 test_an_operator_reads_any_decision if {
-	decision := administration.decision with input as reading
+	decision := admin.decision with input as reading
 	decision.allow
-	others := administration.decision with input as samples.put(reading, "/resource/properties/owner", "dev-other")
+	others := admin.decision with input as samples.put(reading, "/resource/properties/owner", "dev-other")
 	others.allow
 }
 
@@ -72,7 +72,7 @@ test_each_requirement_is_missed if {
 	every service in [opening, reporting, evaluating, reading] {
 		every code, breaks in broken {
 			every change in breaks {
-				decision := administration.decision with input as samples.put(service, change[0], change[1])
+				decision := admin.decision with input as samples.put(service, change[0], change[1])
 				not decision.allow
 				code in samples.codes(decision)
 				decision.obligations == {}
@@ -82,34 +82,34 @@ test_each_requirement_is_missed if {
 }
 
 test_every_requirement_of_a_service_is_tested if {
-	administration.service == object.keys(broken)
+	admin.service == object.keys(broken)
 }
 
 test_updates_are_reported_by_who_opened_the_round if {
 	stolen := samples.put(reporting, "/resource/properties/owner", "dev-other")
-	samples.codes(administration.decision) == {"owner"} with input as stolen
+	samples.codes(admin.decision) == {"owner"} with input as stolen
 	unknown := samples.without(reporting, "/resource/properties/owner")
-	samples.codes(administration.decision) == {"owner"} with input as unknown
+	samples.codes(admin.decision) == {"owner"} with input as unknown
 }
 
 test_a_role_opens_its_own_doors_alone if {
 	every service in [opening, reporting, evaluating, reading] {
 		roles := {"aggregator", "consumer", "gateway", "operator", "trainer"} - {service.subject.properties.roles[0]}
 		every role in roles {
-			decision := administration.decision with input as samples.put(service, "/subject/properties/roles", [role])
+			decision := admin.decision with input as samples.put(service, "/subject/properties/roles", [role])
 			not decision.allow
 		}
 	}
 }
 
 test_a_subject_reads_decisions_about_itself if {
-	decision := administration.decision with input as reading_own
+	decision := admin.decision with input as reading_own
 	decision.allow
 	decision.rules == {"resource_kind", "subject_known", "subject_unrevoked"}
 }
 
 test_a_quarantined_subject_still_learns_why if {
-	decision := administration.decision with input as samples.put(
+	decision := admin.decision with input as samples.put(
 		reading_own,
 		"/subject/properties/status",
 		"quarantined",
@@ -118,12 +118,12 @@ test_a_quarantined_subject_still_learns_why if {
 }
 
 test_a_revoked_subject_learns_nothing if {
-	decision := administration.decision with input as samples.put(reading_own, "/subject/properties/status", "revoked")
+	decision := admin.decision with input as samples.put(reading_own, "/subject/properties/status", "revoked")
 	samples.codes(decision) == {"subject_unrevoked"}
 }
 
 test_a_subject_does_not_read_decisions_about_others if {
-	decision := administration.decision with input as samples.put(
+	decision := admin.decision with input as samples.put(
 		reading_own,
 		"/resource/properties/owner",
 		"dev-other",
@@ -132,8 +132,8 @@ test_a_subject_does_not_read_decisions_about_others if {
 }
 
 test_an_action_that_nobody_knows_is_denied if {
-	decision := administration.decision with input as samples.put(opening, "/action/name", "policy:edit")
+	decision := admin.decision with input as samples.put(opening, "/action/name", "policy:edit")
 	samples.codes(decision) == {"action_known"}
-	empty := administration.decision with input as {}
+	empty := admin.decision with input as {}
 	samples.codes(empty) == {"action_known"}
 }

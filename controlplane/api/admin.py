@@ -1,4 +1,4 @@
-"""The control plane's own API is decided by policy too (`data.ztfm.administration`)."""
+"""The control plane's own API is decided by policy too (`data.ztfm.admin`)."""
 
 from aiohttp import web
 
@@ -30,7 +30,7 @@ async def administer(
             "usage": {"window_seconds": 60.0, "requests": 0, "tokens": 0},
         },
     }
-    decision = await services.decider.decide("administration", facts)
+    decision = await services.decider.decide("admin", facts)
     if not decision.allowed:
         raise refused(decision)
     return decision
