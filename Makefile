@@ -63,6 +63,7 @@ test: check ## Everything that must hold: linters, types, Rego tests, Python tes
 .PHONY: bench
 bench: setup ## The figures that we promise, measured beside their peers
 	@$(BIN)/python -m benchmarks.decisions --json
+	@$(BIN)/python -m benchmarks.capabilities --json
 
 .PHONY: schemas
 schemas: $(READY) ## Write the JSON Schemas of the policies' inputs anew

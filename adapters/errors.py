@@ -1,4 +1,20 @@
-"""What a call to the control plane can raise: one root, one class for each thing a caller may do about it."""
+"""What a call to the control plane can raise: one root, one class for each thing a caller may do about it.
+
+A denial is a value (`adapters.answers`), raised only by ``require()``. What is left is raised:
+
+| class | what it says | what to do |
+|---|---|---|
+| `Denied` | ``require()`` was called on a denial | what the remedies of ``reasons`` say |
+| `Forbidden` | policy does not let this caller make this call at all | use a key that has the role |
+| `Unauthenticated` | the key is not enrolled, or the proof does not hold | enrol; compare clocks and URL |
+| `Invalid` | the request does not fit its contract | correct the named fields |
+| `NotFound` | there is no such thing | |
+| `Conflict` | it exists, or was used already (a replay) | do not ask again |
+| `TooMany` | asked too often | wait ``retry_after`` seconds |
+| `Unavailable` | no answer can be had now | ask again, if it ``is_untouched`` |
+| `Unreachable` | of these: no connection could be made | is the control plane running? |
+| `TimedOut` | of these: no whole answer came in time | it may have had an effect |
+"""
 
 from collections.abc import Sequence
 
@@ -26,12 +42,33 @@ class ControlPlaneError(Exception):
 
 
 class Denied(ControlPlaneError):  # noqa: N818 - a policy's answer, as callers see it
-    """Policy denies the request. Asking again changes nothing until what `reasons` name has changed."""
+    """Policy denies the request. Asking again changes nothing until what `reasons` name has changed.
+
+    Attributes:
+        reasons: what was missing, each with a remedy.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 403,
+        problem: Problem | None = None,
+        reasons: Sequence[AccessReason] = (),
+        decision_id: str | None = None,
+    ) -> None:
+        super().__init__(message, status=status, problem=problem)
+        self.reasons: Sequence[AccessReason] = (problem.reasons if problem else None) or reasons
+        self._decision_id = decision_id
 
     @property
-    def reasons(self) -> Sequence[AccessReason]:
-        """What was missing, each with a remedy."""
-        return (self.problem.reasons if self.problem else None) or ()
+    def decision_id(self) -> str | None:
+        """The recorded decision behind it, where there is one."""
+        return self._decision_id or super().decision_id
+
+
+class Forbidden(Denied):
+    """Policy does not let this caller make the call: the denial is of the caller, not of whom it asks about."""
 
 
 class Unauthenticated(ControlPlaneError):  # noqa: N818 - a state, as callers see it
@@ -48,7 +85,7 @@ class Invalid(ControlPlaneError):  # noqa: N818 - a state, as callers see it
 
 
 class NotFound(ControlPlaneError):  # noqa: N818 - a state, as callers see it
-    """There is no such round or decision."""
+    """There is no such round, decision or device."""
 
 
 class Conflict(ControlPlaneError):  # noqa: N818 - a state, as callers see it
@@ -79,3 +116,14 @@ class Unavailable(ControlPlaneError):  # noqa: N818 - a state, as callers see it
     ) -> None:
         super().__init__(message, status=status, problem=problem)
         self.is_untouched = is_untouched
+
+
+class Unreachable(Unavailable):
+    """No connection could be made, so nothing was asked."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, is_untouched=True)
+
+
+class TimedOut(Unavailable):
+    """No whole answer came in time; whether the request was carried out is not known."""

@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
+from adapters.calls import CallOptions
 from adapters.client import SyncControlPlane
 from adapters.credentials import IDENTIFY, PULL, SUBMIT, Credentials, Introduction, RoundTerms, subject_of, target
 from adapters.enrolment import Identity, load_identity, load_key, make_key, store_identity
@@ -40,6 +41,7 @@ class Member:
         *,
         roles: Sequence[str] = ("trainer",),
         segment: str = "homes",
+        **options: Unpack[CallOptions],
     ) -> Self:
         """Enrol a device once. Its key and what it is called are kept in ``folder`` (private, mode 0600).
 
@@ -49,13 +51,14 @@ class Member:
             token: the single-use token that the device's owner was given.
             roles: what it will do.
             segment: where it lives.
+            options: how the control plane is reached, such as ``socket`` or ``tls``.
 
         Raises:
             ControlPlaneError: any of `adapters.errors`.
             KeyFileError: the key's file cannot be used.
         """
         key = make_key(folder)
-        plane = SyncControlPlane(url, key)
+        plane = SyncControlPlane(url, key, **options)
         try:
             enrolled = plane.enrol(token, roles, segment)
             if enrolled.id != subject_of(key.thumbprint):
@@ -67,15 +70,19 @@ class Member:
         return cls(key, plane)
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
+    def open(cls, folder: Path, **options: Unpack[CallOptions]) -> Self:
         """Return the device that was enrolled in ``folder``.
+
+        Args:
+            folder: its own.
+            options: how the control plane is reached, such as ``socket`` or ``tls``.
 
         Raises:
             FileNotFoundError: none was.
             KeyFileError: its key or identity cannot be used.
         """
         key = load_key(folder)
-        return cls(key, SyncControlPlane(load_identity(folder).url, key))
+        return cls(key, SyncControlPlane(load_identity(folder).url, key, **options))
 
     def __enter__(self) -> Self:
         return self
@@ -102,7 +109,7 @@ class Member:
         """
         resource = Resource(type="model", id=terms.model, properties=ResourceProperties(digest=terms.model_digest))
         context = CapabilityContext(purpose="training", round_id=terms.round_id)
-        capability = self.plane.capability("model_access", resource, terms.audience, context)
+        capability = self.plane.capability("model_access", resource, terms.audience, context).require()
         return self._prove(PULL, terms, capability.access_token)
 
     def submit(self, terms: RoundTerms, digest: str) -> Credentials:
@@ -117,7 +124,7 @@ class Member:
         """
         resource = Resource(type="model", id=terms.model)
         context = CapabilityContext(round_id=terms.round_id)
-        capability = self.plane.capability("gradient_submission", resource, terms.audience, context)
+        capability = self.plane.capability("gradient_submission", resource, terms.audience, context).require()
         return self._prove(SUBMIT, terms, capability.access_token, digest)
 
     def _prove(self, method: str, terms: RoundTerms, token: str, digest: str | None = None) -> Credentials:

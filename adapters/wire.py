@@ -4,7 +4,6 @@ Pure: no network here.
 """
 
 import json
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 from adapters.errors import (
     Conflict,
     ControlPlaneError,
-    Denied,
+    Forbidden,
     Invalid,
     NotFound,
     TooMany,
@@ -27,11 +26,15 @@ Model = TypeVar("Model", bound=StrictModel)
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """More is not read: an answer for the largest report has about 1 MB."""
 
+KEYS_PATH = "/.well-known/jwks.json"
+
+_OAUTH_ERROR = "https://www.rfc-editor.org/rfc/rfc6749#section-5.2"
+
 _LONGEST_WAIT_SECONDS = 3600.0
 
 _KINDS: dict[int, type[ControlPlaneError]] = {
     401: Unauthenticated,
-    403: Denied,
+    403: Forbidden,
     404: NotFound,
     409: Conflict,
 }
@@ -56,8 +59,18 @@ def read_answer(model: type[Model], body: bytes) -> Model:
         ) from None
 
 
-def read_keys_document(body: bytes) -> Mapping[str, Any]:
-    """Return a JSON object whose content the caller checks.
+class PublishedKeys(dict[str, Any]):
+    """A published key set as it came (RFC 7517), whose content the verifier checks.
+
+    Attributes:
+        fresh_seconds: how long its issuer lets it be kept (RFC 9111 ``max-age``).
+    """
+
+    fresh_seconds: float = 0.0
+
+
+def read_keys_document(body: bytes, cache_control: str = "") -> PublishedKeys:
+    """Return a JSON object whose content the caller checks, with its cache life.
 
     Raises:
         Unavailable: it is none.
@@ -68,12 +81,14 @@ def read_keys_document(body: bytes) -> Mapping[str, Any]:
         found = None
     if not isinstance(found, dict):
         raise Unavailable("the answer is no JSON object: is this the control plane's URL?")
-    return found
+    keys = PublishedKeys(found)
+    keys.fresh_seconds = _fresh_seconds(cache_control)
+    return keys
 
 
 def read_problem(status: int, body: bytes, retry_after: str = "") -> ControlPlaneError:
     """Return the error that a status and its problem document stand for."""
-    problem = _problem(body)
+    problem = _problem(status, body)
     message = f"{status} {problem.title}: {problem.detail}" if problem else f"the control plane answered {status}"
     if problem and problem.reasons:
         message += " " + "; ".join(f"{reason.code}: {reason.message}" for reason in problem.reasons)
@@ -88,12 +103,28 @@ def read_problem(status: int, body: bytes, retry_after: str = "") -> ControlPlan
     return _KINDS.get(status, Invalid)(message, status=status, problem=problem)
 
 
-def _problem(body: bytes) -> Problem | None:
+def _problem(status: int, body: bytes) -> Problem | None:
+    """Return a problem document, or an OAuth error as one, or none.
+
+    What others add to theirs is passed over (RFC 9457 section 3.2, RFC 6749 section 5.2).
+    """
     try:
-        return Problem.model_validate_json(body)
-    except ValidationError:
+        found = json.loads(body)
+        if "type" not in found and "error" in found:
+            detail = found.get("error_description", "")
+            found = {**found, "type": _OAUTH_ERROR, "title": found["error"], "status": status, "detail": detail}
+        return Problem.model_validate({name: found[name] for name in Problem.model_fields if name in found})
+    except (ValueError, TypeError, RecursionError):
         return None
 
 
 def _seconds(retry_after: str) -> float:
     return min(float(retry_after), _LONGEST_WAIT_SECONDS) if retry_after.isdecimal() else 1.0
+
+
+def _fresh_seconds(cache_control: str) -> float:
+    named = [part.strip().lower() for part in cache_control.split(",")]
+    if "no-store" in named or "no-cache" in named:
+        return 0.0
+    ages = [part.removeprefix("max-age=").strip('"') for part in named if part.startswith("max-age=")]
+    return min(float(ages[0]), _LONGEST_WAIT_SECONDS) if ages and ages[0].isdecimal() else 0.0

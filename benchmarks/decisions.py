@@ -1,9 +1,11 @@
 """Decisions over HTTP: the control plane against raw OPA that answers the same policy and the same inputs.
 
-``python -m benchmarks.decisions --json``. The control plane verifies a key proof, gathers the facts, asks its OPA
-sidecar, mints a capability, records the decision and counts it; raw OPA only evaluates, one HTTP request for each
-decision, without authorisation of its API, or, with ``--guarded``, behind a token and the sidecar's own
-``system.authz``. Both are driven over TCP from this process, in turn, by as many connections.
+``python -m benchmarks.decisions --json``. The control plane looks the device up, gathers the facts, asks its OPA
+sidecar, mints a capability, records the decision durably and counts it. Each device proves its key by its TLS
+connection (RFC 8705); with ``--caller proof`` by a DPoP proof in each request instead (RFC 9449), over plain TCP.
+Raw OPA only evaluates, one plain HTTP request for each decision, without authorisation of its API, or, with
+``--guarded``, behind a token and the sidecar's own ``system.authz``. Both are driven from this process, in turn, by
+as many connections, which are made beforehand.
 """
 
 import argparse
@@ -14,21 +16,24 @@ import platform
 import secrets
 import socket
 import sqlite3
+import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import asdict, dataclass
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import orjson
 import psutil
 import uvloop
 
+from adapters.mutual import mutual_tls
+from adapters.plane import ControlPlane
 from benchmarks.household import DIGEST, MODEL, ROUND, Served, median, populate, served
 from benchmarks.load import Load, drive, encode
 from controlplane.capabilities.keys import DeviceKey
@@ -46,6 +51,9 @@ ASKED = orjson.dumps(
 )
 OPA_PATH = "/v1/data/ztfm/model_access/decision"
 START_SECONDS = 15.0
+
+Caller = Literal["tls", "proof"]
+"""How devices prove their keys: by their TLS connections, or by a proof in each request."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,37 @@ class Size:
 
 
 @dataclass(frozen=True)
+class Callers:
+    """The devices that ask, and how each proves its key.
+
+    Attributes:
+        plane: whom they ask.
+        keys: their keys.
+        tls: of each key, how its connections are made; none where each request carries a proof.
+    """
+
+    plane: Served
+    keys: Sequence[DeviceKey]
+    tls: Sequence[ssl.SSLContext]
+
+    async def put_load(self, requests: int, connections: int) -> Load:
+        """Ask for ``requests`` capabilities."""
+        base = self.plane.tls_url if self.tls else self.plane.url
+        port = int(base.rpartition(":")[2])
+        if self.tls:
+            encoded = [encode("/v1/capabilities", ASKED, {})] * requests
+        else:
+            encoded = [encode("/v1/capabilities", ASKED, {"DPoP": proof}) for proof in self._proofs(requests)]
+        load = await drive("127.0.0.1", port, encoded, connections, self.tls)
+        _require(load, 201)
+        return load
+
+    def _proofs(self, count: int) -> Iterator[str]:
+        url = f"{self.plane.url}/v1/capabilities"
+        return (make_proof(key, method="POST", url=url, now=time.time()) for key in islice(cycle(self.keys), count))
+
+
+@dataclass(frozen=True)
 class Alone:
     """An OPA without a control plane: its port, its process, and the headers that it wants."""
 
@@ -116,26 +155,33 @@ class Alone:
         return load
 
 
-async def measure(runs: int, size: Size, *, guarded: bool = False) -> list[Run]:
+async def measure(runs: int, size: Size, *, caller: Caller = "tls", guarded: bool = False) -> list[Run]:
     """Measure ``runs`` runs; raw OPA's API is open, or guarded as the sidecar's is."""
     with tempfile.TemporaryDirectory(prefix="ztfm-bench-") as folder:
         state = Path(folder) / "state"
         state.mkdir(mode=0o700)
         keys = await populate(state, size.devices)
-        async with served(state) as plane, _raw_opa(Path(folder), guarded) as alone:
-            await _put_load(plane, keys, size.devices, size.connections)
+        async with served(state, tls=caller == "tls") as plane, _raw_opa(Path(folder), guarded) as alone:
+            contexts = [await _certified(plane, key) for key in keys] if caller == "tls" else []
+            callers = Callers(plane, keys, contexts)
+            await callers.put_load(size.devices, size.connections)
             inputs = _recorded_facts(state)
             await alone.put_load(inputs, size.devices, size.connections)
-            return [await _run(plane, alone, keys, inputs, size) for _ in range(runs)]
+            return [await _run(callers, alone, inputs, size) for _ in range(runs)]
 
 
-async def _run(plane: Served, alone: Alone, keys: Sequence[DeviceKey], inputs: Sequence[bytes], size: Size) -> Run:
+async def _certified(plane: Served, key: DeviceKey) -> ssl.SSLContext:
+    async with ControlPlane(plane.url, key) as asking:
+        return mutual_tls(key, await asking.certificate())
+
+
+async def _run(callers: Callers, alone: Alone, inputs: Sequence[bytes], size: Size) -> Run:
     before = _cpu_seconds(alone.process)
     raw = await alone.put_load(inputs, size.requests, size.connections)
     raw_figures = Figures.of(raw, _cpu_seconds(alone.process) - before)
-    process = psutil.Process(plane.pid)
+    process = psutil.Process(callers.plane.pid)
     before = _cpu_seconds(process)
-    control = await _put_load(plane, keys, size.requests, size.connections)
+    control = await callers.put_load(size.requests, size.connections)
     return Run(Figures.of(control, _cpu_seconds(process) - before), raw_figures)
 
 
@@ -143,17 +189,6 @@ def _cpu_seconds(process: psutil.Process) -> float:
     """Processor time of a process and its children."""
     times = [one.cpu_times() for one in (process, *process.children())]
     return float(sum(time.user + time.system for time in times))
-
-
-async def _put_load(plane: Served, keys: Sequence[DeviceKey], requests: int, connections: int) -> Load:
-    host, port = plane.url.removeprefix("http://").split(":")
-    url = f"{plane.url}/v1/capabilities"
-    proofs = (make_proof(key, method="POST", url=url, now=time.time()) for key in islice(cycle(keys), requests))
-    load = await drive(
-        host, int(port), [encode("/v1/capabilities", ASKED, {"DPoP": proof}) for proof in proofs], connections
-    )
-    _require(load, 201)
-    return load
 
 
 def _require(load: Load, status: int) -> None:
@@ -231,10 +266,12 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=8000, help="requests to either side in each run")
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--devices", type=int, default=64, help="devices that ask; each has a budget a minute")
+    parser.add_argument("--caller", choices=("tls", "proof"), default="tls", help="how devices prove their keys")
     parser.add_argument("--guarded", action="store_true", help="raw OPA wants a token and authorises each request")
     given = parser.parse_args()
     size = Size(given.requests, given.connections, given.devices)
-    found = summary(uvloop.run(measure(given.runs, size, guarded=given.guarded)))
+    found = summary(uvloop.run(measure(given.runs, size, caller=given.caller, guarded=given.guarded)))
+    found["caller"] = given.caller
     if given.json:
         print(json.dumps(found))
         return

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ MODEL = "smart-home-intents"
 DIGEST = "sha256:" + "a" * 64
 ROUND = "bench-1"
 STOP_SECONDS = 20.0
+_ZTFM = (sys.executable, "-m", "controlplane.cli")
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,13 @@ class Served:
 
     Attributes:
         url: where it listens.
+        tls_url: where it listens with TLS; empty when it does not.
         pid: its process.
         database: URL of its store.
     """
 
     url: str
+    tls_url: str
     pid: int
     database: str
 
@@ -84,20 +88,30 @@ async def _populate(store: Store, count: int) -> list[DeviceKey]:
 
 
 @asynccontextmanager
-async def served(state: Path) -> AsyncIterator[Served]:
-    """Run ``ztfm serve`` on a free port until the context ends."""
-    command = [sys.executable, "-m", "controlplane.cli", "serve", "--port", "0", "--state-dir", str(state), "--json"]
+async def served(state: Path, *, tls: bool = False) -> AsyncIterator[Served]:
+    """Run ``ztfm serve`` on a free port, and with ``tls`` on a second one with TLS, until the context ends."""
+    environment = {**os.environ, **(await _tls_settings(state) if tls else {})}
+    command = [*_ZTFM, "serve", "--port", "0", "--state-dir", str(state), "--json"]
     with (state / "serve.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=log)
+        process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=log, env=environment)
     assert process.stdout is not None
     try:
         line = await asyncio.wait_for(process.stdout.readline(), 60.0)
         if not line:
             raise RuntimeError(f"the control plane did not start; see {state / 'serve.log'}")
-        yield Served(json.loads(line)["url"], process.pid, database_of(state))
+        found = json.loads(line)
+        yield Served(found["url"], found.get("tls_url", ""), process.pid, database_of(state))
     finally:
         process.terminate()
         await asyncio.wait_for(process.wait(), STOP_SECONDS)
+
+
+async def _tls_settings(state: Path) -> dict[str, str]:
+    command = [*_ZTFM, "tls", "init", "--host", "127.0.0.1", "--state-dir", str(state), "--json"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    printed, _ = await process.communicate()
+    made = json.loads(printed)
+    return {name: made[name] for name in ("ZTFM_TLS_CERT_FILE", "ZTFM_TLS_KEY_FILE")} | {"ZTFM_TLS_PORT": "0"}
 
 
 def median(values: Sequence[float]) -> float:

@@ -1,6 +1,7 @@
 """A closed-loop HTTP/1.1 load: each connection sends its next request when the last one is answered."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,6 +60,9 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have a base class of their own.
         self._transport = cast("asyncio.Transport", transport)
+
+    def begin(self) -> None:
+        """Send the first request."""
         self._next()
 
     def _next(self) -> None:
@@ -93,8 +97,21 @@ class _Connection(asyncio.Protocol):
             self._done.set_exception(exc or ConnectionError("the server closed the connection"))
 
 
-async def drive(host: str, port: int, requests: Sequence[bytes], connections: int) -> Load:
+async def drive(
+    host: str,
+    port: int,
+    requests: Sequence[bytes],
+    connections: int,
+    tls: Sequence[ssl.SSLContext] = (),
+) -> Load:
     """Send ``requests`` over ``connections`` connections, as fast as they are answered.
+
+    Args:
+        host: address of the server.
+        port: of the server.
+        requests: `encode` makes them; the connections share them in turn.
+        connections: made before the clock starts.
+        tls: how the connections are secured, in turn; none for plain HTTP.
 
     Raises:
         ConnectionError: the server closed a connection.
@@ -103,11 +120,14 @@ async def drive(host: str, port: int, requests: Sequence[bytes], connections: in
     loop = asyncio.get_running_loop()
     shares = [requests[index::connections] for index in range(connections)]
     ends = [loop.create_future() for _ in shares]
-    started = time.perf_counter()
-    protocols = []
-    for share, end in zip(shares, ends, strict=True):
-        _, protocol = await loop.create_connection(partial(_Connection, share, end), host, port)
+    protocols: list[_Connection] = []
+    for index, (share, end) in enumerate(zip(shares, ends, strict=True)):
+        context = tls[index % len(tls)] if tls else None
+        _, protocol = await loop.create_connection(partial(_Connection, share, end), host, port, ssl=context)
         protocols.append(protocol)
+    started = time.perf_counter()
+    for protocol in protocols:
+        protocol.begin()
     await asyncio.wait_for(asyncio.gather(*ends), PATIENCE_SECONDS)
     seconds = time.perf_counter() - started
     statuses: dict[int, int] = {}

@@ -11,28 +11,40 @@ from typing import get_args
 import structlog
 from aiohttp import web
 
+from controlplane.announcing import Announcing
 from controlplane.api import SERVICES, Services, build_edge
+from controlplane.api.access import Access
+from controlplane.api.idempotency import Repeats
+from controlplane.api.paging import PageTokens
+from controlplane.api.people import PERSON_CAUSES
 from controlplane.api.rates import RateLimit
 from controlplane.api.services import EDGE_CAUSES, EdgeLimits
 from controlplane.audit import AuditLog
 from controlplane.behavior import TrustModel
-from controlplane.capabilities.keys import SigningKey, jwks
+from controlplane.capabilities.accesstokens import AccessTokens
+from controlplane.capabilities.keykeeping import KeyKeeper
+from controlplane.capabilities.keys import jwks
 from controlplane.capabilities.minting import Minter
+from controlplane.capabilities.nonces import Nonces
 from controlplane.capabilities.proof import ProofVerifier
 from controlplane.capabilities.refusals import Cause
 from controlplane.capabilities.replay import ReplayCache
+from controlplane.capabilities.sealing import Sealer
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.identity import Trust
 from controlplane.decisions import Coalescer, Decider
+from controlplane.decisions.candidates import Candidates
 from controlplane.decisions.coalescing import CoalescingLimits
 from controlplane.decisions.gathering import Gatherer
 from controlplane.decisions.opa import OpaAddress, OpaTransport
 from controlplane.decisions.rounds import RoundBook
 from controlplane.decisions.usage import UsageWindow
+from controlplane.entry import admitting
 from controlplane.identity.registry import Registry
 from controlplane.identity.tokens import EnrolmentTokens
 from controlplane.observing import Observer
 from controlplane.readiness import ReadinessProbe
+from controlplane.rotation import build_keeper, follow_keys, open_keys
 from controlplane.settings import Settings
 from controlplane.sidecar import Sidecar, SidecarOptions, build_bundle, locate_opa
 from controlplane.sidecar.folders import product_folder
@@ -46,6 +58,7 @@ STORE: web.AppKey[Store] = web.AppKey("store", Store)
 AUDIT: web.AppKey[AuditLog] = web.AppKey("audit", AuditLog)
 OPA: web.AppKey[OpaAddress] = web.AppKey("opa", OpaAddress)
 OBSERVER: web.AppKey[Observer] = web.AppKey("observer", Observer)
+ACCESS: web.AppKey[Access] = web.AppKey("access", Access)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 SIDECAR: web.AppKey[Sidecar] = web.AppKey("sidecar", Sidecar)
 
@@ -76,10 +89,12 @@ def build_app(
         limits: how often callers may ask.
     """
     app = build_edge(product_version())
-    metrics = Metrics(product_version(), (*get_args(Cause), *EDGE_CAUSES))
+    metrics = Metrics(product_version(), (*get_args(Cause), *EDGE_CAUSES, *PERSON_CAUSES))
     app[METRICS] = metrics
     app[OBSERVER] = Observer(metrics, clock)
     app.cleanup_ctx.append(lambda app: _store(app, settings, clock))
+    app.cleanup_ctx.append(lambda app: _access(app, settings, clock))
+    app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.append(_audit)
     app.cleanup_ctx.append(lambda app: _opa(app, settings))
     app.cleanup_ctx.append(lambda app: _services(app, settings, clock, limits or EdgeLimits()))
@@ -96,6 +111,12 @@ async def _store(app: web.Application, settings: Settings, clock: Callable[[], f
     finally:
         await _end(upkeep)
         await store.close()
+
+
+async def _access(app: web.Application, settings: Settings, clock: Callable[[], float]) -> AsyncIterator[None]:
+    async with admitting(settings, app[STORE], app[METRICS], clock) as access:
+        app[ACCESS] = access
+        yield
 
 
 async def _audit(app: web.Application) -> AsyncIterator[None]:
@@ -125,6 +146,11 @@ async def _opa(app: web.Application, settings: Settings) -> AsyncIterator[None]:
         await sidecar.stop()
 
 
+async def _end_streams(app: web.Application) -> None:
+    if SERVICES in app:
+        app[SERVICES].broadcast.close()
+
+
 async def _end(task: asyncio.Task[None] | None) -> None:
     if task is not None:
         task.cancel()
@@ -150,19 +176,32 @@ async def _services(
     limits = CoalescingLimits(queue=settings.queue, deadline_seconds=settings.opa_deadline_seconds)
     engine = Coalescer(transport, app[OBSERVER], clock=time.monotonic, limits=limits)
     watch: asyncio.Task[None] | None = None
+    rotation: asyncio.Task[None] | None = None
     try:
-        path = settings.state_dir / "signing-key.pem"
-        key = SigningKey.load_or_create(path)
-        probe = ReadinessProbe(
-            transport, app[STORE].ping, lambda: key.examine(path), app[OBSERVER].revision, clock=time.monotonic
+        path = settings.resolved_sealing_key_file
+        sealer = Sealer.load_or_create(path)
+        announcing = Announcing(
+            app[STORE], settings.resolved_public_url, lambda: keys.ring.current(), clock, app[OBSERVER]
         )
-        app[SERVICES] = _wire(app, settings, clock, engine, key, probe, edge)
+        keys = build_keeper(settings, app[STORE], sealer, clock, announcing.revoker)
+        await open_keys(keys, settings.state_dir)
+        probe = ReadinessProbe(
+            transport,
+            app[STORE].ping,
+            lambda: _first_fault(keys.examine(), sealer.examine(path)),
+            app[OBSERVER].revision,
+            clock=time.monotonic,
+        )
+        app[SERVICES] = _wire(app, settings, clock, engine, keys, announcing, sealer, probe, edge)
+        rotation = asyncio.create_task(follow_keys(keys, app[OBSERVER]), name="rotation")
         await _await_ready(probe, settings.start_seconds)
         on_hung = app[SIDECAR].kill if SIDECAR in app else lambda: None
         watch = asyncio.create_task(probe.watch(app[OBSERVER].ready, on_hung), name="watch")
-        yield
+        async with announcing.following():
+            yield
     finally:
         await _end(watch)
+        await _end(rotation)
         await engine.close()
         await transport.close()
 
@@ -172,37 +211,62 @@ def _wire(
     settings: Settings,
     clock: Callable[[], float],
     engine: Coalescer,
-    key: SigningKey,
+    keys: KeyKeeper,
+    announcing: Announcing,
+    sealer: Sealer,
     probe: ReadinessProbe,
     edge: EdgeLimits,
 ) -> Services:
     store = app[STORE]
     rounds = RoundBook(store.rounds, clock)
     issuer = settings.resolved_public_url
-    published = jwks([key])
+    verifier = CapabilityVerifier(jwks(()), issuer, None, clock, ReplayCache(clock), standings=announcing.revoker)
+    keys.follow(lambda found: verifier.update_keys(jwks(found)))
     return Services(
         public_url=issuer,
+        access=app[ACCESS],
         newcomer_trust=Trust(score=settings.newcomer_trust, observations=0),
         federation=settings.federation,
         clock=clock,
         decider=Decider(engine, app[AUDIT], app[OBSERVER], clock=clock, timer=time.perf_counter),
         gatherer=Gatherer(rounds, UsageWindow(clock), clock),
         rounds=rounds,
-        registry=Registry(store, clock),
+        registry=Registry(store, clock, announcer=announcing.revoker),
         tokens=EnrolmentTokens(store.tokens, clock),
         behaviour=TrustModel(),
         ledger=store.capabilities,
         log=app[AUDIT],
         proofs=ProofVerifier(clock, capacity=PROOFS_REMEMBERED),
         newcomers=ProofVerifier(clock),
-        minter=Minter(key, issuer, clock),
-        capabilities=CapabilityVerifier(published, issuer, None, clock, ReplayCache(clock)),
-        jwks=lambda: published,
+        minter=Minter(keys.ring.current, issuer, clock),
+        capabilities=verifier,
+        access_tokens=AccessTokens(
+            keys.ring.current, keys.ring.verifying, issuer, clock, announcing.revoker.standing_of
+        ),
+        nonces=Nonces(clock),
+        nonce_mode=settings.dpop_nonce,
+        keys=keys,
+        revoker=announcing.revoker,
+        broadcast=announcing.broadcast,
+        status_lists=announcing.status_lists,
+        jwks=lambda: jwks(keys.ring.verifying()),
         readiness=probe,
         metrics=app[METRICS],
         callers=RateLimit(time.monotonic, rate=edge.rate, burst=edge.burst),
         strangers=RateLimit(time.monotonic, rate=edge.stranger_rate, burst=edge.stranger_burst),
+        repeats=Repeats(
+            store.idempotency,
+            sealer,
+            clock,
+            lambda outcome: app[METRICS].repeats.labels(outcome).inc(),
+        ),
+        candidates=Candidates(engine, store.devices),
+        pages=PageTokens(sealer, clock),
     )
+
+
+def _first_fault(*findings: str) -> str:
+    return next((finding for finding in findings if finding != "ok"), "ok")
 
 
 async def _await_ready(probe: ReadinessProbe, seconds: float) -> None:

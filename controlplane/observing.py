@@ -1,10 +1,13 @@
 """Ties what the parts report to the metrics: the parts know no metric, the metrics know no part."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import get_args
 
 import structlog
 
 from controlplane.contracts.decision import Decision
+from controlplane.contracts.keys import KeyStanding, KeyState
 from controlplane.telemetry.metrics import Metrics
 
 _log = structlog.get_logger("ztfm.decisions")
@@ -26,7 +29,8 @@ class Observer:
         for reason in decision.reasons:
             metrics.decision_reasons.labels(package, metrics.reason(reason.code)).inc()
         self.revision(decision.policy_revision)
-        if decision.outcome != "allow":
+        # A search meets denials by the hundred, and nobody was denied anything by them.
+        if decision.outcome == "error" or (decision.outcome == "deny" and package != "search"):
             _log.info(
                 "not_allowed",
                 decision_id=decision.id,
@@ -61,6 +65,30 @@ class Observer:
     def ready(self, is_ready: bool) -> None:
         """Show whether decisions can be given."""
         self._metrics.ready.set(1 if is_ready else 0)
+
+    def keys(self, standings: Iterable[KeyStanding], age_seconds: float, schedule_seconds: float) -> None:
+        """Show how the signing keys stand, how old the one that signs is, and how old it should become."""
+        count = Counter(item.state for item in standings)
+        for state in get_args(KeyState):
+            self._metrics.signing_keys.labels(state).set(count[state])
+        self._metrics.signing_key_age.set(age_seconds)
+        self._metrics.signing_key_schedule.set(schedule_seconds)
+
+    def revoked(self, kind: str) -> None:
+        """Count something that is void: a capability, all of a subject's, or a key."""
+        self._metrics.revocations.labels(kind).inc()
+
+    def announced(self, kind: str) -> None:
+        """Count a security event that was written."""
+        self._metrics.security_events.labels(kind).inc()
+
+    def listening(self, listeners: int) -> None:
+        """Show how many listen to events."""
+        self._metrics.event_listeners.set(listeners)
+
+    def dropped(self) -> None:
+        """Count a listener that was too slow."""
+        self._metrics.event_listeners_dropped.inc()
 
     def restarted(self, code: int) -> None:
         """Count an OPA that ended by itself."""

@@ -2,9 +2,22 @@
 
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+def is_safe_url(url: str) -> bool:
+    """Whether what comes from ``url`` cannot be changed on the way: https, or http on loopback."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 class Settings(BaseSettings):
@@ -15,7 +28,21 @@ class Settings(BaseSettings):
         listen_host: address to serve on; loopback unless told otherwise.
         listen_port: port; 0 takes a free one.
         public_url: how callers reach this control plane; proofs and capabilities name it.
+        listen_socket: also serve on this Unix socket; whoever may open it counts as on this machine.
+        listen_socket_mode: ``600`` for our own user alone, ``660`` for its group too.
+        tls_cert_file: serve TLS with the certificate of this PEM file, and what leads to its authority.
+        tls_key_file: PEM file with its private key.
+        tls_client_ca_file: PEM file of authorities whose client certificates are verified, beside this control
+            plane's own.
+        tls_port: port for TLS beside the plain one; none serves TLS alone, on ``listen_port``.
+        tls_public_url: how callers reach the TLS port; none for the public URL's host with that port.
+        tls_minimum: oldest version that is spoken, 1.3 or 1.2.
         database_url: SQLAlchemy URL; none for SQLite in ``state_dir``.
+        sealing_key_file: private file with the key that seals secrets in the database; none for ``sealing.key`` in
+            ``state_dir``. Made on first use.
+        signing_key_days: how long a key signs capabilities until the next one does, days.
+        key_overlap_seconds: how long the next signing key is published before it signs; enforcement points keep the
+            key set for 60 s.
         federation: name of the federation that devices enrol in.
         policies: policy folder; none for the one of this installation.
         opa_mode: ``child`` starts the sidecar, ``external`` uses one that runs already.
@@ -26,6 +53,15 @@ class Settings(BaseSettings):
         opa_deadline_seconds: from asking OPA to an answer; after it the answer is a deny.
         queue: decisions that may wait for OPA.
         start_seconds: how long OPA and store may take until the first decision can be given.
+        dpop_nonce: where key proofs must bear a nonce of this process: ``token`` at the token endpoint, ``always`` on
+            every route, ``off`` nowhere.
+        oidc_issuer: identity provider of the people who administer; none lets no person in.
+        oidc_audience: what its tokens must be for (``aud``).
+        oidc_clients: clients to which they may have been given (``azp``), separated by commas; none for the audience.
+        oidc_claims: claims that policy may give roles for, separated by commas; a dot leads into an object.
+        oidc_jwks_file: the provider's key set, where it cannot be fetched; read again every ten minutes.
+        metrics_token_file: file with the bearer token of ``/metrics``; none for ``metrics-token`` in ``state_dir``,
+            made at the first start.
         newcomer_trust: trust of a device of which nothing is known yet.
         decision_days: how long recorded decisions are kept, days.
         log_level: debug, info, warning or error.
@@ -38,7 +74,18 @@ class Settings(BaseSettings):
     listen_host: str = "127.0.0.1"
     listen_port: int = Field(default=8181, ge=0, le=65535)
     public_url: str | None = None
+    listen_socket: Path | None = None
+    listen_socket_mode: Literal["600", "660"] = "600"
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+    tls_client_ca_file: Path | None = None
+    tls_port: int | None = Field(default=None, ge=0, le=65535)
+    tls_public_url: str | None = None
+    tls_minimum: Literal["1.3", "1.2"] = "1.3"
     database_url: str | None = None
+    sealing_key_file: Path | None = None
+    signing_key_days: float = Field(default=30.0, ge=0.01, le=3650.0)
+    key_overlap_seconds: float = Field(default=120.0, ge=120.0, le=86_400.0)
     federation: str = Field(default="default", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     policies: Path | None = None
     opa_mode: Literal["child", "external"] = "child"
@@ -49,12 +96,19 @@ class Settings(BaseSettings):
     opa_deadline_seconds: float = Field(default=1.0, gt=0.0, le=30.0)
     queue: int = Field(default=4096, ge=1, le=1_000_000)
     start_seconds: float = Field(default=30.0, gt=0.0, le=3600.0)
+    dpop_nonce: Literal["token", "always", "off"] = "token"
+    oidc_issuer: str | None = Field(default=None, max_length=256)
+    oidc_audience: str | None = Field(default=None, min_length=1, max_length=256)
+    oidc_clients: str | None = None
+    oidc_claims: str = "groups,roles"
+    oidc_jwks_file: Path | None = None
+    metrics_token_file: Path | None = None
     newcomer_trust: float = Field(default=0.6, ge=0.0, le=1.0)
     decision_days: float = Field(default=90.0, gt=0.0, le=36_500.0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 
-    @field_validator("public_url", "opa_url")
+    @field_validator("public_url", "opa_url", "tls_public_url")
     @classmethod
     def _without_slash(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
@@ -70,11 +124,58 @@ class Settings(BaseSettings):
                 raise ValueError("an external OPA needs ZTFM_OPA_TOKEN_FILE: its API must not be open")
         return self
 
+    @model_validator(mode="after")
+    def _keys_sign_longer_than_they_wait(self) -> Self:
+        if self.signing_key_days * 86_400.0 < 2 * self.key_overlap_seconds:
+            raise ValueError("ZTFM_SIGNING_KEY_DAYS must be at least twice as long as ZTFM_KEY_OVERLAP_SECONDS")
+        return self
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("ZTFM_TLS_CERT_FILE and ZTFM_TLS_KEY_FILE go together")
+        if self.tls_cert_file is None and (self.tls_port is not None or self.tls_client_ca_file is not None):
+            raise ValueError("TLS needs ZTFM_TLS_CERT_FILE and ZTFM_TLS_KEY_FILE; `ztfm tls init` makes both for a lab")
+        return self
+
+    @model_validator(mode="after")
+    def _people_come_from_somewhere_safe(self) -> Self:
+        if (self.oidc_issuer is None) != (self.oidc_audience is None):
+            raise ValueError("ZTFM_OIDC_ISSUER and ZTFM_OIDC_AUDIENCE go together")
+        if self.oidc_issuer is not None and not is_safe_url(self.oidc_issuer):
+            raise ValueError("ZTFM_OIDC_ISSUER must start with https:// (http:// on loopback alone)")
+        return self
+
+    @property
+    def serves_tls_alone(self) -> bool:
+        """Whether there is TLS, and no plain port beside it."""
+        return self.tls_cert_file is not None and self.tls_port is None
+
+    @property
+    def resolved_tls_public_url(self) -> str:
+        """How callers reach us over TLS; empty where this process serves none."""
+        if self.tls_cert_file is None:
+            return ""
+        if self.tls_port is None:
+            return self.tls_public_url or self.resolved_public_url
+        host = urlsplit(self.resolved_public_url).hostname or self.listen_host
+        return self.tls_public_url or f"https://{_bracketed(host)}:{self.tls_port}"
+
+    @property
+    def resolved_metrics_token_file(self) -> Path:
+        """The file with the token of ``/metrics``, or the one in the state folder."""
+        return self.metrics_token_file or self.state_dir / "metrics-token"
+
+    @property
+    def resolved_sealing_key_file(self) -> Path:
+        """The sealing key's file, or the one in the state folder."""
+        return self.sealing_key_file or self.state_dir / "sealing.key"
+
     @property
     def resolved_public_url(self) -> str:
         """The public URL, or the one that follows from host and port."""
-        host = f"[{self.listen_host}]" if ":" in self.listen_host else self.listen_host
-        return self.public_url or f"http://{host}:{self.listen_port}"
+        scheme = "https" if self.serves_tls_alone else "http"
+        return self.public_url or f"{scheme}://{_bracketed(self.listen_host)}:{self.listen_port}"
 
     @property
     def resolved_database_url(self) -> str:

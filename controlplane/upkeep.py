@@ -10,6 +10,8 @@ from controlplane.storage import Store, StoreUnavailable
 EVERY_SECONDS = 600.0
 DAY_SECONDS = 86_400.0
 SPENT_TOKEN_DAYS = 7.0
+EVENT_SECONDS = 3600.0
+"""How long security events are kept: an enforcement point that was away for less resumes where it was."""
 
 _log = structlog.get_logger("ztfm.upkeep")
 
@@ -20,7 +22,10 @@ async def keep_up(
     clock: Callable[[], float],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Forget, every ten minutes and for ever, old decisions and enrolment tokens that expired a week ago.
+    """Forget, every ten minutes and for ever, what has had its time.
+
+    That are old decisions, kept answers, revocations that can concern nothing any more, security events of an hour
+    ago, and enrolment tokens that expired a week ago.
 
     Args:
         store: what is kept.
@@ -33,6 +38,9 @@ async def keep_up(
         try:
             decisions = await store.decisions.purge(now - decision_days * DAY_SECONDS)
             tokens = await store.tokens.purge(now - SPENT_TOKEN_DAYS * DAY_SECONDS)
+            await store.idempotency.purge(now)
+            await store.revocations.purge(now)
+            await store.events.purge(now - EVENT_SECONDS)
         except StoreUnavailable as error:
             _log.warning("upkeep_failed", error=type(error).__name__)
         else:

@@ -28,6 +28,7 @@ from controlplane.app import SIDECAR, STORE, build_app
 from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
 from controlplane.contracts.evidence import UpdateEvidence
+from controlplane.entry import open_listeners
 from controlplane.identity.tokens import EnrolmentTokens
 from controlplane.settings import Settings
 from controlplane.sidecar import Sidecar
@@ -37,7 +38,10 @@ Result = TypeVar("Result")
 
 MODEL = "smart-home-intents"
 DIGEST = "sha256:" + "d" * 64
-SEGMENTS = {"trainer": "homes", "consumer": "homes", "aggregator": "core", "gateway": "core", "operator": "core"}
+SEGMENTS = {
+    **dict.fromkeys(("trainer", "consumer"), "homes"),
+    **dict.fromkeys(("aggregator", "gateway", "operator", "administrator"), "core"),
+}
 UNLIMITED = EdgeLimits(rate=1e6, burst=1e6, stranger_rate=1e6, stranger_burst=1e6)
 
 
@@ -113,6 +117,8 @@ class ControlPlane:
     clock: Callable[[], float]
     shown: list[str] = field(default_factory=list, repr=False)
     """Every token, proof and capability that was sent or handed out; logs must hold none of them."""
+    listens: str = ""
+    """Where it listens, when that is not `url`."""
 
     @property
     def services(self) -> Services:
@@ -160,7 +166,7 @@ class ControlPlane:
             sent["DPoP"] = proof
         sent.update(headers or {})
         payload = body if body is not None else (None if document is None else json.dumps(document).encode())
-        host = urlsplit(self.url)
+        host = urlsplit(self.listens or self.url)
         connection = http.client.HTTPConnection(str(host.hostname), host.port, timeout=timeout)
         try:
             connection.request(method, path, payload, {name: value for name, value in sent.items() if value})
@@ -174,7 +180,7 @@ class ControlPlane:
 
     def raw(self, data: bytes, timeout: float = 10.0) -> bytes:
         """Send bytes as they are and return what comes back until the other side closes."""
-        host = urlsplit(self.url)
+        host = urlsplit(self.listens or self.url)
         with socket.create_connection((str(host.hostname), int(host.port or 0)), timeout=timeout) as connection:
             connection.sendall(data)
             received = b""
@@ -198,6 +204,11 @@ class ControlPlane:
         """Return somebody with a key that nobody enrolled."""
         return Caller(self, DeviceKey.generate())
 
+    def metrics_text(self) -> str:
+        """Return the exposition, as Prometheus reads it."""
+        shown = {"Authorization": f"Bearer {self.services.access.metrics_token}"}
+        return self.call("GET", "/metrics", headers=shown).body.decode()
+
     def metric(self, name: str, **labels: str) -> float:
         """Return a sample of the metrics; 0 when there is none."""
         return self.app_metrics().get((name, frozenset(labels.items())), 0.0)
@@ -206,7 +217,7 @@ class ControlPlane:
         """Return every sample by name and labels, as the exposition shows it."""
         from prometheus_client.parser import text_string_to_metric_families
 
-        families = text_string_to_metric_families(self.call("GET", "/metrics").body.decode())
+        families = text_string_to_metric_families(self.metrics_text())
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value
             for family in families
@@ -257,8 +268,7 @@ def running(
     The folder's path is short: a Unix socket's has at most about a hundred bytes.
     """
     folder = state or Path(tempfile.mkdtemp(prefix="ztfm-"))
-    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    built = Settings(state_dir=folder, listen_port=listener.getsockname()[1], **settings)
+    built, listeners = open_listeners(Settings(state_dir=folder, listen_port=0, **settings))
     app = build_app(built, clock=clock, limits=limits)
     loop = asyncio.new_event_loop()
     ready: asyncio.Future[None] = loop.create_future()
@@ -267,7 +277,7 @@ def running(
 
     async def serve() -> None:
         try:
-            async with serving(app, listener):
+            async with serving(app, *listeners):
                 ready.set_result(None)
                 started.set()
                 await stop.wait()
@@ -287,7 +297,8 @@ def running(
     try:
         started.wait(60)
         ready.result()
-        yield ControlPlane(app, built.resolved_public_url, folder, loop, clock)
+        listens = f"http://127.0.0.1:{built.listen_port}"
+        yield ControlPlane(app, built.resolved_public_url, folder, loop, clock, listens=listens)
     finally:
         if not loop.is_closed():
             loop.call_soon_threadsafe(stop.set)

@@ -6,10 +6,13 @@ from typing import Any
 
 from adapters.credentials import IDENTIFY, PULL, SUBMIT, Credentials, Introduction, RoundTerms, subject_of, target
 from adapters.errors import ControlPlaneError
+from adapters.keys import TRUSTED_SECONDS
 from controlplane.capabilities.errors import KeySetError
 from controlplane.capabilities.jws import parse, parse_object
+from controlplane.capabilities.limits import exceeded
 from controlplane.capabilities.proof import Proof, ProofVerifier
 from controlplane.capabilities.refusals import Refused
+from controlplane.capabilities.revocations import Standings
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.capability import MAX_LIFETIME_SECONDS, CapabilityClaims
 
@@ -36,17 +39,29 @@ class Checkpoint:
         issuer: whose capabilities are accepted.
         audience: this enforcement point.
         clock: Unix seconds.
+        standings: knows what was revoked; none lets every capability live to its end.
+        segment: from which devices are taken; none for any.
     """
 
     def __init__(
-        self, fetch_keys: Callable[[], Mapping[str, Any]], issuer: str, audience: str, clock: Callable[[], float]
+        self,
+        fetch_keys: Callable[[], Mapping[str, Any]],
+        issuer: str,
+        audience: str,
+        clock: Callable[[], float],
+        standings: Standings | None = None,
+        segment: str | None = None,
     ) -> None:
+        self._segment = segment
         self._fetch_keys = fetch_keys
         self._audience = audience
         self._clock = clock
         self._proofs = ProofVerifier(clock, max_age_seconds=float(MAX_LIFETIME_SECONDS))
-        self._verifier = CapabilityVerifier({"keys": []}, issuer, audience, clock, proofs=self._proofs)
+        self._verifier = CapabilityVerifier(
+            {"keys": []}, issuer, audience, clock, proofs=self._proofs, standings=standings
+        )
         self._fetched_at: float | None = None
+        self._came_at: float | None = None
 
     def identify(self, introduction: Introduction) -> str | Refused:
         """Return the subject that introduced itself, or why the introduction does not hold."""
@@ -58,8 +73,8 @@ class Checkpoint:
             return Refused("wrong_subject", "The name is not that of the key which signed the proof.")
         return introduction.subject
 
-    def pull(self, credentials: Credentials, terms: RoundTerms) -> CapabilityClaims | Refused:
-        """Return the claims of a pull that holds for a round's weights, or why it does not."""
+    def pull(self, credentials: Credentials, terms: RoundTerms, size_bytes: int) -> CapabilityClaims | Refused:
+        """Return the claims of a pull that holds for a round's weights, so many bytes of them, or why it does not."""
         claims = self._verify(
             credentials, terms, method=PULL, action="model_access", model_digest=terms.model_digest, digest=None
         )
@@ -70,16 +85,20 @@ class Checkpoint:
             return Refused("wrong_action", "The capability is not for training.")
         if limits.model_digest is None:
             return Refused("wrong_digest", "The capability does not name the weights.")
-        return claims
+        return exceeded(limits, size_bytes=size_bytes) or claims
 
-    def submission(self, credentials: Credentials, terms: RoundTerms, digest: str) -> CapabilityClaims | Refused:
+    def submission(
+        self, credentials: Credentials, terms: RoundTerms, digest: str, size_bytes: int
+    ) -> CapabilityClaims | Refused:
         """Return the claims of a submission that holds for one update, and use it up; or why it does not hold."""
         claims = self._verify(
             credentials, terms, method=SUBMIT, action="gradient_submission", model_digest=None, digest=digest
         )
-        if not isinstance(claims, Refused) and not claims.detail.constraints.one_time:
+        if isinstance(claims, Refused):
+            return claims
+        if not claims.detail.constraints.one_time:
             return Refused("malformed", "A capability to submit must be for one use.")
-        return claims
+        return exceeded(claims.detail.constraints, size_bytes=size_bytes) or claims
 
     def is_stale(self, credentials: Credentials) -> bool:
         """Whether a capability to submit has expired or is about to; false for one that does not hold anyway."""
@@ -106,15 +125,21 @@ class Checkpoint:
                 resource_id=terms.model,
                 round_id=terms.round_id,
                 model_digest=model_digest,
+                segment=self._segment,
                 digest=digest,
                 subject=credentials.subject,
             )
 
         self._refresh(KEYS_KEPT_SECONDS)
+        if self._are_keys_lost() and not self._refresh(REFRESH_SECONDS):
+            return Refused("unknown_key", "The issuer's keys could not be had for too long; none is trusted.")
         verdict = verify()
         if isinstance(verdict, Refused) and verdict.cause == "unknown_key" and self._refresh(REFRESH_SECONDS):
             return verify()
         return verdict
+
+    def _are_keys_lost(self) -> bool:
+        return self._came_at is None or not 0.0 <= self._clock() - self._came_at < TRUSTED_SECONDS
 
     def _refresh(self, older_than: float) -> bool:
         now = self._clock()
@@ -124,8 +149,9 @@ class Checkpoint:
         try:
             self._verifier.update_keys(self._fetch_keys())
         except (ControlPlaneError, KeySetError) as error:
-            _log.warning("the issuer's keys could not be had, those in use stay: %s", error)
+            _log.warning("the issuer's keys could not be had, those in use stay for a while: %s", error)
             return False
+        self._came_at = now
         return True
 
 

@@ -15,8 +15,10 @@ from adapters.guard.patience import patiently
 from adapters.guard.rounds import SealedRound
 from adapters.guard.rulings import Gated, Ruling, Submission, bounded_weights, clip_scale
 from adapters.screening import screen, update_digest
+from controlplane.capabilities.limits import exceeded
 from controlplane.capabilities.refusals import Refused
 from controlplane.contracts.access import Verification
+from controlplane.contracts.capability import CapabilityClaims, Constraints
 from controlplane.contracts.evidence import UpdateEvidence
 from controlplane.contracts.rounds import UpdateReport, UpdateVerdict
 
@@ -37,6 +39,7 @@ class _Checked:
 
     submission: Submission
     refused: Refused | None
+    limits: Constraints | None = None
     evidence: UpdateEvidence | None = None
 
 
@@ -74,13 +77,15 @@ class Gate:
         held: set[str] = set()
         checked = []
         for submission in submissions:
-            refused = self._verify(sealed, submission, held)
-            if refused is None:
+            found = self._verify(sealed, submission, held)
+            if isinstance(found, Refused):
+                checked.append(_Checked(submission, found))
+            else:
                 held.add(submission.subject)
-            checked.append(_Checked(submission, refused))
+                checked.append(_Checked(submission, None, found.detail.constraints))
         return checked
 
-    def _verify(self, sealed: SealedRound, submission: Submission, held: set[str]) -> Refused | None:
+    def _verify(self, sealed: SealedRound, submission: Submission, held: set[str]) -> CapabilityClaims | Refused:
         credentials = submission.credentials
         if not sealed.has_member(submission.subject):
             return Refused("wrong_subject", "The subject is no member of the round.")
@@ -91,8 +96,7 @@ class Gate:
         if credentials.subject != submission.subject:
             return Refused("wrong_subject", "The credentials are another subject's.")
         digest = update_digest(submission.update, sealed.manifest)
-        verdict = self._checkpoint.submission(credentials, sealed.terms, digest)
-        return verdict if isinstance(verdict, Refused) else None
+        return self._checkpoint.submission(credentials, sealed.terms, digest, _size_bytes(submission.update))
 
     def _verdicts(self, sealed: SealedRound, checked: Sequence[_Checked]) -> list[UpdateVerdict | None]:
         reports = [_report(one) for one in checked]
@@ -142,6 +146,10 @@ def _screened(
     return [one if one.refused else replace(one, evidence=evidence[one.submission.subject]) for one in checked]
 
 
+def _size_bytes(update: Mapping[str, object]) -> int:
+    return sum(value.numel() * value.element_size() for value in update.values() if isinstance(value, Tensor))
+
+
 def _claimed(examples: object) -> int:
     if not isinstance(examples, int) or isinstance(examples, bool):
         return 0
@@ -177,6 +185,10 @@ def _rule(checked: _Checked, verdict: UpdateVerdict | None) -> Ruling:
     if not verdict.decision:
         cause = verdict.reasons[0].code if verdict.reasons else "denied"
         return Ruling(subject, accepted=False, cause=cause, verdict=verdict, evidence=evidence)
+    beyond = exceeded(checked.limits or Constraints(), norm=evidence.norm)
+    if beyond is not None:
+        # Policy denies it too; nothing that came back can widen a capability.
+        return Ruling(subject, accepted=False, cause=beyond.cause, verdict=verdict, evidence=evidence)
     scale = clip_scale(verdict, evidence)
     update = {name: tensor for name, tensor in checked.submission.update.items() if isinstance(tensor, Tensor)}
     if scale < 1.0:

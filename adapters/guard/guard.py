@@ -22,11 +22,13 @@ from adapters.guard.rounds import SealedRound, Weights
 from adapters.guard.rulings import Gated, Submission
 from adapters.guard.tally import Tally
 from controlplane.capabilities.refusals import Refused
+from controlplane.capabilities.revocations import Standings
 from controlplane.contracts.base import Identifier
 from controlplane.contracts.rounds import RoundRequest
 
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 _LONGEST_NAME = 128
+_FIRST_WORD_SECONDS = 5.0
 
 _log = logging.getLogger("ztfm.guard")
 
@@ -46,6 +48,9 @@ class Guard:
         patience_seconds: how long to go on asking a control plane that cannot answer.
         weight_ratio: an update weighs at most this multiple of the median of the claimed examples.
         clock: Unix seconds.
+        segment: from which devices are taken; none for any. A capability for another one is refused.
+        standings: knows what was revoked, such as `SyncControlPlane.follow_revocations`; none lets every capability
+            live to its end.
     """
 
     def __init__(
@@ -60,6 +65,8 @@ class Guard:
         patience_seconds: float = 10.0,
         weight_ratio: float = 10.0,
         clock: Callable[[], float] = time.time,
+        segment: str | None = None,
+        standings: Standings | None = None,
     ) -> None:
         self.report = GuardReport()
         self.audience = audience
@@ -69,7 +76,7 @@ class Guard:
         self._run = run or f"run-{secrets.token_hex(6)}"
         self._allowed = None if members is None else frozenset(members)
         self._patience = patience_seconds
-        self._checkpoint = Checkpoint(plane.jwks, issuer or plane.url, audience, clock)
+        self._checkpoint = Checkpoint(plane.jwks, issuer or plane.url, audience, clock, standings, segment)
         self._tally = Tally(self.report)
         self._gate = Gate(plane, self._checkpoint, patience_seconds, weight_ratio)
         self._rounds = 0
@@ -78,11 +85,14 @@ class Guard:
     def open(cls, folder: Path, *, audience: str, model: str, **options: Any) -> Self:
         """Return the guard of the aggregator that was enrolled in ``folder`` (see `Member.enrol`).
 
+        It follows revocations: what is revoked is refused within a second, and everything is when nothing was heard
+        from the control plane for ten seconds.
+
         Args:
             folder: with its key and identity.
             audience: as the constructor.
             model: as the constructor.
-            options: the other arguments of the constructor.
+            options: the other arguments of the constructor; ``standings=None`` follows no revocations.
 
         Raises:
             FileNotFoundError: none was enrolled there.
@@ -90,6 +100,8 @@ class Guard:
         """
         identity = load_identity(folder)
         plane = SyncControlPlane(identity.url, load_key(folder))
+        if "standings" not in options:
+            options["standings"] = plane.follow_revocations(_FIRST_WORD_SECONDS, issuer=identity.issuer)
         return cls(plane, audience=audience, model=model, **{"issuer": identity.issuer, **options})
 
     def __enter__(self) -> Self:
@@ -158,7 +170,7 @@ class Guard:
 
     def authorize_pull(self, sealed: SealedRound, credentials: Credentials) -> str | Refused:
         """Return the subject that may have the round's weights, or why what it presented does not hold."""
-        claims = self._checkpoint.pull(credentials, sealed.terms)
+        claims = self._checkpoint.pull(credentials, sealed.terms, sealed.manifest.size_bytes)
         if not isinstance(claims, Refused) and not sealed.has_member(claims.sub):
             claims = Refused("wrong_subject", "The subject is no member of the round.")
         if isinstance(claims, Refused):

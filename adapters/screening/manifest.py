@@ -1,5 +1,6 @@
 """What an update of a round must look like: the names, shapes and dtypes of its tensors."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self, TypeGuard
@@ -53,6 +54,11 @@ class Manifest:
             ValueError: as the constructor.
         """
         return cls({name: TensorSpec(tuple(tensor.shape), tensor.dtype) for name, tensor in state.items()})
+
+    @property
+    def size_bytes(self) -> int:
+        """What the values of an update that fits take."""
+        return sum(math.prod(spec.shape) * spec.dtype.itemsize for spec in self.tensors.values())
 
     def fits(self, update: Mapping[str, object]) -> TypeGuard[Mapping[str, Tensor]]:
         """Whether ``update`` has exactly these names, and every tensor fits its specification."""

@@ -1,29 +1,49 @@
 """The control plane's own API is decided by policy too (`data.ztfm.admin`)."""
 
+from typing import Any
+
 from aiohttp import web
 
 from controlplane.api.problems import refused
 from controlplane.api.reading import address_of
 from controlplane.api.services import SERVICES
 from controlplane.contracts.decision import Decision
-from controlplane.contracts.identity import Device
+from controlplane.contracts.facts import AdminActionName, AdministeredKind
+from controlplane.contracts.identity import Caller, DeviceStatus, Person
 from controlplane.decisions.gathering import subject_facts
 
 
 async def administer(
-    request: web.Request, caller: Device, action: str, kind: str, identifier: str, owner: str | None = None
+    request: web.Request,
+    caller: Caller,
+    action: AdminActionName,
+    kind: AdministeredKind,
+    identifier: str,
+    owner: str | None = None,
+    *,
+    status: DeviceStatus | None = None,
 ) -> Decision:
     """Return the decision that lets ``caller`` do ``action``, with what its word is taken for.
+
+    Args:
+        request: what came.
+        caller: who sent it.
+        action: what is to be done.
+        kind: of thing.
+        identifier: which thing.
+        owner: whose thing it is, where it is anybody's.
+        status: what a device's status is to become.
 
     Raises:
         ProblemError: 403 when policy denies it, 503 when policy cannot be asked.
     """
     services = request.app[SERVICES]
     now = services.clock()
+    stated = {"owner": owner, "status": status}
     facts = {
-        "subject": {"type": "device", "id": caller.id, "properties": subject_facts(caller, now)},
+        "subject": _subject(caller, now),
         "action": {"name": action},
-        "resource": {"type": kind, "id": identifier, "properties": {"owner": owner} if owner else {}},
+        "resource": {"type": kind, "id": identifier, "properties": {k: v for k, v in stated.items() if v is not None}},
         "context": {
             "time": now,
             "network": {"address": address_of(request)},
@@ -34,3 +54,10 @@ async def administer(
     if not decision.allowed:
         raise refused(decision)
     return decision
+
+
+def _subject(caller: Caller, now: float) -> dict[str, Any]:
+    if isinstance(caller, Person):
+        known: Any = {"issuer": caller.issuer, "claims": caller.claims}
+        return {"type": "person", "id": caller.id, "properties": known}
+    return {"type": "device", "id": caller.id, "properties": subject_facts(caller, now)}

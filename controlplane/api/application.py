@@ -7,26 +7,58 @@ from itertools import chain
 import structlog
 from aiohttp import web
 
-from controlplane.api import capabilities, decisions, devices, evaluation, health, openapi, rounds, wellknown
+from controlplane.api import (
+    capabilities,
+    certificates,
+    decisions,
+    devices,
+    enrolment_tokens,
+    evaluation,
+    events,
+    health,
+    introspection,
+    keys,
+    oauth,
+    openapi,
+    reference,
+    rounds,
+    search,
+    standing,
+    statuslists,
+    wellknown,
+)
+from controlplane.api.authentication import challenge
+from controlplane.api.oauth_errors import OAuthError, in_oauth_form, is_oauth
 from controlplane.api.problems import ProblemError, problem, unavailable
+from controlplane.api.proving import offer_nonce
 from controlplane.api.replies import reply
 from controlplane.api.routing import Responder, Route
 from controlplane.api.services import SERVICES
 from controlplane.audit import AuditUnavailable
+from controlplane.capabilities.errors import NoSigningKey
 from controlplane.storage import StoreUnavailable
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 _UNKNOWN_ROUTE = "unmatched"
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_REQUEST_ID = re.compile(r"[\x20-\x7e]{1,1024}")
 _log = structlog.get_logger("ztfm.api")
 
 ROUTES: tuple[Route, ...] = tuple(
     chain(
         devices.ROUTES,
+        standing.ROUTES,
+        enrolment_tokens.ROUTES,
+        certificates.ROUTES,
         capabilities.ROUTES,
         rounds.ROUTES,
         decisions.ROUTES,
         evaluation.ROUTES,
+        search.ROUTES,
+        oauth.ROUTES,
+        introspection.ROUTES,
+        keys.ROUTES,
+        events.ROUTES,
+        statuslists.ROUTES,
         wellknown.ROUTES,
         health.ROUTES,
     )
@@ -39,7 +71,10 @@ def build_edge(version: str) -> web.Application:
     for route in ROUTES:
         app.router.add_route(route.method, route.path, route.responder)
     app.on_response_prepare.append(_harden)
-    app.router.add_get("/openapi.json", openapi.serve(openapi.document(ROUTES, version)))
+    app.on_response_prepare.append(offer_nonce)
+    contract = openapi.document(ROUTES, version)
+    app.router.add_get("/openapi.json", openapi.serve(contract))
+    app.router.add_get("/docs", reference.serve(contract))
     return app
 
 
@@ -52,15 +87,20 @@ async def edge(request: web.Request, handler: Responder) -> web.StreamResponse:
         response = await handler(request)
     except ProblemError as error:
         response = _explain(request, error)
+    except OAuthError as error:
+        response = _explain_oauth(request, error)
     except web.HTTPException as error:
         response = _explain(request, _from_http(error))
     except (StoreUnavailable, AuditUnavailable) as error:
         _log.error("store_unavailable", route=_route(request), error=type(error).__name__)
         response = _explain(request, unavailable("The control plane's store cannot be used; nothing was granted."))
+    except NoSigningKey as error:
+        _log.error("no_signing_key", route=_route(request), error=str(error))
+        response = _explain(request, unavailable("No signing key is usable; nothing was granted."))
     except Exception:  # noqa: BLE001 - the last guard: logged, counted, and never an answer that grants
         _log.exception("unexpected_fault", route=_route(request))
         response = _explain(request, problem("internal", 500, "The control plane met an unexpected fault"))
-    _count(request, response.status, time.perf_counter() - started)
+    _count(request, response, time.perf_counter() - started)
     return response
 
 
@@ -74,10 +114,21 @@ async def _harden(request: web.Request, response: web.StreamResponse) -> None:
 
 
 def _explain(request: web.Request, error: ProblemError) -> web.Response:
+    if is_oauth(request):
+        return _explain_oauth(request, in_oauth_form(request, error))
     response = reply(error.problem, error.problem.status, media_type="application/problem+json")
     response.headers.update(error.headers)
     if error.cause:
         _log.info("refused", route=_route(request), status=error.problem.status, cause=error.cause)
+    return response
+
+
+def _explain_oauth(request: web.Request, error: OAuthError) -> web.Response:
+    response = reply(error.document, error.status)
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = challenge(request.app[SERVICES].public_url)
+    response.headers.update({"Pragma": "no-cache", **error.headers})
+    _log.info("refused", route=_route(request), status=error.status, cause=error.cause or error.document.error)
     return response
 
 
@@ -94,9 +145,11 @@ def _route(request: web.Request) -> str:
     return resource.canonical if resource is not None else _UNKNOWN_ROUTE
 
 
-def _count(request: web.Request, status: int, seconds: float) -> None:
+def _count(request: web.Request, response: web.StreamResponse, seconds: float) -> None:
     metrics = request.app[SERVICES].metrics
     route = _route(request)
     method = request.method if request.method in {"GET", "POST", "HEAD"} else "other"
-    metrics.http_requests.labels(route, method, str(status)).inc()
-    metrics.http_duration.labels(route).observe(seconds)
+    metrics.http_requests.labels(route, method, str(response.status)).inc()
+    if isinstance(response, web.Response):
+        # A stream lasts as long as its listener likes.
+        metrics.http_duration.labels(route).observe(seconds)

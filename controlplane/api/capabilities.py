@@ -2,67 +2,48 @@
 
 from aiohttp import web
 
-from controlplane.api.deciding import decide
-from controlplane.api.problems import refused
-from controlplane.api.reading import address_of, authenticate, read_body
+from controlplane.api.authentication import Authenticated, identify
+from controlplane.api.granting import grant, scheme_of_token
+from controlplane.api.reading import address_of, read_body
 from controlplane.api.replies import reply
 from controlplane.api.routing import Route
-from controlplane.api.services import SERVICES
-from controlplane.contracts.access import AccessRequest, Action, RequestContext, Subject
-from controlplane.contracts.capability import AuthorizationDetail, Capability, CapabilityRequest, Constraints
-from controlplane.contracts.decision import Decision
+from controlplane.api.services import SERVICES, Services
+from controlplane.capabilities.refusals import Refused
+from controlplane.contracts.capability import Capability, CapabilityRequest
+from controlplane.contracts.identity import Device
 
 
 async def request_capability(request: web.Request) -> web.Response:
     """Hand out a capability for one action on one resource at one audience, if policy allows it."""
     services = request.app[SERVICES]
-    device = await authenticate(request)
+    caller = await identify(request)
+    device = caller.device
     body = await read_body(request, CapabilityRequest)
-    access = AccessRequest(
-        subject=Subject(type="device", id=device.id),
-        action=Action(name=body.action),
-        resource=body.resource,
-        context=RequestContext(
-            purpose=body.context.purpose, round_id=body.context.round_id, inference=body.context.inference
-        ),
+    return await services.repeats.once(
+        request, device.id, lambda: _issue(request, caller, body), lambda kept: _as_good(services, device, kept)
     )
-    decision = await decide(services, access, device, address_of(request))
-    if not decision.allowed:
-        raise refused(decision)
-    token, claims = services.minter.mint(
-        subject=device.id,
-        thumbprint=device.key_thumbprint,
-        audience=body.audience,
-        detail=AuthorizationDetail(
-            type="ztfm",
-            action=body.action,
-            resource_type=body.resource.type,
-            resource_id=body.resource.id,
-            constraints=constraints_of(body, decision),
-        ),
-        decision_id=decision.id,
-        policy_revision=decision.policy_revision,
-        ttl_seconds=decision.ttl_seconds,
-    )
-    services.metrics.capabilities_issued.labels(body.action).inc()
+
+
+async def _issue(request: web.Request, caller: Authenticated, body: CapabilityRequest) -> web.Response:
+    granted = await grant(request.app[SERVICES], caller, body, address_of(request))
     capability = Capability(
-        access_token=token,
-        expires_in=claims.exp - claims.iat,
-        decision_id=decision.id,
-        policy_revision=decision.policy_revision,
+        access_token=granted.token,
+        token_type=scheme_of_token(granted.claims.cnf),
+        expires_in=granted.claims.exp - granted.claims.iat,
+        decision_id=granted.decision.id,
+        policy_revision=granted.decision.policy_revision,
     )
     return reply(capability, 201)
 
 
-def constraints_of(body: CapabilityRequest, decision: Decision) -> Constraints:
-    """Return the limits that a capability carries: what was asked for and decided, and nothing wider."""
-    digest = body.resource.properties.digest if body.resource.properties else None
-    if body.action == "gradient_submission":
-        return Constraints(round_id=body.context.round_id, one_time=True)
-    if body.action == "inference":
-        obligations = decision.obligations
-        return Constraints(max_output_tokens=obligations.max_output_tokens, detail=obligations.detail)
-    return Constraints(round_id=body.context.round_id, model_digest=digest, purpose=body.context.purpose)
+def _as_good(services: Services, device: Device, kept: bytes) -> bytes | None:
+    """Return a capability that was handed out before with what is left of its life; none when it no longer holds."""
+    capability = Capability.model_validate_json(kept)
+    claims = services.capabilities.recognise(capability.access_token)
+    if isinstance(claims, Refused) or device.status != "active":
+        return None
+    left = capability.model_copy(update={"expires_in": claims.exp - services.clock()})
+    return left.model_dump_json(exclude_none=True).encode()
 
 
 ROUTES = (
@@ -73,7 +54,8 @@ ROUTES = (
         "Ask for a capability; a denial says what is missing",
         body=CapabilityRequest,
         replies={201: Capability},
-        problems=(400, 401, 403, 408, 413, 415, 429, 503),
+        problems=(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
         proof=True,
+        idempotent=True,
     ),
 )

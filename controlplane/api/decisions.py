@@ -5,8 +5,8 @@ import re
 from aiohttp import web
 
 from controlplane.api.admin import administer
+from controlplane.api.people import authenticate_administrator
 from controlplane.api.problems import not_found
-from controlplane.api.reading import authenticate
 from controlplane.api.replies import reply
 from controlplane.api.routing import Route
 from controlplane.api.services import SERVICES
@@ -18,7 +18,7 @@ _ID = re.compile(r"dec-[0-9a-f]{32}")
 async def read_decision(request: web.Request) -> web.Response:
     """Return a recorded decision to those whom policy lets read it: operators, and the subject itself."""
     services = request.app[SERVICES]
-    caller = await authenticate(request)
+    caller = await authenticate_administrator(request)
     identifier = request.match_info["id"]
     if not _ID.fullmatch(identifier):
         raise not_found("decision")
@@ -38,5 +38,6 @@ ROUTES = (
         replies={200: DecisionRecord},
         problems=(401, 403, 404, 429, 503),
         proof=True,
+        people=True,
     ),
 )

@@ -4,8 +4,9 @@ from typing import Any
 
 from aiohttp import web
 
+from controlplane.api.authentication import prove
 from controlplane.api.problems import problem, refused, too_many
-from controlplane.api.reading import address_of, neighbourhood, prove, read_body
+from controlplane.api.reading import address_of, neighbourhood, read_body
 from controlplane.api.replies import reply
 from controlplane.api.routing import Route
 from controlplane.api.services import SERVICES, Services
@@ -23,6 +24,11 @@ async def enrol(request: web.Request) -> web.Response:
         raise too_many(wait)
     proof = prove(request, services.newcomers)
     body = await read_body(request, EnrolmentRequest)
+    return await services.repeats.once(request, device_id(proof.thumbprint), lambda: _enrol(request, proof, body))
+
+
+async def _enrol(request: web.Request, proof: Proof, body: EnrolmentRequest) -> web.Response:
+    services = request.app[SERVICES]
     identifier = device_id(proof.thumbprint)
     grant = await services.tokens.lookup(body.token)
     facts = _facts(services, body, identifier, grant, address_of(request))
@@ -34,6 +40,8 @@ async def enrol(request: web.Request) -> web.Response:
     if not await services.registry.enrol(body.token, device):
         raise problem("conflict", 409, "The token was used, or the key is enrolled already", "Ask for a new token.")
     services.metrics.quarantines.labels(services.metrics.segment(device.segment))
+    if "administrator" in device.roles:
+        await services.access.on_administrator()
     enrolled = Enrolled(
         id=device.id,
         key_thumbprint=device.key_thumbprint,
@@ -89,7 +97,8 @@ ROUTES = (
         "Enrol the key that signs the request's DPoP proof, with a single-use token",
         body=EnrolmentRequest,
         replies={201: Enrolled},
-        problems=(400, 401, 403, 408, 409, 413, 415, 429, 503),
+        problems=(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
         proof=True,
+        idempotent=True,
     ),
 )

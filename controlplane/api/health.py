@@ -1,9 +1,12 @@
 """``/livez``, ``/readyz`` and ``/metrics``."""
 
 import json
+import secrets
 
 from aiohttp import web
 
+from controlplane.api.admin import administer
+from controlplane.api.people import authenticate_administrator
 from controlplane.api.routing import Route
 from controlplane.api.services import SERVICES
 
@@ -21,13 +24,34 @@ async def ready(request: web.Request) -> web.Response:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """Prometheus exposition."""
-    body, content_type = request.app[SERVICES].metrics.expose()
+    """Prometheus exposition, for the holder of its token and for those whom policy lets read it."""
+    services = request.app[SERVICES]
+    if not _bears_token(request, services.access.metrics_token):
+        caller = await authenticate_administrator(request)
+        await administer(request, caller, "metrics:read", "metrics", "metrics")
+    body, content_type = services.metrics.expose()
     return web.Response(body=body, headers={"Content-Type": content_type})
 
 
+def _bears_token(request: web.Request, token: str) -> bool:
+    shown = request.headers.getall("Authorization", [])
+    is_it = len(shown) == 1 and secrets.compare_digest(shown[0].encode(errors="replace"), f"Bearer {token}".encode())
+    if is_it:
+        request.app[SERVICES].metrics.authentications.labels("metrics_token", "ok").inc()
+    return is_it
+
+
 ROUTES = (
-    Route("GET", "/livez", live, "Whether the process answers"),
+    Route("GET", "/livez", live, "Whether the process answers", media_type="text/plain"),
     Route("GET", "/readyz", ready, "Whether decisions can be given, part by part", replies={200: None, 503: None}),
-    Route("GET", "/metrics", metrics, "Prometheus metrics"),
+    Route(
+        "GET",
+        "/metrics",
+        metrics,
+        "Prometheus metrics",
+        problems=(401, 403, 429, 503),
+        proof=True,
+        people=True,
+        media_type="text/plain",
+    ),
 )

@@ -17,6 +17,9 @@ from controlplane.decisions.gathering import evidence_facts
 
 _CHECKED_AT_ONCE = 16
 
+_UNBOUNDED_NORM = 1e12
+"""The largest norm that evidence can state."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
@@ -157,6 +160,8 @@ def _admit_facts(services: Services, item: _Item) -> dict[str, Any]:
         "round": (claims.detail.constraints.round_id or "") if claims else "",
         "model": claims.detail.resource_id if claims else "",
         "age_seconds": max(0.0, services.clock() - claims.iat) if claims else 0.0,
+        "segment": (claims.detail.constraints.segment or "") if claims else "",
+        "max_norm": (claims.detail.constraints.max_norm or _UNBOUNDED_NORM) if claims else 0.0,
     }
     return {"capability": capability, **evidence_facts(item.report.evidence if claims else None)}
 

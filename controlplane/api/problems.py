@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from controlplane.api.problem_types import PROBLEM_TYPES, uri
 from controlplane.contracts.access import AccessReason
 from controlplane.contracts.decision import Decision
 from controlplane.contracts.problem import FieldError, Problem
@@ -29,21 +30,41 @@ class ProblemError(Exception):
 
 
 def problem(
-    kind: str, status: int, title: str, detail: str = "", *, headers: dict[str, str] | None = None, cause: str = ""
+    kind: str, status: int, what: str, detail: str = "", *, headers: dict[str, str] | None = None, cause: str = ""
 ) -> ProblemError:
-    """Return the error for a problem of ``kind`` (the last part of its type URI)."""
-    document = Problem(type=f"urn:ztfm:problem:{kind}", title=title, status=status, detail=detail)
-    return ProblemError(document, headers=headers, cause=cause)
+    """Return the error for one occurrence of a kind of problem.
+
+    Args:
+        kind: of `problem_types`; it gives URI and title.
+        status: one that the kind comes with.
+        what: this occurrence, in words.
+        detail: more about it, and what to do.
+        headers: extra response headers.
+        cause: for logs and metrics; never shown to the caller.
+
+    Raises:
+        KeyError: no such kind.
+        ValueError: the kind does not come with this status.
+    """
+    return ProblemError(_document(kind, status, what, detail), headers=headers, cause=cause)
 
 
-def unauthenticated(cause: str) -> ProblemError:
-    """401: who are you? The exact cause stays in our logs and metrics."""
+def _document(kind: str, status: int, what: str, detail: str = "", **members: Any) -> Problem:
+    known = PROBLEM_TYPES[kind]
+    if known.statuses and status not in known.statuses:
+        raise ValueError(f"a problem of kind {kind} does not come with status {status}")
+    parts = [what.removesuffix("."), detail] if what != known.title else [detail]
+    return Problem(type=uri(kind), title=known.title, status=status, detail=". ".join(filter(None, parts)), **members)
+
+
+def unauthenticated(cause: str, challenge: str = 'DPoP algs="ES256"') -> ProblemError:
+    """401: who are you? The exact cause stays in our logs and metrics; ``challenge`` is for ``WWW-Authenticate``."""
     return problem(
         "unauthenticated",
         401,
         "The request carries no valid proof of an enrolled key",
         "Send a fresh DPoP proof (RFC 9449) signed by the enrolled key, for this method and URL.",
-        headers={"WWW-Authenticate": 'DPoP algs="ES256"'},
+        headers={"WWW-Authenticate": challenge},
         cause=cause,
     )
 
@@ -80,15 +101,8 @@ def invalid(error: ValidationError, document: object, prefix: str = "") -> Probl
         FieldError(pointer=pointer, detail=" Or: ".join(dict.fromkeys(messages))[:512])
         for pointer, messages in islice(found.items(), MAX_FIELD_ERRORS)
     ]
-    return ProblemError(
-        Problem(
-            type="urn:ztfm:problem:invalid-request",
-            title="The request does not fit its contract",
-            status=400,
-            detail="Correct the named fields; the contract is at /openapi.json.",
-            errors=fields,
-        )
-    )
+    detail = "Correct the named fields; the contract is at /openapi.json."
+    return ProblemError(_document("invalid-request", 400, "", detail, errors=fields))
 
 
 def refused(decision: Decision) -> ProblemError:
@@ -97,15 +111,9 @@ def refused(decision: Decision) -> ProblemError:
         error = unavailable("; ".join(reason.message for reason in decision.reasons))
         error.problem = error.problem.model_copy(update={"decision_id": decision.id})
         return error
+    detail = "Each reason says what was missing and what to do about it."
     return ProblemError(
-        Problem(
-            type="urn:ztfm:problem:denied",
-            title="Policy denies this request",
-            status=403,
-            detail="Each reason says what was missing and what to do about it.",
-            reasons=_bounded(decision.reasons),
-            decision_id=decision.id,
-        )
+        _document("denied", 403, "", detail, reasons=_bounded(decision.reasons), decision_id=decision.id)
     )
 
 

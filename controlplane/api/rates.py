@@ -32,6 +32,12 @@ class RateLimit:
         """Return the seconds until a request would be admitted, and take nothing."""
         return self._wait(self._level(name, self._clock()))
 
+    def charge(self, name: str, requests: int) -> None:
+        """Take what an admitted request cost beyond itself; whoever owes waits until it is paid."""
+        now = self._clock()
+        self._buckets[name] = (self._level(name, now) - requests, now)
+        self._buckets.move_to_end(name)
+
     def _level(self, name: str, now: float) -> float:
         level, last = self._buckets.get(name, (self._burst, now))
         # A clock that steps back must not lock anybody out.

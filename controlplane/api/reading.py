@@ -1,4 +1,4 @@
-"""Read a request: who sends it, and a body that fits its contract."""
+"""Read a request: where it comes from, and a body that fits its contract."""
 
 import asyncio
 import ipaddress
@@ -8,11 +8,9 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import ValidationError
 
-from controlplane.api.problems import invalid, problem, too_many, unauthenticated
-from controlplane.api.services import SERVICES, Services
-from controlplane.capabilities.proof import Proof, ProofVerifier, holder_of
+from controlplane.api.connections import link_of
+from controlplane.api.problems import invalid, problem
 from controlplane.contracts.base import StrictModel
-from controlplane.contracts.identity import Device
 
 Model = TypeVar("Model", bound=StrictModel)
 
@@ -79,7 +77,12 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_consta
 
 
 def address_of(request: web.Request) -> str:
-    """Return the peer's address as this side sees it; forwarded headers are never believed."""
+    """Return the peer's address as this side sees it; forwarded headers are never believed.
+
+    Whoever comes over a Unix socket is on this machine.
+    """
+    if link_of(request).is_local:
+        return "127.0.0.1"
     address = (request.remote or "").partition("%")[0]
     return address or "0.0.0.0"  # noqa: S104 - "unknown", not a bind address
 
@@ -93,60 +96,3 @@ def neighbourhood(address: str) -> str:
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is None:
         return str(ipaddress.ip_network((parsed, 64), strict=False))
     return address
-
-
-def prove(request: web.Request, verifier: ProofVerifier, key: str | None = None) -> Proof:
-    """Return the verified key proof of a request.
-
-    Args:
-        request: what came.
-        verifier: remembers the proofs that it saw.
-        key: thumbprint of the key that must have signed; none for any.
-
-    Raises:
-        ProblemError: 401 without a fresh, unused proof for this method and URL; 429 for a stranger who insists.
-    """
-    services = request.app[SERVICES]
-    header = _only_proof(request, services)
-    url = services.public_url + request.rel_url.raw_path
-    verdict = verifier.verify(header, method=request.method, url=url, thumbprint=key)
-    if not isinstance(verdict, Proof):
-        raise _stranger(request, services, verdict.cause)
-    return verdict
-
-
-async def authenticate(request: web.Request) -> Device:
-    """Return the enrolled subject that sent the request (NIST SP 800-207, tenet 6).
-
-    The key that the proof names is looked up before the proof is verified, so that only enrolled keys can take
-    room among the remembered proofs, and each no more than its allowance.
-
-    Raises:
-        ProblemError: 401 when no enrolled key is proven, 429 when its holder asks too often.
-    """
-    services = request.app[SERVICES]
-    named = holder_of(_only_proof(request, services))
-    if named is None:
-        raise _stranger(request, services, "proof_malformed")
-    device = await services.registry.by_thumbprint(named[1])
-    if device is None:
-        raise _stranger(request, services, "unknown_key")
-    wait = services.callers.wait(device.id)
-    if wait:
-        raise too_many(wait)
-    prove(request, services.proofs, device.key_thumbprint)
-    services.callers.take(device.id)
-    return device
-
-
-def _only_proof(request: web.Request, services: Services) -> str:
-    header = request.headers.getall("DPoP", [])
-    if len(header) != 1:
-        raise _stranger(request, services, "proof_missing")
-    return header[0]
-
-
-def _stranger(request: web.Request, services: Services, cause: str) -> Exception:
-    services.metrics.refused(cause)
-    wait = services.strangers.take(neighbourhood(address_of(request)))
-    return too_many(wait) if wait else unauthenticated(cause)

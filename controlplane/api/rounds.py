@@ -5,12 +5,14 @@ import asyncio
 from aiohttp import web
 
 from controlplane.api.admin import administer
+from controlplane.api.authentication import authenticate
 from controlplane.api.judging import judge
 from controlplane.api.problems import not_found, problem
-from controlplane.api.reading import address_of, authenticate, read_body
+from controlplane.api.reading import address_of, read_body
 from controlplane.api.replies import reply
 from controlplane.api.routing import Route
 from controlplane.api.services import SERVICES
+from controlplane.contracts.identity import Device
 from controlplane.contracts.rounds import Round, RoundRequest, UpdateReports, UpdateVerdicts
 
 
@@ -19,6 +21,11 @@ async def open_round(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     caller = await authenticate(request)
     body = await read_body(request, RoundRequest)
+    return await services.repeats.once(request, caller.id, lambda: _open(request, caller, body))
+
+
+async def _open(request: web.Request, caller: Device, body: RoundRequest) -> web.Response:
+    services = request.app[SERVICES]
     await administer(request, caller, "round:create", "round", body.id)
     now = services.clock()
     opened = Round(
@@ -42,6 +49,11 @@ async def report_updates(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     caller = await authenticate(request)
     body = await read_body(request, UpdateReports)
+    return await services.repeats.once(request, caller.id, lambda: _report(request, caller, body))
+
+
+async def _report(request: web.Request, caller: Device, body: UpdateReports) -> web.Response:
+    services = request.app[SERVICES]
     round_id = request.match_info["id"]
     found = await services.rounds.get(round_id)
     named, owner = (found.id, found.opened_by) if found else ("unknown", None)
@@ -54,7 +66,7 @@ async def report_updates(request: web.Request) -> web.Response:
     return reply(UpdateVerdicts(round_id=round_id, verdicts=verdicts))
 
 
-_PROBLEMS = (400, 401, 403, 408, 413, 415, 429, 503)
+_PROBLEMS = (400, 401, 403, 408, 409, 413, 415, 422, 429, 503)
 
 ROUTES = (
     Route(
@@ -64,8 +76,9 @@ ROUTES = (
         "Open a round",
         body=RoundRequest,
         replies={201: Round},
-        problems=(*_PROBLEMS, 409),
+        problems=_PROBLEMS,
         proof=True,
+        idempotent=True,
     ),
     Route(
         "POST",
@@ -76,5 +89,6 @@ ROUTES = (
         replies={200: UpdateVerdicts},
         problems=(*_PROBLEMS, 404),
         proof=True,
+        idempotent=True,
     ),
 )

@@ -2,12 +2,31 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from aiohttp import web
 
 from controlplane.contracts.base import StrictModel
+from controlplane.contracts.problem import Problem
 
 Responder = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What an operation reads beside its path and its body.
+
+    Attributes:
+        name: of the header or query parameter.
+        place: where it stands.
+        text: one line for people.
+        schema: JSON Schema of its value.
+    """
+
+    name: str
+    place: Literal["header", "query"]
+    text: str
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
 
 
 @dataclass(frozen=True)
@@ -18,9 +37,15 @@ class Route:
         responder: what answers it.
         summary: one line for people.
         body: contract of the request body.
+        body_type: its media type.
         replies: contract by success status; none for a body without a model.
-        problems: statuses of problem documents that it may answer with.
+        problems: statuses of errors that it may answer with.
+        error: contract of those errors; `Problem` documents are ``application/problem+json``.
         proof: the request carries a DPoP proof of an enrolled key.
+        people: a person's token from their identity provider serves as well.
+        media_type: of what it answers with when it succeeds; empty for an empty answer.
+        parameters: what else it reads.
+        idempotent: it takes an ``Idempotency-Key``.
     """
 
     method: str
@@ -28,6 +53,12 @@ class Route:
     responder: Responder
     summary: str
     body: type[StrictModel] | None = None
+    body_type: str = "application/json"
     replies: Mapping[int, type[StrictModel] | None] = field(default_factory=lambda: {200: None})
     problems: tuple[int, ...] = ()
+    error: type[StrictModel] = Problem
     proof: bool = False
+    people: bool = False
+    media_type: str = "application/json"
+    parameters: tuple[Parameter, ...] = ()
+    idempotent: bool = False

@@ -1,18 +1,28 @@
 """What the edge needs from the rest of the house, handed over once by the composition root."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from aiohttp import web
 
+from controlplane.api.access import Access
+from controlplane.api.idempotency import Repeats
+from controlplane.api.paging import PageTokens
 from controlplane.api.rates import RateLimit
+from controlplane.capabilities.accesstokens import AccessTokens
+from controlplane.capabilities.broadcasting import Broadcast
+from controlplane.capabilities.keykeeping import KeyKeeper
 from controlplane.capabilities.minting import Minter
+from controlplane.capabilities.nonces import Nonces
 from controlplane.capabilities.proof import ProofVerifier
+from controlplane.capabilities.revoking import Revoker
+from controlplane.capabilities.statuspublishing import StatusLists
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.decision import DecisionRecord
 from controlplane.contracts.evidence import UpdateEvidence
-from controlplane.contracts.identity import Device, EnrolmentGrant, Trust
+from controlplane.contracts.identity import Device, DeviceStatus, EnrolmentGrant, Trust
+from controlplane.decisions.candidates import Candidates
 from controlplane.decisions.decider import Decider
 from controlplane.decisions.gathering import Gatherer
 from controlplane.decisions.rounds import RoundBook
@@ -38,12 +48,20 @@ class Registry(Protocol):
         """Keep new trust and set subjects apart."""
         ...
 
+    async def set_status(self, device_id: str, status: DeviceStatus) -> bool:
+        """Set a subject's status; false when there is no such subject, or it is revoked."""
+        ...
+
 
 class Tokens(Protocol):
     """Enrolment tokens."""
 
     async def lookup(self, token: str) -> EnrolmentGrant | None:
         """Return what a token allows, or none."""
+        ...
+
+    async def issue(self, roles: Sequence[str], segment: str, lifetime_seconds: float, count: int = 1) -> list[str]:
+        """Return new tokens; they cannot be read again."""
         ...
 
 
@@ -100,8 +118,17 @@ class Readiness:
     policy_revision: str
 
 
-EDGE_CAUSES = ("reporter_not_believed", "unverified")
-"""Why an update's capability does not count, beside the causes of `capabilities.refusals`."""
+NonceMode = Literal["token", "always", "off"]
+"""Where proofs need the server's nonce: at the token endpoint, on every route, or nowhere."""
+
+EDGE_CAUSES = (
+    "reporter_not_believed",
+    "unverified",
+    "two_credentials",
+    "unknown_scheme",
+    "certificate_expired",
+)
+"""Why an update's capability or a caller's credential does not count, beside the causes of `capabilities.refusals`."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +156,15 @@ class Services:
         proofs: verifies the proofs of enrolled keys.
         newcomers: verifies the proofs of keys that ask to be enrolled; apart, so that strangers fill no room of
             the enrolled.
+        access_tokens: mints and verifies the tokens for this API itself, which are no capabilities.
+        nonces: the nonces of this process for proofs.
+        revoker: revokes capabilities, subjects and keys, and knows what is void.
+        broadcast: pushes revocations to those who listen.
+        status_lists: revocations for those who poll.
     """
 
     public_url: str
+    access: Access
     newcomer_trust: Trust
     federation: str
     clock: Callable[[], float]
@@ -147,11 +180,21 @@ class Services:
     newcomers: ProofVerifier
     minter: Minter
     capabilities: CapabilityVerifier
+    access_tokens: AccessTokens
+    nonces: Nonces
+    nonce_mode: NonceMode
+    keys: KeyKeeper
+    revoker: Revoker
+    broadcast: Broadcast
+    status_lists: StatusLists
     jwks: Callable[[], dict[str, Any]]
     readiness: Callable[[], Awaitable[Readiness]]
     metrics: Metrics
     callers: RateLimit
     strangers: RateLimit
+    repeats: Repeats
+    candidates: Candidates
+    pages: PageTokens
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

@@ -15,3 +15,7 @@ class KeySetError(CapabilityError):
 
 class SealError(CapabilityError):
     """A sealed secret does not open; it is not used, and nothing is signed with it."""
+
+
+class NoSigningKey(CapabilityError):  # noqa: N818 - a state, as callers see it
+    """No key may sign now; nothing is minted."""

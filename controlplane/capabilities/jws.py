@@ -78,9 +78,9 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     return found
 
 
-def parse(token: object) -> Compact | None:
+def parse(token: object, most_chars: int = MAX_TOKEN_CHARS) -> Compact | None:
     """Return the parts of a compact token, or none when it is no text, malformed or too long."""
-    if not isinstance(token, str) or len(token) > MAX_TOKEN_CHARS or token.count(".") != 2:
+    if not isinstance(token, str) or len(token) > most_chars or token.count(".") != 2:
         return None
     try:
         raw = token.encode("ascii")
@@ -104,6 +104,16 @@ def header_segment(token: str) -> bytes:
     if len(segment) > MAX_HEADER_CHARS:
         raise ValueError("the header is too long")
     return segment.encode("ascii")
+
+
+def read_header(token: str) -> Mapping[str, Any]:
+    """Return the header of a compact token; nothing is verified.
+
+    Raises:
+        ValueError: it is no header, or too long.
+        RecursionError: nested too deeply.
+    """
+    return _header(header_segment(token))
 
 
 @lru_cache(maxsize=KNOWN_HEADERS)

@@ -25,7 +25,7 @@ def read_private(path: Path) -> bytes | None:
         if mode & 0o077:
             raise KeyFileError(
                 f"{path} has mode {mode:04o}: others can reach this private key. "
-                f"If nobody did, run `chmod 600 {path}`; otherwise delete it and a new key is made."
+                f"If nobody did, run `chmod 600 {path}`; otherwise replace it as docs/operating.md says."
             )
         return file.read(_MAX_BYTES)
 

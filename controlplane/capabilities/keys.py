@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, NoReturn, Self
 
 from cryptography.hazmat.primitives import serialization
@@ -13,9 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     generate_private_key,
 )
 
-from controlplane.capabilities.errors import KeyFileError
 from controlplane.capabilities.jws import decode_segment, encode_segment, sign
-from controlplane.capabilities.keyfiles import create_private, read_private
 from controlplane.contracts.identity import PublicKey
 
 _CURVE = SECP256R1()
@@ -37,6 +34,13 @@ def load_public(key: PublicKey) -> EllipticCurvePublicKey:
     return EllipticCurvePublicKey.from_encoded_point(_CURVE, point)
 
 
+def to_public(key: EllipticCurvePublicKey) -> PublicKey:
+    """Return a P-256 key as a JWK."""
+    numbers = key.public_numbers()
+    x, y = (encode_segment(value.to_bytes(32, "big")).decode() for value in (numbers.x, numbers.y))
+    return PublicKey(kty="EC", crv="P-256", x=x, y=y)
+
+
 class DeviceKey:
     """A P-256 private key that signs proofs. Its text form never shows the private part."""
 
@@ -48,10 +52,8 @@ class DeviceKey:
     def __init__(self, private: EllipticCurvePrivateKey) -> None:
         if not isinstance(private.curve, SECP256R1):
             raise ValueError(f"a P-256 key is needed, this one is on {private.curve.name}")
-        numbers = private.public_key().public_numbers()
-        x, y = (encode_segment(value.to_bytes(32, "big")).decode() for value in (numbers.x, numbers.y))
         self._private = private
-        self.public = PublicKey(kty="EC", crv="P-256", x=x, y=y)
+        self.public = to_public(private.public_key())
         self.thumbprint = thumbprint(self.public)
 
     @classmethod
@@ -101,43 +103,6 @@ class SigningKey(DeviceKey):
     def kid(self) -> str:
         """The key's identifier in headers and in the published key set."""
         return self.thumbprint
-
-    @classmethod
-    def load_or_create(cls, path: Path) -> Self:
-        """Return the key of ``path``, made on first use: mode 0600, written whole or not at all.
-
-        Of several processes that start at once, all return the key of the one that was first.
-
-        Raises:
-            KeyFileError: the file is readable by others, or holds no P-256 key.
-            OSError: the folder cannot be read or written.
-        """
-        pem = read_private(path)
-        if pem is None:
-            pem = create_private(path, cls.generate().to_pem())
-        try:
-            return cls.from_pem(pem)
-        except ValueError as error:
-            raise KeyFileError(f"{path} holds no P-256 private key in PEM form: {error}. Move it away.") from None
-
-    def examine(self, path: Path) -> str:
-        """Return ``ok`` while ``path`` still keeps this very key for nobody else to read, or what is wrong.
-
-        A key that is lost or replaced on disk signs on until the next start; after that, capabilities of before it
-        are refused everywhere.
-        """
-        try:
-            pem = read_private(path)
-        except KeyFileError:
-            return "others can read its file"
-        except OSError:
-            return "its file cannot be read"
-        if pem is None:
-            return "its file is gone"
-        try:
-            return "ok" if self.from_pem(pem).thumbprint == self.thumbprint else "its file holds another key"
-        except ValueError:
-            return "its file holds no key"
 
 
 def jwks(keys: Iterable[SigningKey]) -> dict[str, Any]:

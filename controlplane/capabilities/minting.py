@@ -1,11 +1,10 @@
 """Mint capabilities (RFC 9068): short-lived, for one thing, bound to one key."""
 
-import json
 import math
 import secrets
 from collections.abc import Callable
 
-from controlplane.capabilities.jws import encode_segment
+from controlplane.capabilities.issued import header_of
 from controlplane.capabilities.keys import SigningKey
 from controlplane.capabilities.statuslist import status_of
 from controlplane.contracts.capability import (
@@ -23,17 +22,15 @@ class Minter:
     """Signs capabilities as one issuer.
 
     Args:
-        key: the signing key; its ``kid`` goes into the header.
+        current: returns the key that signs now; its ``kid`` goes into the header. Asked for each capability.
         issuer: the public URL of the control plane.
         clock: Unix seconds.
     """
 
-    def __init__(self, key: SigningKey, issuer: str, clock: Callable[[], float]) -> None:
-        self._key = key
+    def __init__(self, current: Callable[[], SigningKey], issuer: str, clock: Callable[[], float]) -> None:
+        self._current = current
         self._issuer = issuer
         self._clock = clock
-        header = {"alg": "ES256", "kid": key.kid, "typ": "at+jwt"}
-        self._header = encode_segment(json.dumps(header, separators=(",", ":")).encode())
 
     def mint(
         self,
@@ -44,6 +41,7 @@ class Minter:
         decision_id: str,
         policy_revision: str,
         ttl_seconds: float,
+        certificate: str | None = None,
     ) -> tuple[str, CapabilityClaims]:
         """Return a token and its claims.
 
@@ -55,9 +53,12 @@ class Minter:
             decision_id: the recorded decision behind it.
             policy_revision: of the policy that decided.
             ttl_seconds: lifetime, brought into 5 to 300 s.
+            certificate: SHA-256 thumbprint of a client certificate; each use must come over a TLS connection that
+                is made with it, instead of with a proof (RFC 8705).
 
         Raises:
             ValueError: the lifetime is not a positive number; a decision that may not be relied on mints nothing.
+            NoSigningKey: no key may sign now.
         """
         lifetime = _lifetime(ttl_seconds)
         issued_at = _whole_ticks(self._clock())
@@ -69,14 +70,15 @@ class Minter:
             iat=issued_at,
             jti=f"cap-{secrets.token_hex(16)}",
             client_id=subject,
-            cnf=Confirmation(jkt=thumbprint),
+            cnf=Confirmation(jkt=thumbprint) if certificate is None else Confirmation(x5t=certificate),
             authorization_details=[detail],
             decision_id=decision_id,
             policy_revision=policy_revision,
             status=status_of(self._issuer, decision_id, issued_at),
         )
         payload = claims.__pydantic_serializer__.to_json(claims, exclude_none=True)
-        return self._key.sign(self._header, payload), claims
+        key = self._current()
+        return key.sign(header_of(key.kid), payload), claims
 
 
 def _lifetime(ttl_seconds: float) -> float:

@@ -45,11 +45,18 @@ _DETAILS: dict[Cause, str] = {
     "proof_stale": "The proof is too old or from the future; compare the clocks.",
     "proof_wrong_token": "The proof was made for another access token.",
     "proof_wrong_nonce": "The proof does not bear the expected nonce.",
+    "proof_nonce_missing": "The proof bears no nonce, and one is needed here.",
+    "proof_foreign_nonce": "The proof bears the nonce of another process.",
+    "proof_stale_nonce": "The proof bears a nonce that has expired.",
     "wrong_digest": "The proof was made for another update.",
     "wrong_key": "The proof was made with another key.",
     "proof_bad_signature": "The proof is not signed by the key that it names.",
     "proof_replayed": "The proof was used before, or may have been.",
 }
+
+
+NonceRule = Callable[[object], Cause | None]
+"""Says why the ``nonce`` claim of a proof does not serve (none stands for no claim), or none when it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,7 @@ def examine(
     leeway_seconds: float = LEEWAY_SECONDS,
     access_token: str | None = None,
     nonce: str | None = None,
+    nonces: NonceRule | None = None,
     digest: str | None = None,
     thumbprint: str | None = None,
 ) -> Proof | Refused:
@@ -136,6 +144,7 @@ def examine(
         leeway_seconds: how far the two clocks may be apart.
         access_token: the capability that came with it; its hash must be in the proof.
         nonce: must be in the proof when given.
+        nonces: what else the proof's nonce must satisfy; asked last, so that the key's holder alone is told.
         digest: of the update that came with it; must be in the proof when given.
         thumbprint: of the key that must have signed it, when one is expected.
     """
@@ -153,6 +162,8 @@ def examine(
         cause = "wrong_key"
     if cause is None and not is_signed_by(verifying, token):
         cause = "proof_bad_signature"
+    if cause is None and nonces is not None:
+        cause = nonces(claims.get("nonce"))
     return _refused(cause) if cause else presented
 
 
@@ -187,6 +198,7 @@ class ProofVerifier:
         url: str,
         access_token: str | None = None,
         nonce: str | None = None,
+        nonces: NonceRule | None = None,
         digest: str | None = None,
         thumbprint: str | None = None,
     ) -> Proof | Refused:
@@ -203,6 +215,7 @@ class ProofVerifier:
             leeway_seconds=self._leeway,
             access_token=access_token,
             nonce=nonce,
+            nonces=nonces,
             digest=digest,
             thumbprint=thumbprint,
         )

@@ -66,6 +66,27 @@ class Sealer:
         except InvalidTag:
             raise SealError("a sealed secret does not open with this sealing key; was the key file replaced?") from None
 
+    def examine(self, path: Path) -> str:
+        """Return ``ok`` while ``path`` still keeps this very key for nobody else to read, or what is wrong.
+
+        With a key that is lost or replaced on disk nothing opens after the next start.
+        """
+        try:
+            text = read_private(path)
+        except KeyFileError:
+            return "others can read the sealing key's file"
+        except OSError:
+            return "the sealing key's file cannot be read"
+        if text is None:
+            return "the sealing key's file is gone"
+        try:
+            type(self)(urlsafe_b64decode(text.strip())).open(self.seal(b"", "examine"), "examine")
+        except SealError:
+            return "the sealing key's file holds another key"
+        except ValueError:
+            return "the sealing key's file holds no key"
+        return "ok"
+
     def __reduce__(self) -> NoReturn:
         raise TypeError("a sealing key is neither copied nor pickled")
 

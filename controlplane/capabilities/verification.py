@@ -5,14 +5,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from controlplane.capabilities.jws import is_signed_by, parse, parse_object
+from controlplane.capabilities.issued import open_issued
+from controlplane.capabilities.jws import parse_object, read_header
 from controlplane.capabilities.keyset import read_keys
 from controlplane.capabilities.proof import ProofVerifier
 from controlplane.capabilities.refusals import Cause, Refused
 from controlplane.capabilities.replay import ReplayCache
+from controlplane.capabilities.revocations import Standings
+from controlplane.capabilities.verified import Keys, VerifiedTokens
 from controlplane.contracts.capability import MAX_LIFETIME_SECONDS, CapabilityClaims
 
-_HEADER_NAMES = frozenset({"typ", "alg", "kid"})
+REMEMBERED = 4096
+"""Capabilities whose verified signature is remembered."""
+
 _CONSTRAINTS = ("authorization_details", 0, "constraints")
 
 _DETAILS: dict[Cause, str] = {
@@ -28,9 +33,14 @@ _DETAILS: dict[Cause, str] = {
     "wrong_resource": "The capability is for another resource.",
     "wrong_round": "The capability is for another round.",
     "wrong_digest": "The capability is for other weights.",
+    "wrong_segment": "The capability is for another segment.",
     "replayed": "The capability may be used once, and was.",
     "proof_missing": "A capability holds only together with a proof of its key.",
+    "certificate_missing": "The capability holds only over a TLS connection that is made with its client certificate.",
+    "wrong_certificate": "The capability is bound to another client certificate.",
     "unknown_constraint": "The capability has a limit that this verifier does not know.",
+    "revoked": "The capability was revoked; ask for a new one, if you may still have one.",
+    "revocations_unknown": "Nothing has been heard of revocations for too long; no capability is trusted meanwhile.",
 }
 
 
@@ -46,6 +56,9 @@ class CapabilityVerifier:
         replay: remembers one-time capabilities; none for one of its own.
         proofs: verifies key proofs; none for one of its own.
         leeway_seconds: how far the issuer's clock may be ahead. Nothing is accepted after its expiry.
+        remembered: capabilities whose verified signature is remembered, so that one which is presented again costs
+            half; 0 for none.
+        standings: knows what was revoked; none for a point that lets every capability live to its end.
 
     Raises:
         KeySetError: the key set cannot be used.
@@ -61,8 +74,12 @@ class CapabilityVerifier:
         *,
         proofs: ProofVerifier | None = None,
         leeway_seconds: float = 5.0,
+        remembered: int = REMEMBERED,
+        standings: Standings | None = None,
     ) -> None:
         self._keys = read_keys(jwks)
+        self._standings = standings
+        self._verified = VerifiedTokens(remembered)
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
@@ -77,7 +94,10 @@ class CapabilityVerifier:
         Raises:
             KeySetError: the set cannot be used; the keys in use stay.
         """
-        self._keys = read_keys(jwks)
+        keys = read_keys(jwks)
+        if keys != self._keys:
+            # What the former keys verified is not found under the new ones.
+            self._keys = keys
 
     def verify(
         self,
@@ -90,13 +110,16 @@ class CapabilityVerifier:
         resource_id: str | None = None,
         round_id: str | None = None,
         model_digest: str | None = None,
+        segment: str | None = None,
         digest: str | None = None,
         nonce: str | None = None,
         subject: str | None = None,
+        certificate: str | None = None,
     ) -> CapabilityClaims | Refused:
-        """Return the claims of a capability that holds here and now, with its proof; a one-time one is used up.
+        """Return the claims of a capability that holds here and now, with its proof or certificate.
 
-        The limits on purpose, output tokens and detail are in the claims, for the caller to keep.
+        A one-time one is used up. The limits on purpose, output tokens and detail are in the claims, for the caller to
+        keep.
 
         Args:
             token: the capability.
@@ -108,9 +131,13 @@ class CapabilityVerifier:
             round_id: in which round. A capability for a round holds in that round alone, and a point that
                 names a round accepts only capabilities for it.
             model_digest: of the weights that are served; compared when the capability is limited to some.
+            segment: from which segment the request comes, where the point knows; it then accepts only capabilities
+                for that one.
             digest: of the update that came along; the proof must bear it.
             nonce: that the proof must bear.
             subject: whose capability it must be; none when the key alone says who.
+            certificate: thumbprint of the client certificate of the TLS connection that the capability came over
+                (`capabilities.certificates`); none without one.
         """
         claims = self.inspect(
             token,
@@ -119,18 +146,24 @@ class CapabilityVerifier:
             resource_id=resource_id,
             round_id=round_id,
             model_digest=model_digest,
+            segment=segment,
         )
         if isinstance(claims, Refused):
             return claims
         if self._audience is None:
             return _refused("wrong_audience")
-        if proof is None or claims.cnf.jkt is None:
+        if claims.cnf.jkt is None:
+            cause = _uncertified(claims, certificate)
+            if cause:
+                return _refused(cause)
+        elif proof is None:
             return _refused("proof_missing")
-        verdict = self._proofs.verify(
-            proof, method=method, url=url, access_token=token, nonce=nonce, digest=digest, thumbprint=claims.cnf.jkt
-        )
-        if isinstance(verdict, Refused):
-            return verdict
+        else:
+            verdict = self._proofs.verify(
+                proof, method=method, url=url, access_token=token, nonce=nonce, digest=digest, thumbprint=claims.cnf.jkt
+            )
+            if isinstance(verdict, Refused):
+                return verdict
         if claims.detail.constraints.one_time and self._replay.use(claims.jti, claims.exp) != "first":
             return _refused("replayed")
         return claims
@@ -144,6 +177,7 @@ class CapabilityVerifier:
         resource_id: str | None = None,
         round_id: str | None = None,
         model_digest: str | None = None,
+        segment: str | None = None,
     ) -> CapabilityClaims | Refused:
         """Return the claims of a capability that holds, without asking for a proof and without using it up.
 
@@ -155,27 +189,47 @@ class CapabilityVerifier:
             return read
         cause = self._untimely(read) or self._misaddressed(read, subject)
         cause = cause or _misused(read, action, resource_id, round_id, model_digest)
+        if cause is None and segment not in (None, read.detail.constraints.segment):
+            cause = "wrong_segment"
+        cause = cause or self._revoked(read, token)
+        return _refused(cause) if cause else read
+
+    def recognise(self, token: str) -> CapabilityClaims | Refused:
+        """Return the claims of a capability that holds, for whatever; for those who ask about one, not with one."""
+        read = self._read(token)
+        if isinstance(read, Refused):
+            return read
+        cause = self._untimely(read) or self._misaddressed(read, None) or self._revoked(read, token)
         return _refused(cause) if cause else read
 
     def _read(self, token: str) -> CapabilityClaims | Refused:
-        parsed = parse(token)
-        if parsed is None:
-            return _refused("malformed")
-        header = parsed.header
-        if header.keys() != _HEADER_NAMES or header["typ"] != "at+jwt" or header["alg"] != "ES256":
-            return _refused("malformed")
-        kid = header["kid"]
-        key = self._keys.get(kid) if isinstance(kid, str) else None
-        if key is None:
-            return _refused("unknown_key")
-        if not is_signed_by(key, parsed):
-            return _refused("bad_signature")
+        keys = self._keys
+        known = self._verified.find(token, keys)
+        if known is not None:
+            return known
+        read = self._verify_signed(token, keys)
+        if not isinstance(read, Refused):
+            self._verified.keep(token, keys, read, self._clock())
+        return read
+
+    def _verify_signed(self, token: str, keys: Keys) -> CapabilityClaims | Refused:
+        opened = open_issued(token, keys.get)
+        if isinstance(opened, str):
+            return _refused(opened)
         try:
-            return CapabilityClaims.model_validate(parse_object(parsed.payload))
+            return CapabilityClaims.model_validate(parse_object(opened.payload))
         except ValidationError as error:
             return _refused(_unfit(error))
         except (ValueError, RecursionError):
             return _refused("malformed")
+
+    def _revoked(self, claims: CapabilityClaims, token: str) -> Cause | None:
+        if self._standings is None:
+            return None
+        standing = self._standings.standing(claims, read_header(token)["kid"])
+        if standing == "good":
+            return None
+        return "revoked" if standing == "revoked" else "revocations_unknown"
 
     def _untimely(self, claims: CapabilityClaims) -> Cause | None:
         if not 0 < claims.exp - claims.iat <= MAX_LIFETIME_SECONDS:
@@ -208,6 +262,12 @@ def _misused(
     if detail.constraints.model_digest not in (None, model_digest):
         return "wrong_digest"
     return None
+
+
+def _uncertified(claims: CapabilityClaims, certificate: str | None) -> Cause | None:
+    if certificate is None:
+        return "certificate_missing"
+    return None if certificate == claims.cnf.x5t else "wrong_certificate"
 
 
 def _unfit(error: ValidationError) -> Cause:

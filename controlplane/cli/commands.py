@@ -2,7 +2,7 @@
 
 import typer
 
-from controlplane.cli import demo, doctor, serve, sidecar, tokens
+from controlplane.cli import demo, devices, doctor, keys, serve, sidecar, tls, tokens
 
 app = typer.Typer(
     name="ztfm",
@@ -17,3 +17,6 @@ app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.add_typer(sidecar.app, name="sidecar")
 app.add_typer(tokens.app, name="tokens")
+app.add_typer(keys.app, name="keys")
+app.add_typer(devices.app, name="devices")
+app.add_typer(tls.app, name="tls")

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import json
 import signal
-import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +13,11 @@ import typer
 import uvloop
 from pydantic import ValidationError
 
+from controlplane.api.listening import ListenError
 from controlplane.api.serving import serving
 from controlplane.app import StartFailed, build_app
 from controlplane.capabilities.errors import CapabilityError
+from controlplane.entry import follow_certificate, open_listeners
 from controlplane.settings import Settings
 from controlplane.sidecar import SidecarError
 from controlplane.storage.errors import StoreError
@@ -41,7 +42,7 @@ def serve(
     configure_logs(settings.log_level, json=settings.log_format == "json")
     try:
         uvloop.run(_run(settings, json_output))
-    except (StartFailed, SidecarError, StoreError, CapabilityError, OSError) as error:
+    except (StartFailed, ListenError, SidecarError, StoreError, CapabilityError, OSError) as error:
         typer.echo(f"ztfm serve: {error}", err=True)
         raise typer.Exit(1) from None
 
@@ -75,14 +76,13 @@ async def _run(settings: Settings, json_output: bool) -> None:
 
 
 async def _serve(settings: Settings, json_output: bool) -> None:
-    family = socket.AF_INET6 if ":" in settings.listen_host else socket.AF_INET
-    listener = socket.create_server((settings.listen_host, settings.listen_port), family=family, backlog=1024)
-    bound = settings.model_copy(update={"listen_port": listener.getsockname()[1]})
+    bound, listeners = open_listeners(settings)
     if settings.listen_host in _ANY_ADDRESS and settings.public_url is None:
         _log.warning("no_public_url", remedy="set ZTFM_PUBLIC_URL: devices sign the URL that they reach this under")
-    async with serving(build_app(bound), listener):
+    async with serving(build_app(bound), *listeners):
         _collect_less_often()
         _announce(bound, json_output)
+        await follow_certificate(bound, listeners)
         await asyncio.get_running_loop().create_future()
 
 
@@ -96,6 +96,15 @@ def _collect_less_often() -> None:
 def _announce(settings: Settings, json_output: bool) -> None:
     url = settings.resolved_public_url
     if json_output:
-        typer.echo(json.dumps({"url": url, "state_dir": str(settings.state_dir.resolve())}))
+        found = {"url": url, "state_dir": str(settings.state_dir.resolve())}
+        if settings.resolved_tls_public_url:
+            found["tls_url"] = settings.resolved_tls_public_url
+        if settings.listen_socket is not None:
+            found["socket"] = str(settings.listen_socket.resolve())
+        typer.echo(json.dumps(found))
         return
-    typer.echo(f"control plane ready at {url}  (health: {url}/readyz, metrics: {url}/metrics; stop: Ctrl-C)")
+    over = settings.resolved_tls_public_url
+    also = [over] if over and over != url else []
+    also += [str(settings.listen_socket)] if settings.listen_socket is not None else []
+    places = ", ".join([url, *also])
+    typer.echo(f"control plane ready at {places}  (health: {url}/readyz, metrics: {url}/metrics; stop: Ctrl-C)")

@@ -22,6 +22,7 @@ KEPT = "kept"
 PUBLIC = "public"
 PUBLISHER_URL = "http://127.0.0.1:8183"
 TOKEN = "opa-token"  # noqa: S105 - a file's name
+GROUP_READABLE = 0o640
 
 app = typer.Typer(help="The sidecar's policies, configuration and token.", no_args_is_help=True)
 
@@ -52,10 +53,15 @@ def publish(
 def prepare(
     directory: Annotated[Path, typer.Option("--dir", help="Private folder that OPA reads from.")],
     publisher_url: Annotated[str, typer.Option(help="Where OPA finds what is in DIR/public.")] = PUBLISHER_URL,
+    metrics_token: Annotated[
+        Path | None, typer.Option(help="Also make the token of /metrics in this file, for our group to read.")
+    ] = None,
     policies: Policies = None,
     json_output: AsJson = False,
 ) -> None:
     """Write what an external OPA starts from: bundle, configuration, and a token, which is kept where there is one.
+
+    The token of `/metrics` is for the control plane (`ZTFM_METRICS_TOKEN_FILE`) and Prometheus, which run as others.
 
     Done again, it hands new policies to the OPA that runs.
 
@@ -65,6 +71,8 @@ def prepare(
     try:
         (folder / PUBLIC).mkdir(parents=True, exist_ok=True, mode=0o700)
         keep_token(folder / TOKEN)
+        if metrics_token is not None:
+            keep_token(metrics_token, GROUP_READABLE)
         # The publisher listens where only OPA reaches it and asks for no token; OPA's configuration wants one.
         write_config(folder / CONFIG, publisher_url, secrets.token_urlsafe(32), RESOURCE, folder / KEPT)
         _publish("prepare", folder / PUBLIC / RESOURCE, policies, json_output)
@@ -108,12 +116,11 @@ def status(
         raise typer.Exit(1)
 
 
-def keep_token(path: Path) -> None:
+def keep_token(path: Path, mode: int = 0o600) -> None:
     """Put a new token into ``path``, unless it holds one: whoever uses that one must not be locked out."""
-    if path.is_file() and path.read_text().strip():
-        path.chmod(0o600)
-        return
-    write_private(path, secrets.token_urlsafe(32))
+    if not (path.is_file() and path.read_text().strip()):
+        write_private(path, secrets.token_urlsafe(32))
+    path.chmod(mode)
 
 
 def _publish(command: str, bundle: Path, policies: Path | None, json_output: bool) -> None:

@@ -2,18 +2,24 @@
 
 from typing import Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from controlplane.contracts.base import (
+    MAX_CUSTOM_NAME,
     MAX_CUSTOM_PROPERTIES,
     Count,
     CustomValue,
     Digest,
     Identifier,
     Label,
+    LenientModel,
+    Name,
+    ResourceName,
     StrictModel,
     Text,
 )
+from controlplane.contracts.claims import Claims
 from controlplane.contracts.evidence import UpdateEvidence
 
 ActionName = Literal["model_access", "gradient_submission", "inference"]
@@ -38,8 +44,8 @@ class OpenModel(StrictModel):
         extra = self.__pydantic_extra__ or {}
         if len(extra) > MAX_CUSTOM_PROPERTIES:
             raise ValueError(f"at most {MAX_CUSTOM_PROPERTIES} properties may be added, got {len(extra)}")
-        if any(len(name) > 64 for name in extra):
-            raise ValueError("the name of an added property has at most 64 characters")
+        if any(len(name) > MAX_CUSTOM_NAME for name in extra):
+            raise ValueError(f"the name of an added property has at most {MAX_CUSTOM_NAME} characters")
         return self
 
 
@@ -148,7 +154,7 @@ class RequestContext(OpenModel):
 
 
 class AccessRequest(StrictModel):
-    """One AuthZEN evaluation request."""
+    """One request for one of the three decided actions, in the product's own vocabulary."""
 
     subject: Subject
     action: Action
@@ -156,26 +162,86 @@ class AccessRequest(StrictModel):
     context: RequestContext | None = None
 
 
-class EvaluationOptions(StrictModel):
-    """How a batch is answered. Every element is decided, in order; no other semantic is offered."""
+class AnySubject(LenientModel):
+    """A subject of any type, as AuthZEN lets a caller name it (section 5.1).
 
-    evaluations_semantic: Literal["execute_all"] = "execute_all"
+    Attributes:
+        properties: what the caller says of it.
+    """
 
-
-class PartialAccessRequest(StrictModel):
-    """One element of a batch: what it leaves out comes from the batch's defaults."""
-
-    subject: Subject | None = None
-    action: Action | None = None
-    resource: Resource | None = None
-    context: RequestContext | None = None
+    type: Name
+    id: Name
+    properties: Claims = Field(default_factory=dict)
 
 
-class AccessRequests(PartialAccessRequest):
-    """An AuthZEN batch: defaults, and up to 100 evaluations whose order is kept."""
+class AnyAction(LenientModel):
+    """An action of any name (section 5.3)."""
 
-    evaluations: list[PartialAccessRequest] = Field(min_length=1, max_length=100)
-    options: EvaluationOptions | None = None
+    name: Name
+    properties: Claims = Field(default_factory=dict)
+
+
+class AnyResource(LenientModel):
+    """A resource of any type (section 5.2)."""
+
+    type: Name
+    id: ResourceName
+    properties: Claims = Field(default_factory=dict)
+
+
+class EvaluationRequest(LenientModel):
+    """One AuthZEN evaluation request (section 6.1), about anything."""
+
+    subject: AnySubject
+    action: AnyAction
+    resource: AnyResource
+    context: Claims = Field(default_factory=dict)
+
+
+Semantic = Literal["execute_all", "deny_on_first_deny", "permit_on_first_permit"]
+"""When a batch ends: after its last element, its first denial or its first permit (section 7.1.2.1)."""
+
+
+class EvaluationOptions(LenientModel):
+    """How a batch is carried out."""
+
+    evaluations_semantic: Semantic = "execute_all"
+
+
+MAX_EVALUATIONS = 100
+
+
+class EvaluationsRequest(LenientModel):
+    """An AuthZEN batch (section 7.1): defaults, and up to 100 evaluations whose order is kept.
+
+    Attributes:
+        subject: stands in every element that names none; so do action, resource and context, each as a whole.
+        evaluations: an `EvaluationRequest` each, less what the defaults give. One that does not fit is answered in its
+            place and does not spoil the others. Without any, the defaults are the one request.
+    """
+
+    subject: AnySubject | SkipJsonSchema[None] = None
+    action: AnyAction | SkipJsonSchema[None] = None
+    resource: AnyResource | SkipJsonSchema[None] = None
+    context: Claims | SkipJsonSchema[None] = None
+    evaluations: list[dict[str, JsonValue]] = Field(default_factory=list, max_length=MAX_EVALUATIONS)
+    options: EvaluationOptions = Field(default_factory=EvaluationOptions)
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["subject", "action", "resource"]},
+                {"required": ["evaluations"], "properties": {"evaluations": {"minItems": 1}}},
+            ]
+        }
+    )
+
+    @field_validator("subject", "action", "resource", "context", mode="before")
+    @classmethod
+    def _is_stated(cls, value: object) -> object:
+        if value is None:
+            raise ValueError("null is no value; leave it out")
+        return value
 
 
 class AccessReason(StrictModel):

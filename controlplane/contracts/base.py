@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 MAX_CUSTOM_PROPERTIES = 32
+MAX_CUSTOM_NAME = 64
 
 
 class StrictModel(BaseModel):
@@ -18,6 +19,16 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class LenientModel(StrictModel):
+    """A strict model of a standard's wire form: what it declares keeps its type, what it does not know it ignores.
+
+    AuthZEN 1.0 (section 10.1.1) and OAuth 2.0 (RFC 6749 section 3.2) ask for that, so that a caller may speak a later
+    version.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+
 _IDENTIFIER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$")
 
 Identifier = Annotated[str, StringConstraints(pattern=_IDENTIFIER.pattern)]
@@ -25,6 +36,12 @@ Identifier = Annotated[str, StringConstraints(pattern=_IDENTIFIER.pattern)]
 
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_:.-]{0,63}$")]
 """A word of a closed vocabulary, such as a role, a segment or a reason code."""
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""What others call something: any 1 to 128 characters but control characters."""
+
+ResourceName = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""A `Name` of a resource: room for a path or a URL."""
 
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 """A SHA-256 content digest in the form that OCI and Sigstore use."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from controlplane.contracts.access import AccessReason
-from controlplane.contracts.base import Count, Identifier, Label, StrictModel, Timestamp
+from controlplane.contracts.base import Count, Identifier, Label, Name, ResourceName, StrictModel, Timestamp
 
 Outcome = Literal["allow", "deny", "error"]
 """``error`` denies as ``deny`` does; it says that policy could not be asked."""
@@ -22,6 +22,9 @@ class Obligations(StrictModel):
         watch: the subject is watched; for people, enforcement needs nothing more.
         max_output_tokens: upper bound on an inference's output.
         detail: how much of an inference's answer may be shown.
+        max_bytes: upper bound on what is pulled or submitted, bytes.
+        max_norm: upper bound on the L2 norm of an update.
+        epsilon: upper bound on what an update spends of a privacy budget.
         may_assert: property paths that this caller's word is taken for.
         waived: requirements that an exception waived.
     """
@@ -31,6 +34,9 @@ class Obligations(StrictModel):
     watch: bool = False
     max_output_tokens: Count | None = None
     detail: Literal["full", "label_only"] | None = None
+    max_bytes: Annotated[int, Field(gt=0, le=2**53)] | None = None
+    max_norm: Annotated[float, Field(gt=0.0, le=1e12)] | None = None
+    epsilon: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
     may_assert: Annotated[list[str], Field(max_length=32)] = Field(default_factory=list)
     waived: Annotated[list[Label], Field(max_length=16)] = Field(default_factory=list)
 
@@ -62,9 +68,9 @@ class Decision(StrictModel):
 
     id: Identifier
     time: Timestamp
-    action: Label
-    subject: Identifier
-    resource: Identifier
+    action: Name
+    subject: Name
+    resource: ResourceName
     outcome: Outcome
     reasons: list[AccessReason]
     obligations: Obligations
@@ -99,3 +105,15 @@ class AccessResponses(StrictModel):
     """The answers to an AuthZEN batch, in its order."""
 
     evaluations: list[AccessResponse]
+
+
+class EvaluationsAnswer(StrictModel):
+    """What answers an AuthZEN batch: its evaluations, or the one decision where it held none.
+
+    Attributes:
+        decision: only without ``evaluations``, as is ``context``.
+    """
+
+    evaluations: list[AccessResponse] | None = None
+    decision: bool | None = None
+    context: dict[str, object] | None = None

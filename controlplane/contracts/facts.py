@@ -6,7 +6,7 @@ plane and gathered fresh for each decision (NIST SP 800-207, tenet 4: access is 
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from controlplane.contracts.access import (
     InferenceSize,
@@ -15,7 +15,19 @@ from controlplane.contracts.access import (
     Purpose,
     ResourceProperties,
 )
-from controlplane.contracts.base import Count, Digest, Identifier, Label, StrictModel, Thumbprint, Timestamp
+from controlplane.contracts.base import (
+    Count,
+    Digest,
+    Identifier,
+    Label,
+    Magnitude,
+    Name,
+    ResourceName,
+    StrictModel,
+    Thumbprint,
+    Timestamp,
+)
+from controlplane.contracts.claims import Claims
 from controlplane.contracts.evidence import UpdateEvidence
 from controlplane.contracts.identity import AttestationLevel, DeviceStatus, Roles, Trust
 from controlplane.contracts.rounds import RoundState
@@ -105,6 +117,8 @@ class CapabilityFact(StrictModel):
         verified: signature, time, subject, action and binding all held.
         cause: why not.
         uses: how often it was used before.
+        segment: the one that it was issued for.
+        max_norm: the largest norm of an update that it allows; the largest of all when it says none.
     """
 
     verified: bool
@@ -113,14 +127,22 @@ class CapabilityFact(StrictModel):
     round: Identifier | Literal[""]
     model: Identifier | Literal[""]
     age_seconds: Age
+    segment: Label | Literal[""]
+    max_norm: Magnitude
 
 
 class AnyContext(OpenModel):
-    """Circumstances common to all actions."""
+    """Circumstances common to all actions.
+
+    Attributes:
+        search: the decision that let somebody search, where this is asked of a candidate; nobody wants to act then, and
+            nothing is used up. It is there for whoever reads the record.
+    """
 
     time: Timestamp
     network: Network
     usage: UsageFact
+    search: Identifier | None = None
 
 
 class ModelAccessContext(AnyContext):
@@ -190,6 +212,83 @@ class InferenceFacts(StrictModel):
     context: InferenceContext
 
 
+class OtherSubject(StrictModel):
+    """The party that asks; with properties when it is an enrolled device, and only with those that are known of it."""
+
+    type: Name
+    id: Name
+    properties: SubjectFacts | None = None
+
+
+class OtherAction(StrictModel):
+    """An action that is none of the product's."""
+
+    name: Name
+
+
+class OtherResource(StrictModel):
+    """What it is asked of; its type names the package that decides."""
+
+    type: Name
+    id: ResourceName
+
+
+class OtherContext(StrictModel):
+    """The circumstances, as the control plane sees them.
+
+    Attributes:
+        network: where the enforcement point asked from.
+        search: as in `AnyContext`.
+    """
+
+    time: Timestamp
+    network: Network
+    usage: UsageFact
+    search: Identifier | None = None
+
+
+class ClaimedFacts(StrictModel):
+    """What the caller says; each part is empty unless policy takes this caller's word for it.
+
+    Attributes:
+        subject: of the subject's properties; action and resource likewise.
+        context: of the circumstances.
+    """
+
+    subject: Claims
+    action: Claims
+    resource: Claims
+    context: Claims
+
+
+class OtherFacts(StrictModel):
+    """Input of ``data.ztfm.other``: an action that the product does not know, decided by whoever's resource it is."""
+
+    subject: OtherSubject
+    action: OtherAction
+    resource: OtherResource
+    context: OtherContext
+    claims: ClaimedFacts
+
+
+class CandidatesQuery(StrictModel):
+    """Input of ``data.ztfm.candidates``: which names could be the answer to a search.
+
+    Attributes:
+        kind: what is looked for.
+        subject_type: type of the subjects that are looked for, or of the one that asks.
+        resource_type: type of the resources that are looked for, or of the one that is asked for.
+        after: only names that come after this one, in order of code points.
+        limit: names at most.
+    """
+
+    kind: Literal["subject", "resource", "action"]
+    subject_type: Name
+    resource_type: Name
+    after: Annotated[str, StringConstraints(max_length=512)]
+    limit: Annotated[int, Field(ge=1, le=256)]
+
+
 AdminActionName = Literal[
     "access:search",
     "capability:introspect",
@@ -234,14 +333,16 @@ class AdminAction(StrictModel):
 
 
 class AdministeredProperties(StrictModel):
-    """Whose thing it is.
+    """Whose thing it is, and what is to become of it.
 
     Attributes:
         owner: the subject that a decision is about, that a capability or certificate is for, that a device is, or that
             opened a round.
+        status: what a device's status is to become.
     """
 
     owner: Identifier | None = None
+    status: DeviceStatus | None = None
 
 
 class AdministeredResource(StrictModel):
@@ -252,10 +353,35 @@ class AdministeredResource(StrictModel):
     properties: AdministeredProperties
 
 
+ClaimName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.:/-]{0,127}$")]
+
+ClaimValues = Annotated[list[Annotated[str, StringConstraints(max_length=256)]], Field(max_length=256)]
+
+
+class PersonFacts(StrictModel):
+    """What an identity provider says of a person; what that is worth, policy says.
+
+    Attributes:
+        issuer: the provider.
+        claims: texts by the claim that held them, ``sub`` among them.
+    """
+
+    issuer: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    claims: Annotated[dict[ClaimName, ClaimValues], Field(max_length=16)]
+
+
+class PersonFact(StrictModel):
+    """A person, known by a token of their identity provider; it holds no key and gets no capability."""
+
+    type: Literal["person"]
+    id: Identifier
+    properties: PersonFacts
+
+
 class AdminFacts(StrictModel):
     """Input of ``data.ztfm.admin``: the control plane's own API is decided as everything else is."""
 
-    subject: SubjectFact
+    subject: SubjectFact | PersonFact
     action: AdminAction
     resource: AdministeredResource
     context: AnyContext
@@ -327,7 +453,11 @@ FACTS: dict[str, type[StrictModel]] = {
     "model_access": ModelAccessFacts,
     "gradient_submission": GradientSubmissionFacts,
     "inference": InferenceFacts,
+    "other": OtherFacts,
     "admin": AdminFacts,
     "enrolment": EnrolmentFacts,
 }
 """Facts by Rego package (``data.ztfm.<name>``)."""
+
+INPUTS: dict[str, type[StrictModel]] = {**FACTS, "candidates": CandidatesQuery}
+"""Facts, and what else is asked of the policy bundle."""

@@ -99,6 +99,26 @@ class Device(StrictModel):
     enrolled_at: Timestamp
 
 
+class Person(StrictModel):
+    """Somebody whom an identity provider vouches for (OpenID Connect). They hold no key and get no capability.
+
+    Attributes:
+        id: follows from issuer and ``sub``, so that no name has to be trusted or spelt.
+        issuer: the provider.
+        claims: texts by claim, those that policy may give roles for.
+        expires_at: of the token that said so, Unix seconds.
+    """
+
+    id: Identifier
+    issuer: str
+    claims: dict[str, list[str]]
+    expires_at: Timestamp
+
+
+Caller = Device | Person
+"""Whoever asks for something: a device or service that proves its key, or a person whom a provider vouches for."""
+
+
 class EnrolmentGrant(StrictModel):
     """What an enrolment token allows, without the token itself.
 
@@ -110,3 +130,70 @@ class EnrolmentGrant(StrictModel):
     segment: Label
     expires_at: Timestamp
     uses: Count
+
+
+class TokensRequest(StrictModel):
+    """An administrator asks for enrolment tokens; each lets one device or service enrol, once.
+
+    Attributes:
+        roles: what it may enrol as.
+        segment: where.
+        hours: until the tokens expire, 90 days at most.
+        count: how many.
+    """
+
+    roles: Roles
+    segment: Label
+    hours: Annotated[float, Field(gt=0.0, le=2160.0)] = 1.0
+    count: Annotated[int, Field(ge=1, le=1000)] = 1
+
+
+class IssuedTokens(StrictModel):
+    """Enrolment tokens, shown now and never again.
+
+    Attributes:
+        expires_at: Unix seconds.
+    """
+
+    tokens: list[Token]
+    roles: Roles
+    segment: Label
+    expires_at: Timestamp
+
+
+class StatusChange(StrictModel):
+    """What is to become of a device, and why.
+
+    Attributes:
+        status: ``active`` releases it; ``revoked`` is final.
+        reason: for the record and for enforcement points' operators; it holds nothing secret.
+    """
+
+    status: DeviceStatus
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[\x20-\x7e]+$")]
+
+
+class CertificateRequest(StrictModel):
+    """An enrolled subject asks for a client certificate for its own key.
+
+    Attributes:
+        lifetime_seconds: up to a day.
+    """
+
+    lifetime_seconds: Annotated[float, Field(ge=300.0, le=86_400.0)] = 86_400.0
+
+
+class IssuedCertificate(StrictModel):
+    """A client certificate (RFC 5280) for the enrolled key.
+
+    Attributes:
+        certificate: PEM.
+        authority: PEM of the certificate that signed it, for enforcement points that verify clients.
+        thumbprint: SHA-256 of its DER, as capabilities bear it (``x5t#S256``).
+        expires_at: Unix seconds.
+    """
+
+    certificate: str
+    authority: str
+    thumbprint: Thumbprint
+    expires_at: Timestamp

@@ -28,7 +28,9 @@ class RoundRequest(StrictModel):
     id: Identifier
     model: Identifier
     model_digest: Digest
-    members: Annotated[list[Identifier], Field(min_length=1, max_length=MAX_MEMBERS)]
+    members: Annotated[
+        list[Identifier], Field(min_length=1, max_length=MAX_MEMBERS, json_schema_extra={"uniqueItems": True})
+    ]
     duration_seconds: Annotated[float, Field(gt=0.0, le=86_400.0)]
 
     @model_validator(mode="after")

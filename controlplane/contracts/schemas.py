@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from controlplane.contracts.facts import FACTS
+from controlplane.contracts.facts import INPUTS
 
 _NULL = {"type": "null"}
 _KEPT = {"type", "properties", "required", "items", "additionalProperties", "enum", "anyOf", "description"}
@@ -21,9 +21,9 @@ def input_schema(name: str) -> dict[str, Any]:
     """Return the schema of ``data.ztfm.<name>``'s input, without references.
 
     Raises:
-        KeyError: no such decision.
+        KeyError: no such package.
     """
-    schema = FACTS[name].model_json_schema()
+    schema = INPUTS[name].model_json_schema()
     inlined: dict[str, Any] = _inline(schema, schema.get("$defs", {}))
     return {"$schema": "http://json-schema.org/draft-07/schema#", "title": f"ztfm.{name} input", **inlined}
 
@@ -48,10 +48,10 @@ def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def write_schemas(folder: Path) -> list[Path]:
-    """Write one ``<decision>.json`` per decision into ``folder`` and return the paths."""
+    """Write one ``<package>.json`` per package into ``folder`` and return the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for name in FACTS:
+    for name in INPUTS:
         path = folder / f"{name}.json"
         path.write_text(json.dumps(input_schema(name), indent=2, sort_keys=True) + "\n")
         paths.append(path)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from controlplane.contracts.access import AccessRequest, OpenModel, RequestContext
+from controlplane.contracts.access import AccessRequest, EvaluationRequest, OpenModel, RequestContext
 from controlplane.contracts.evidence import UpdateEvidence
 from controlplane.contracts.facts import GradientSubmissionContext, InferenceContext, ModelAccessContext, SubjectFacts
 from controlplane.contracts.identity import Device
@@ -55,6 +55,7 @@ class Gatherer:
         address: str,
         admit: Mapping[str, Any] | None = None,
         submissions: int | None = None,
+        search: str = "",
     ) -> dict[str, Any]:
         """Return the facts of ``request``.
 
@@ -64,13 +65,14 @@ class Gatherer:
             address: where the request came from, as this side saw it.
             admit: for an update that has arrived, its capability and evidence facts.
             submissions: what the subject submitted to the round before, where that was counted already.
+            search: the decision that let somebody search, for a candidate: nothing is counted then.
         """
         now = self._clock()
         stated = request.context or RequestContext()
         context = added(stated, _OWNED_OF_CONTEXT)
-        context["time"] = now
-        context["network"] = stated.network.model_dump() if stated.network else {"address": address}
-        context["usage"] = self._usage_facts(request, device)
+        context |= self._circumstances(device, _tokens(request), now, address, search)
+        if stated.network:
+            context["network"] = stated.network.model_dump()
         if request.action.name == "inference":
             if stated.inference is not None:
                 context["inference"] = stated.inference.model_dump()
@@ -84,6 +86,35 @@ class Gatherer:
             context["phase"] = "grant" if admit is None else "admit"
             context.update(admit or {})
         return self._document(request, device, context, now)
+
+    def gather_other(
+        self, request: EvaluationRequest, device: Device | None, address: str, search: str = ""
+    ) -> dict[str, Any]:
+        """Return the `OtherFacts` of ``request``, whose claims are those that this caller is believed in.
+
+        Args:
+            request: what was asked.
+            device: the enrolled device that the subject is, or none.
+            address: where the request came from, as this side saw it.
+            search: as in `gather`.
+        """
+        now = self._clock()
+        subject: dict[str, Any] = {"type": request.subject.type, "id": request.subject.id}
+        known = subject_facts(device, now)
+        if known is not None:
+            subject["properties"] = known
+        return {
+            "subject": subject,
+            "action": {"name": request.action.name},
+            "resource": {"type": request.resource.type, "id": request.resource.id},
+            "context": self._circumstances(device, 0, now, address, search),
+            "claims": {
+                "subject": request.subject.properties,
+                "action": request.action.properties,
+                "resource": request.resource.properties,
+                "context": request.context,
+            },
+        }
 
     def release(self, request: AccessRequest) -> None:
         """Give back what a denied request had reserved."""
@@ -99,10 +130,17 @@ class Gatherer:
             submissions = await self._rounds.submissions(round_id, request.subject.id)
         return {**seen, "submissions": submissions}
 
-    def _usage_facts(self, request: AccessRequest, device: Device | None) -> dict[str, Any]:
-        # Names that nobody registered are not remembered: they could push out those that are.
-        used = self._usage.reserve(request.subject.id, _tokens(request)) if device else Usage(0, 0)
-        return {"window_seconds": self._usage.window_seconds, "requests": used.requests, "tokens": used.tokens}
+    def _circumstances(
+        self, device: Device | None, tokens: int, now: float, address: str, search: str
+    ) -> dict[str, Any]:
+        if device is None:
+            # Names that nobody registered are not remembered: they could push out those that are.
+            used = Usage(0, 0)
+        else:
+            used = self._usage.look(device.id) if search else self._usage.reserve(device.id, tokens)
+        usage = {"window_seconds": self._usage.window_seconds, "requests": used.requests, "tokens": used.tokens}
+        around = {"time": now, "network": {"address": address}, "usage": usage}
+        return {**around, "search": search} if search else around
 
     def _document(
         self, request: AccessRequest, device: Device | None, context: dict[str, Any], now: float

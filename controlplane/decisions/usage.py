@@ -38,20 +38,27 @@ class UsageWindow:
     def reserve(self, subject: str, tokens: int = 0) -> Usage:
         """Return what ``subject`` used before this request, and count this request and its tokens."""
         window = self._current(subject)
-        overlap = 1.0 - (self._clock() - window.start) / self.window_seconds
-        used = Usage(
-            window.requests + int(window.earlier_requests * overlap),
-            window.tokens + int(window.earlier_tokens * overlap),
-        )
+        used = self._used(window)
         window.requests += 1
         window.tokens += tokens
         return used
+
+    def look(self, subject: str) -> Usage:
+        """Return what ``subject`` used, and count nothing."""
+        return self._used(self._current(subject)) if subject in self._windows else Usage(0, 0)
 
     def release(self, subject: str, tokens: int) -> None:
         """Give back tokens that were reserved and not granted."""
         window = self._windows.get(subject)
         if window is not None:
             window.tokens = max(0, window.tokens - tokens)
+
+    def _used(self, window: _Window) -> Usage:
+        overlap = 1.0 - (self._clock() - window.start) / self.window_seconds
+        return Usage(
+            window.requests + int(window.earlier_requests * overlap),
+            window.tokens + int(window.earlier_tokens * overlap),
+        )
 
     def _current(self, subject: str) -> _Window:
         now = self._clock()

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
+from controlplane.contracts.events import Initiator, Notice
 from controlplane.contracts.identity import Device, DeviceStatus, EnrolmentGrant, Trust
 
 
@@ -17,6 +18,10 @@ class TokenStore(Protocol):
         """Return what a token allows, or none."""
         ...
 
+    async def consume(self, token_hash: str, now: float) -> bool:
+        """Use up a token; false when it is unknown, was used, or expired before ``now`` (Unix seconds)."""
+        ...
+
 
 class DeviceStore(Protocol):
     """Keeps devices."""
@@ -29,16 +34,18 @@ class DeviceStore(Protocol):
         """Return a device by its key's thumbprint, or none."""
         ...
 
-    async def set_status(self, device_id: str, status: DeviceStatus) -> bool:
-        """Set a device's status; false when there is no such device."""
+    async def set_status(self, device_id: str, status: DeviceStatus, notice: Notice | None = None) -> bool:
+        """Set a device's status and write ``notice`` in one transaction; false when it is unknown, or revoked."""
         ...
 
 
 class BehaviourStore(Protocol):
     """Keeps what behaviour found."""
 
-    async def apply(self, trust: Mapping[str, Trust], quarantined: Collection[str]) -> None:
-        """Keep new trust and set active subjects apart, in one transaction."""
+    async def apply(
+        self, trust: Mapping[str, Trust], quarantined: Collection[str], notice: Notice | None = None
+    ) -> None:
+        """Keep new trust, set active subjects apart and write ``notice``, in one transaction."""
         ...
 
 
@@ -57,4 +64,18 @@ class RegistryStore(Protocol):
 
     async def enrol(self, token_hash: str, device: Device) -> bool:
         """Use up a token and add a device, both or neither."""
+        ...
+
+
+class Announcer(Protocol):
+    """Says what a change of status makes void, and tells those whom it concerns."""
+
+    def status_notice(
+        self, subjects: Collection[str], status: DeviceStatus, *, initiator: Initiator, txn: str | None = None
+    ) -> Notice:
+        """Return what is to be written in one transaction with the change."""
+        ...
+
+    def written(self, notice: Notice) -> None:
+        """The transaction was committed."""
         ...

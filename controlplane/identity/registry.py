@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
+from controlplane.contracts.events import Initiator, Notice
 from controlplane.contracts.identity import Device, DeviceStatus, Trust
-from controlplane.identity.interfaces import RegistryStore
+from controlplane.identity.interfaces import Announcer, RegistryStore
 from controlplane.identity.memory import Memory
 from controlplane.identity.tokens import token_digest
 
@@ -23,12 +24,19 @@ class Registry:
         clock: seconds.
         ttl_seconds: how long a device is remembered.
         capacity: devices remembered at most.
+        announcer: is told of every change of status; none announces nothing.
     """
 
     def __init__(
-        self, store: RegistryStore, clock: Callable[[], float], ttl_seconds: float = 1.0, capacity: int = 100_000
+        self,
+        store: RegistryStore,
+        clock: Callable[[], float],
+        ttl_seconds: float = 1.0,
+        capacity: int = 100_000,
+        announcer: Announcer | None = None,
     ) -> None:
         self._store = store
+        self._announcer = announcer
         self._memory = Memory(clock, ttl_seconds, capacity)
         self._reads: dict[_Lookup, asyncio.Task[Device | None]] = {}
 
@@ -51,18 +59,39 @@ class Registry:
         return added
 
     async def record_behaviour(self, trust: Mapping[str, Trust], quarantined: Collection[str]) -> None:
-        """Keep new trust and quarantine active subjects, in one transaction; a revoked device stays revoked."""
+        """Keep new trust and quarantine active subjects, in one transaction; a revoked device stays revoked.
+
+        What those who are set apart hold is void from then on, and everybody who follows the events hears of it.
+        """
+        notice = self._notice(quarantined, "quarantined", "policy")
         try:
-            await self._store.behaviour.apply(trust, quarantined)
+            await self._store.behaviour.apply(trust, quarantined, notice)
         finally:
             self._forget(trust.keys() | set(quarantined))
+        self._announce(notice)
 
-    async def set_status(self, device_id: str, status: DeviceStatus) -> bool:
-        """Set a device's status; false when there is no such device."""
+    async def set_status(self, device_id: str, status: DeviceStatus, *, initiator: Initiator = "admin") -> bool:
+        """Set a device's status; false when there is no such device, or it is revoked: that is final.
+
+        Unless it is active now, what it holds is void, and everybody who follows the events hears of it.
+        """
+        notice = self._notice({device_id}, status, initiator)
         try:
-            return await self._store.devices.set_status(device_id, status)
+            is_known = await self._store.devices.set_status(device_id, status, notice)
         finally:
             self._forget({device_id})
+        if is_known:
+            self._announce(notice)
+        return is_known
+
+    def _notice(self, subjects: Collection[str], status: DeviceStatus, initiator: Initiator) -> Notice:
+        if self._announcer is None or not subjects:
+            return Notice()
+        return self._announcer.status_notice(subjects, status, initiator=initiator)
+
+    def _announce(self, notice: Notice) -> None:
+        if self._announcer is not None and notice.events:
+            self._announcer.written(notice)
 
     async def _read(self, lookup: _Lookup, read: Callable[[str], Awaitable[Device | None]]) -> Device | None:
         task = self._reads.get(lookup)

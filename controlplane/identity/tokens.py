@@ -55,6 +55,10 @@ class EnrolmentTokens:
         await self._store.add_many({token_digest(token): grant for token in tokens})
         return tokens
 
+    async def withdraw(self, token: str) -> bool:
+        """Have a token let nobody enrol any more; false when it would not have anyway."""
+        return await self._store.consume(token_digest(token), self._clock())
+
     async def lookup(self, token: str) -> EnrolmentGrant | None:
         """Return what a token allows, with its uses and expiry for policy to judge; none when nobody issued it."""
         if not token.startswith(_PREFIX):

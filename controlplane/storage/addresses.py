@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -87,6 +87,16 @@ def engines(address: URL, synchronous: Synchronous = "NORMAL") -> tuple[AsyncEng
     return writer, writer.execution_options(isolation_level="AUTOCOMMIT")
 
 
+def bulk_engine(address: URL, synchronous: Synchronous) -> Engine:
+    """Return a blocking engine of one writing SQLite connection, for use by one thread at a time."""
+    blocking = address.set(drivername="sqlite+pysqlite")
+    engine = create_engine(
+        blocking, connect_args={"timeout": WAIT_SECONDS}, hide_parameters=True, pool_size=1, max_overflow=0
+    )
+    _prepare_sqlite(engine, synchronous, writes=True)
+    return engine
+
+
 def create_file(address: URL) -> None:
     """Create a SQLite file that only its owner can read; its side files take over its mode.
 
@@ -109,8 +119,12 @@ def _postgres(address: URL, **pool: Any) -> AsyncEngine:
 
 def _sqlite(address: URL, synchronous: Synchronous, *, writes: bool, **pool: Any) -> AsyncEngine:
     engine = create_async_engine(address, connect_args={"timeout": WAIT_SECONDS}, hide_parameters=True, **pool)
+    _prepare_sqlite(engine.sync_engine, synchronous, writes=writes)
+    return engine
 
-    @event.listens_for(engine.sync_engine, "connect")
+
+def _prepare_sqlite(engine: Engine, synchronous: Synchronous, *, writes: bool) -> None:
+    @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:
         # The driver must not open transactions by itself: it would begin them as readers and fail to upgrade.
         connection.isolation_level = None
@@ -125,8 +139,6 @@ def _sqlite(address: URL, synchronous: Synchronous, *, writes: bool, **pool: Any
 
     if writes:
 
-        @event.listens_for(engine.sync_engine, "begin")
+        @event.listens_for(engine, "begin")
         def _begin(connection: Any) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine

@@ -3,9 +3,12 @@
 from collections.abc import Collection, Mapping
 
 from sqlalchemy import Double, Integer, bindparam, case, func, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from controlplane.contracts.events import Notice
 from controlplane.contracts.identity import Trust
 from controlplane.storage.database import Database
+from controlplane.storage.revocations import write_notice
 from controlplane.storage.tables import devices
 
 _APPLY = (
@@ -28,14 +31,25 @@ class Behaviour:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def apply(self, trust: Mapping[str, Trust], quarantined: Collection[str]) -> None:
-        """Keep new trust and set subjects apart, all in one transaction; a revoked device stays revoked."""
+    async def apply(
+        self, trust: Mapping[str, Trust], quarantined: Collection[str], notice: Notice | None = None
+    ) -> None:
+        """Keep new trust, set subjects apart and write ``notice``, all in one transaction.
+
+        A revoked device stays revoked.
+        """
         apart = set(quarantined)
         # One pass in one order for everybody: two replicas that write the same devices cannot wait for one
         # another in a ring.
         rows = [_row(name, trust.get(name), name in apart) for name in sorted(trust.keys() | apart)]
-        if rows:
-            await self._database.change("keep what behaviour found", _APPLY, rows)
+        if not rows:
+            return
+
+        async def _apply(connection: AsyncConnection) -> None:
+            await connection.execute(_APPLY, rows)
+            await write_notice(connection, notice or Notice())
+
+        await self._database.write("keep what behaviour found", _apply)
 
 
 def _row(name: str, trust: Trust | None, is_apart: bool) -> dict[str, object]:

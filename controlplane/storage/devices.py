@@ -10,9 +10,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.contracts.base import is_identifier
+from controlplane.contracts.events import Notice
 from controlplane.contracts.identity import Attestation, Device, DeviceStatus, PublicKey, Trust
 from controlplane.storage.database import Database
 from controlplane.storage.lookups import Coalesced
+from controlplane.storage.revocations import write_notice
 from controlplane.storage.tables import devices
 
 MAX_PAGE = 1000
@@ -38,10 +40,27 @@ class Devices:
         """Return a device by its key's thumbprint, or none."""
         return await self._by_thumbprint.get(thumbprint)
 
-    async def set_status(self, device_id: str, status: DeviceStatus) -> bool:
-        """Set a device's status; false when there is no such device."""
-        statement = update(devices).where(devices.c.id == device_id).values(status=status)
-        return await self._database.change("change a device's status", statement) == 1
+    async def set_status(self, device_id: str, status: DeviceStatus, notice: Notice | None = None) -> bool:
+        """Set a device's status and write ``notice`` in one transaction.
+
+        Returns:
+            False, with nothing changed, when there is no such device, or it is revoked and would be no more.
+        """
+        may_change = (devices.c.id == device_id) & ((devices.c.status != "revoked") | (status == "revoked"))
+        statement = update(devices).where(may_change).values(status=status)
+
+        async def _set(connection: AsyncConnection) -> bool:
+            is_known = (await connection.execute(statement)).rowcount == 1
+            if is_known and notice is not None:
+                await write_notice(connection, notice)
+            return is_known
+
+        return await self._database.write("change a device's status", _set)
+
+    async def has_role(self, role: str) -> bool:
+        """Whether anybody was ever enrolled with a role, whatever their status."""
+        statement = select(devices.c.id).where(devices.c.roles.contains(json.dumps(role), autoescape=True)).limit(1)
+        return bool(await self._database.read("look for a role", statement))
 
     async def page(self, after: str = "", limit: int = 100) -> list[Device]:
         """Return up to ``limit`` devices (at most 1000) whose id comes after ``after``, in order of id."""

@@ -11,8 +11,12 @@ from controlplane.storage.counting import Counts
 from controlplane.storage.database import Database
 from controlplane.storage.decisions import Decisions
 from controlplane.storage.devices import Devices, insert_device
+from controlplane.storage.events import Events
+from controlplane.storage.idempotency import Idempotency
 from controlplane.storage.migrating import migrate
+from controlplane.storage.revocations import Revocations
 from controlplane.storage.rounds import Rounds
+from controlplane.storage.signing_keys import SigningKeys
 from controlplane.storage.tokens import Tokens, consume_token
 
 
@@ -26,6 +30,10 @@ class Store:
         rounds: rounds and submissions.
         capabilities: used capabilities.
         decisions: recorded decisions.
+        revocations: what is void before its time.
+        events: the security events that say so.
+        signing_keys: signing keys, sealed.
+        idempotency: answers that are kept for requests that are sent again.
     """
 
     def __init__(self, database: Database) -> None:
@@ -37,6 +45,10 @@ class Store:
         self.rounds = Rounds(database, counts)
         self.capabilities = Capabilities(database, counts)
         self.decisions = Decisions(database)
+        self.revocations = Revocations(database)
+        self.events = Events(database)
+        self.signing_keys = SigningKeys(database)
+        self.idempotency = Idempotency(database)
 
     async def enrol(self, token_hash: str, device: Device) -> bool:
         """Use up a token and register a device, both or neither.

@@ -18,8 +18,14 @@ COSINE_BUCKETS = tuple(step / 10 for step in range(-10, 11, 2))
 RATIO_BUCKETS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 
 ACTIONS = ("model_access", "gradient_submission", "inference")
-PACKAGES = (*ACTIONS, "admin", "enrolment")
+PACKAGES = (*ACTIONS, "other", "search", "admin", "enrolment")
 OUTCOMES = ("allow", "deny", "error")
+REVOKED = ("capability", "subject", "key")
+EVENTS = ("session-revoked", "credential-change", "device-compliance-change")
+SEARCHES = ("subject", "resource", "action")
+METHODS = ("proof", "access_token", "certificate", "person", "metrics_token", "none")  # ways to say who one is
+GRANTS = ("token_exchange", "client_credentials")
+REPEATS = ("first", "replayed", "reused", "in_progress", "gone")
 MAX_LABEL_VALUES = 128
 OTHER = "other"
 
@@ -67,6 +73,7 @@ class Metrics:
         self._sidecar_metrics()
         self._behaviour_metrics()
         self._edge_metrics()
+        self._revocation_metrics()
         info = self._gauge("ztfm_build_info", "Version of the control plane", "version")
         info.labels(version).set(1)
         self._initialise()
@@ -91,6 +98,14 @@ class Metrics:
         self.capabilities_issued = self._counter("ztfm_capabilities_issued_total", "Capabilities minted", "action")
         self.capabilities_refused = self._counter(
             "ztfm_capabilities_refused_total", "Capabilities and key proofs that did not hold", "cause"
+        )
+        self.signing_keys = self._gauge("ztfm_signing_keys", "Signing keys by where they stand", "state")
+        self.signing_key_age = self._gauge("ztfm_signing_key_age_seconds", "For how long the key that signs has signed")
+        self.signing_key_schedule = self._gauge(
+            "ztfm_signing_key_schedule_seconds", "For how long a key signs until the next one does"
+        )
+        self.search_candidates = self._histogram(
+            "ztfm_search_candidates", "Candidates that a page of a search asked of", BATCH_BUCKETS, "kind"
         )
         self.audit_records = self._counter("ztfm_audit_records_total", "Decision records by result", "result")
         self.audit_group_size = self._histogram("ztfm_audit_group_size", "Records per audit commit", BATCH_BUCKETS)
@@ -123,7 +138,31 @@ class Metrics:
         self.http_duration = self._histogram(
             "ztfm_http_request_duration_seconds", "HTTP requests", LATENCY_BUCKETS, "route"
         )
+        self.oauth_tokens = self._counter("ztfm_oauth_tokens_total", "Tokens of the token endpoint by grant", "grant")
+        self.introspections = self._counter("ztfm_introspections_total", "Tokens asked about by answer", "result")
+        self.repeats = self._counter(
+            "ztfm_idempotent_requests_total", "Requests with an Idempotency-Key by what became of them", "outcome"
+        )
+        self.authentications = self._counter(
+            "ztfm_authentications_total", "Who asks: by what they showed and whether it held", "method", "outcome"
+        )
+        self.provider_keys = self._counter(
+            "ztfm_identity_provider_fetches_total", "Looks for the keys of people's identity provider", "result"
+        )
+        self.certificates_issued = self._counter("ztfm_certificates_issued_total", "Client certificates issued")
+        self.tokens_issued = self._counter("ztfm_enrolment_tokens_issued_total", "Enrolment tokens issued over the API")
+        self.status_changes = self._counter(
+            "ztfm_device_status_changes_total", "Devices' statuses that people and services set", "status"
+        )
         self.ready = self._gauge("ztfm_ready", "1 when every part that a decision needs is there")
+
+    def _revocation_metrics(self) -> None:
+        self.revocations = self._counter("ztfm_revocations_total", "What was made void before its time", "kind")
+        self.security_events = self._counter("ztfm_security_events_total", "Security events written", "type")
+        self.event_listeners = self._gauge("ztfm_event_listeners", "Who follows the security events now")
+        self.event_listeners_dropped = self._counter(
+            "ztfm_event_listeners_dropped_total", "Listeners that were too slow and were cut off"
+        )
 
     def _initialise(self) -> None:
         for action in PACKAGES:
@@ -132,6 +171,8 @@ class Metrics:
                 self.decisions.labels(action, outcome)
         for action in ACTIONS:
             self.capabilities_issued.labels(action)
+        for kind in SEARCHES:
+            self.search_candidates.labels(kind)
         for result in ("ok", "error", "timeout", "unreachable", "malformed"):
             self.opa_requests.labels(result)
         for result in ("written", "failed"):
@@ -140,12 +181,33 @@ class Metrics:
             self.updates.labels(verdict)
         for outcome in OUTCOMES:
             self.enrolments.labels(outcome)
+        for kind in REVOKED:
+            self.revocations.labels(kind)
+        for kind in EVENTS:
+            self.security_events.labels(kind)
+        for method in METHODS:
+            for outcome in ("ok", "refused"):
+                self.authentications.labels(method, outcome)
+        for result in ("ok", "failed"):
+            self.provider_keys.labels(result)
+        for status in ("active", "quarantined", "revoked"):
+            self.status_changes.labels(status)
+        for grant in GRANTS:
+            self.oauth_tokens.labels(grant)
+        for result in ("active", "inactive"):
+            self.introspections.labels(result)
+        for outcome in REPEATS:
+            self.repeats.labels(outcome)
         for cause in (*self._causes, OTHER):
             self.capabilities_refused.labels(cause)
 
     def refused(self, cause: str) -> None:
         """Count a capability or a key proof that did not hold."""
         self.capabilities_refused.labels(cause if cause in self._causes else OTHER).inc()
+
+    def searched(self, kind: str, candidates: int) -> None:
+        """Count a page of a search of a kind (subject, resource, action) and the candidates that it asked of."""
+        self.search_candidates.labels(kind).observe(candidates)
 
     def reason(self, code: str) -> str:
         """Return the label for a policy's reason; policies declare few, and their number is bounded here."""

@@ -1,7 +1,7 @@
 """What the control plane counted, read from its Prometheus metrics like any monitoring would."""
 
 from collections.abc import Iterator
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
@@ -11,15 +11,19 @@ OUTCOMES = ("allow", "deny", "error")
 TIMEOUT_SECONDS = 10.0
 
 
-def decisions_and_refusals(url: str) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
+def decisions_and_refusals(url: str, token: str) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
     """How often each outcome was given, by action; and how often credentials did not hold, by cause.
+
+    Args:
+        url: of the control plane.
+        token: of its metrics.
 
     Raises:
         OSError: the control plane does not answer.
     """
     decisions = {action: dict.fromkeys(OUTCOMES, 0) for action in ACTIONS}
     refusals: dict[str, int] = {}
-    for sample in _samples(url):
+    for sample in _samples(url, token):
         if sample.name == "ztfm_decisions_total" and sample.labels["action"] in decisions:
             decisions[sample.labels["action"]][sample.labels["outcome"]] = int(sample.value)
         if sample.name == "ztfm_capabilities_refused_total" and sample.value:
@@ -27,8 +31,9 @@ def decisions_and_refusals(url: str) -> tuple[dict[str, dict[str, int]], dict[st
     return decisions, refusals
 
 
-def _samples(url: str) -> Iterator[Sample]:
-    with urlopen(f"{url}/metrics", timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - our own control plane's URL
+def _samples(url: str, token: str) -> Iterator[Sample]:
+    request = Request(f"{url}/metrics", headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - our own URL
+    with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - our own control plane's URL
         text = answer.read().decode()
     for family in text_string_to_metric_families(text):
         yield from family.samples

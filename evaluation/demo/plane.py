@@ -34,6 +34,11 @@ class Plane:
     state_dir: Path
     pid: int
 
+    @property
+    def metrics_token(self) -> str:
+        """What lets us read its metrics."""
+        return (self.state_dir / "metrics-token").read_text().strip()
+
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Callable[[], Plane]]:

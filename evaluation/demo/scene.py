@@ -248,7 +248,9 @@ class _Demo:
             self.outcome.sightings = watch.sightings()
             with fleet.member("operator") as operator:
                 self.outcome.policy_revision = operator.plane.readiness().policy_revision
-            self.outcome.decisions, self.outcome.refusals = decisions_and_refusals(self._plane.url)
+            self.outcome.decisions, self.outcome.refusals = decisions_and_refusals(
+                self._plane.url, self._plane.metrics_token
+            )
 
     def _most_trusted(self) -> tuple[str, float]:
         honest = {name: trust for name, trust in self.outcome.trust.items() if name not in self.outcome.attackers}

@@ -99,6 +99,7 @@ def ticket_for(member: Member, model: str, audience: str, text: str) -> Ticket:
     """
     size = InferenceSize(prompt_tokens=len(text.split()), max_output_tokens=1)
     context = CapabilityContext(inference=size)
-    granted = member.plane.capability("inference", Resource(type="model", id=model), audience, context)
+    resource = Resource(type="model", id=model)
+    granted = member.plane.capability("inference", resource, audience, context).require()
     url, token = target(audience, ""), granted.access_token
     return Ticket(token, make_proof(member.key, method=INFER, url=url, now=time.time(), access_token=token))

@@ -88,10 +88,10 @@ DECISIONS = Row(
         ),
         Panel(
             "What was missing in denials",
-            "Requirements that were not proven, by action. Reasons that begin with policy_ are errors.",
+            "Requirements that were not proven, by action, searches apart. Reasons that begin with policy_ are errors.",
             [
                 Query(
-                    "topk(12, sum by (action, reason) (rate(ztfm_decision_reasons_total[5m])) > 0)",
+                    'topk(12, sum by (action, reason) (rate(ztfm_decision_reasons_total{action!="search"}[5m])) > 0)',
                     "{{action}} {{reason}}",
                 )
             ],
@@ -166,6 +166,75 @@ CAPABILITIES = Row(
     ),
 )
 
+TOKENS = Row(
+    "OAuth",
+    (
+        Panel(
+            "Tokens by grant",
+            "Capabilities by exchange, and access tokens for this API by client credentials.",
+            [Query("sum by (grant) (rate(ztfm_oauth_tokens_total[5m]))", "{{grant}}")],
+            unit="reqps",
+            width=12,
+        ),
+        Panel(
+            "Introspections",
+            "What enforcement points were told of tokens. Inactive ones rise with revocations, as they should.",
+            [Query("sum by (result) (rate(ztfm_introspections_total[5m]))", "{{result}}")],
+            unit="reqps",
+            width=12,
+        ),
+    ),
+    height=6,
+)
+
+KEYS = Row(
+    "Signing keys",
+    (
+        Panel(
+            "Age of the key that signs",
+            "It falls to nothing when the next key takes over, which is due at the schedule.",
+            [
+                Query("max(ztfm_signing_key_age_seconds)", "age"),
+                Query("max(ztfm_signing_key_schedule_seconds)", "schedule"),
+            ],
+            unit="s",
+            width=12,
+        ),
+        Panel(
+            "Signing keys by state",
+            "One signs. One that is published waits for its turn; retired ones verify what they signed.",
+            [Query("max by (state) (ztfm_signing_keys)", "{{state}}")],
+            width=12,
+        ),
+    ),
+    height=6,
+)
+
+REVOCATION = Row(
+    "Revocation",
+    (
+        Panel(
+            "Made void before its time, 1 h",
+            "Single capabilities, all that a subject held, and signing keys.",
+            [Query("sum by (kind) (increase(ztfm_revocations_total[1h]))", "{{kind}}")],
+        ),
+        Panel(
+            "Security events, 1 h",
+            "What was pushed, by CAEP's type.",
+            [Query("sum by (type) (increase(ztfm_security_events_total[1h]))", "{{type}}")],
+        ),
+        Panel(
+            "Who follows the events",
+            "Each enforcement point has one stream. Those that are cut off were too slow, and resume.",
+            [
+                Query("sum(ztfm_event_listeners)", "listening"),
+                Query("sum(increase(ztfm_event_listeners_dropped_total[15m]))", "cut off, 15 min"),
+            ],
+        ),
+    ),
+    height=6,
+)
+
 BEHAVIOUR = Row(
     "Rounds and behaviour",
     (
@@ -210,6 +279,38 @@ BEHAVIOUR = Row(
     ),
 )
 
+ACCESS = Row(
+    "Access",
+    (
+        Panel(
+            "Who asks",
+            "By what callers show: proofs, tokens, certificates, people. Refused: strangers, or broken clients.",
+            [
+                Query(
+                    "sum by (method, outcome) (rate(ztfm_authentications_total[5m])) > 0",
+                    "{{method}} {{outcome}}",
+                )
+            ],
+            unit="reqps",
+        ),
+        Panel(
+            "Administration, 1 h",
+            "Enrolment tokens over the API, client certificates, and statuses that were set by hand.",
+            [
+                Query("sum(increase(ztfm_enrolment_tokens_issued_total[1h]))", "tokens"),
+                Query("sum(increase(ztfm_certificates_issued_total[1h]))", "certificates"),
+                Query("sum by (status) (increase(ztfm_device_status_changes_total[1h]))", "set to {{status}}"),
+            ],
+        ),
+        Panel(
+            "Identity provider, 1 h",
+            "Looks for the keys of people's provider. When all fail for an hour, no person is let in.",
+            [Query("sum by (result) (increase(ztfm_identity_provider_fetches_total[1h]))", "{{result}}")],
+        ),
+    ),
+    height=6,
+)
+
 EDGE = Row(
     "Audit and edge",
     (
@@ -218,12 +319,14 @@ EDGE = Row(
             "Every decision is on record before it is given out.",
             [Query("sum by (result) (rate(ztfm_audit_records_total[5m]))", "{{result}}")],
             unit="reqps",
+            width=6,
         ),
         Panel(
             "Records per commit",
             "Grows with load: what arrives during a commit goes into the next one.",
             buckets("ztfm_audit_group_size"),
             kind="heatmap",
+            width=6,
         ),
         Panel(
             "HTTP responses",
@@ -235,6 +338,33 @@ EDGE = Row(
                 )
             ],
             unit="reqps",
+            width=6,
+        ),
+        Panel(
+            "Requests with an Idempotency-Key",
+            "Many replayed: answers get lost on the way. Reused: keys are not unique. Gone: it came too late.",
+            [Query("sum by (outcome) (rate(ztfm_idempotent_requests_total[5m]))", "{{outcome}}")],
+            unit="reqps",
+            width=6,
+        ),
+    ),
+)
+
+SEARCHES = Row(
+    "Searches",
+    (
+        Panel(
+            "Pages of searches",
+            "By what is searched for. Many of the same come from an enforcement point without a cache.",
+            [Query("sum by (kind) (rate(ztfm_search_candidates_count[5m])) > 0", "{{kind}}")],
+            unit="reqps",
+            width=12,
+        ),
+        Panel(
+            "Candidates that a page asked of",
+            "256 at most. Each is a decision, and counts against its caller's rate.",
+            quantiles("ztfm_search_candidates", "kind"),
+            width=12,
         ),
     ),
 )
@@ -246,7 +376,7 @@ def render() -> str:
         "ztfm-overview",
         "ZTFM: decisions, capabilities, behaviour",
         "What policy decides, why it denies, and what it costs.",
-        (HEALTH, DECISIONS, ENGINE, CAPABILITIES, BEHAVIOUR, EDGE),
+        (HEALTH, DECISIONS, ENGINE, CAPABILITIES, TOKENS, KEYS, REVOCATION, BEHAVIOUR, ACCESS, EDGE, SEARCHES),
     )
     return json.dumps(document, indent=2) + "\n"
 

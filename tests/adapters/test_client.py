@@ -47,7 +47,9 @@ async def test_a_device_enrols_and_asks_for_a_capability(plane: RunningPlane) ->
     async with ControlPlane(plane.url, key) as client:
         enrolled = await client.enrol(plane.token(["consumer"], "homes"), ["consumer"], "homes")
         context = CapabilityContext(inference=InferenceSize(prompt_tokens=8, max_output_tokens=8))
-        capability = await client.capability("inference", MODEL_RESOURCE, "gateway-1", context)
+        grant = await client.capability("inference", MODEL_RESOURCE, "gateway-1", context)
+    capability = grant.require()
+    assert (grant.allowed, grant.reasons, grant.id) == (True, (), capability.decision_id)
     assert enrolled.key_thumbprint == key.thumbprint
     assert capability.token_type == "DPoP"
     assert capability.expires_in > 0
@@ -55,11 +57,15 @@ async def test_a_device_enrols_and_asks_for_a_capability(plane: RunningPlane) ->
 
 def test_a_denial_says_what_was_missing_and_where_it_is_recorded(enrol: Enrol) -> None:
     trainer, operator = enrol("trainer"), enrol("operator")
+    grant = trainer.plane.capability("inference", MODEL_RESOURCE, "gateway-1")
+    assert (grant.allowed, grant.capability) == (False, None)
+    [missing] = [reason for reason in grant.reasons if reason.code == "role_granted"]
+    assert missing.message
+    assert missing.remedy
     with pytest.raises(Denied) as caught:
-        trainer.plane.capability("inference", MODEL_RESOURCE, "gateway-1")
-    assert "role_granted" in {reason.code for reason in caught.value.reasons}
-    assert caught.value.decision_id is not None
-    record = operator.plane.decision(caught.value.decision_id)
+        grant.require()
+    assert (caught.value.reasons, caught.value.decision_id) == (grant.reasons, grant.id)
+    record = operator.plane.decision(grant.id)
     assert (record.subject, record.outcome) == (trainer.id, "deny")
 
 
@@ -112,9 +118,9 @@ def test_a_round_that_nobody_opened_is_not_found(enrol: Enrol) -> None:
 
 def test_evaluations_are_answers_in_their_order(enrol: Enrol) -> None:
     gateway, consumer, trainer = enrol("gateway"), enrol("consumer"), enrol("trainer")
-    assert gateway.plane.evaluate(inference(consumer.id)).decision is True
+    assert gateway.plane.evaluate(inference(consumer.id)).require().obligations.max_output_tokens == 10
     many = gateway.plane.evaluate_many([inference(trainer.id), inference(consumer.id), inference("dev-nobody")])
-    assert [answer.decision for answer in many] == [False, True, False]
+    assert [answer.allowed for answer in many] == [False, True, False]
 
 
 def test_readiness_and_keys_need_no_enrolment(plane: RunningPlane) -> None:
@@ -141,14 +147,18 @@ def test_both_faces_have_the_same_methods_with_the_same_arguments() -> None:
         found = inspect.getmembers(kind, inspect.isfunction)
         return {name: str(inspect.signature(method)) for name, method in found if not name.startswith("_")}
 
-    assert face(ControlPlane) == face(SyncControlPlane)
+    streams = {"events"}
+    expected = {name: signature for name, signature in face(ControlPlane).items() if name not in streams}
+    assert face(SyncControlPlane) == expected
+    for name in expected.keys() - {"close"}:
+        assert getattr(SyncControlPlane, name).__doc__ == getattr(ControlPlane, name).__doc__
 
 
 def test_many_threads_may_share_the_sync_face(enrol: Enrol) -> None:
     gateway, consumer = enrol("gateway"), enrol("consumer")
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(gateway.plane.evaluate, [inference(consumer.id)] * 32))
-    assert all(answer.decision for answer in answers)
+    assert all(answer.allowed for answer in answers)
 
 
 def test_a_closed_sync_face_leaves_no_thread(plane: RunningPlane) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from adapters.errors import (
     Conflict,
     ControlPlaneError,
-    Denied,
+    Forbidden,
     Invalid,
     NotFound,
     TooMany,
@@ -30,7 +30,7 @@ def body(status: int, **more: object) -> bytes:
     [
         (400, Invalid),
         (401, Unauthenticated),
-        (403, Denied),
+        (403, Forbidden),
         (404, NotFound),
         (409, Conflict),
         (413, Invalid),
@@ -62,6 +62,21 @@ def test_the_time_to_wait_is_bounded(header: str, seconds: float) -> None:
     error = read_problem(429, body(429), header)
     assert isinstance(error, TooMany)
     assert error.retry_after == seconds
+
+
+def test_what_others_add_to_a_problem_is_passed_over() -> None:
+    added = read_problem(401, body(401, detail="Who are you?", error="invalid_client", error_description="no"))
+    assert added.problem is not None
+    assert added.problem.detail == "Who are you?"
+
+
+def test_an_oauth_error_is_read_like_a_problem() -> None:
+    reason = {"code": "role_granted", "message": "No role.", "remedy": "Enrol with it."}
+    said = {"error": "access_denied", "error_description": "no", "reasons": [reason], "decision_id": "dec-1"}
+    error = read_problem(403, json.dumps(said).encode())
+    assert isinstance(error, Forbidden)
+    assert (error.reasons[0].code, error.decision_id) == ("role_granted", "dec-1")
+    assert "access_denied: no" in str(error)
 
 
 @given(st.integers(300, 599), st.binary(max_size=200), st.text(max_size=10))

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import threading
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from controlplane.capabilities.keys import DeviceKey, SigningKey
+from controlplane.capabilities.keys import DeviceKey
 from controlplane.settings import Settings
 from controlplane.sidecar import Sidecar, build_bundle, locate_opa
 from controlplane.sidecar.folders import product_folder
@@ -143,16 +144,16 @@ def test_updates_that_arrive_while_opa_is_away_are_not_used_up(own: ControlPlane
     assert found.trust.observations == 1
 
 
-def test_a_signing_key_that_is_lost_or_replaced_is_not_ready_until_it_is_back(own: ControlPlane) -> None:
-    path = own.state / "signing-key.pem"
+def test_a_sealing_key_that_is_lost_or_replaced_is_not_ready_until_it_is_back(own: ControlPlane) -> None:
+    path = own.state / "sealing.key"
     kept = path.read_bytes()
-    for broken in (None, SigningKey.generate().to_pem()):
+    for broken in (None, urlsafe_b64encode(bytes(32))):
         path.unlink()
         if broken is not None:
             path.touch(mode=0o600)
             path.write_bytes(broken)
         wait_until(lambda: not is_ready(own))
-        assert own.call("GET", "/readyz").json["checks"]["signing_key"] not in {"ok", ""}
+        assert own.call("GET", "/readyz").json["checks"]["signing_key"].startswith("the sealing key's file")
         path.touch(mode=0o600)
         path.write_bytes(kept)
         wait_until(lambda: is_ready(own))

@@ -11,6 +11,7 @@ import structlog
 
 from controlplane.capabilities.keys import DeviceKey
 from controlplane.telemetry import configure_logs
+from tests.controlplane.api.oauth_client import OAuthClient
 from tests.support import DIGEST, ControlPlane, running, wait_until
 
 
@@ -39,6 +40,15 @@ def misuse(plane: ControlPlane) -> None:
     report = {"updates": [plane.report(trainer, token), plane.report(aggregator, token)]}
     for _ in range(2):
         aggregator.post("/v1/rounds/round-1/updates", report).expect(200)
+    oauth = OAuthClient(plane.enrol("consumer"))
+    capability, access = oauth.exchange().expect(200)["access_token"], oauth.access_token()
+    oauth.call("GET", f"/v1/decisions/{capability}", access)
+    for shown in (capability, access, oauth.assertion()):
+        oauth.exchange(subject_token=shown)
+        oauth.credentials(client_assertion=shown, client_id=shown)
+        oauth.exchange(shown, audience=shown, scope=shown)
+        oauth.send("/oauth/introspect", {"token": shown, "token_type_hint": shown})
+        oauth.send("/oauth/revoke", {"token": shown})
     used = plane.token(["trainer"], "homes")
     for roles in (["operator"], ["trainer"], ["trainer"]):
         body = {"token": used, "roles": roles, "segment": "homes"}
@@ -50,6 +60,9 @@ def misuse(plane: ControlPlane) -> None:
     plane.call("GET", f"/{proof}?token={token}", proof=proof)
     plane.raw(f"GET /livez HTTP/1.1\r\nHost: x\r\nDPoP: {proof}{'a' * 20_000}\r\n\r\n".encode())
     plane.raw(f"GET /{proof} HTTP/9.9\r\nDPoP: {proof}\r\n\r\n".encode())
+    keeper = plane.enrol("administrator")
+    following = keeper.post("/v1/keys").expect(202)["kid"]
+    keeper.post(f"/v1/keys/{following}/withdraw", {"reason": "a test"}).expect(200)
     os.kill(plane.sidecar.pid or 0, signal.SIGKILL)
     trainer.capability("gradient_submission", round_id="round-1")
     wait_until(lambda: plane.call("GET", "/readyz").status == 200)
@@ -57,9 +70,12 @@ def misuse(plane: ControlPlane) -> None:
 
 def test_no_secret_is_logged_stored_or_counted(logged: io.StringIO) -> None:
     with running() as plane:
+        files = [plane.state / name for name in ("metrics-token", "bootstrap-secret", "sealing.key")]
+        secrets = [plane.sidecar.token, *(path.read_text().strip() for path in files)]
+        secrets += plane.services.keys.ring.current().to_pem().decode().splitlines()[1:-1]
         misuse(plane)
-        secrets = [*plane.shown, plane.sidecar.token]
-        exposed = plane.call("GET", "/metrics").body.decode()
+        secrets += plane.shown
+        exposed = plane.metrics_text()
         kept = b"".join(path.read_bytes() for path in plane.state.glob("ztfm.db*"))
     written = logged.getvalue()
     assert "not_http" in written

@@ -30,6 +30,16 @@ def test_the_environment_is_read_with_its_prefix(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     "given",
     [
+        {"tls_cert_file": Path("x")},
+        {"tls_key_file": Path("x")},
+        {"tls_port": 8443},
+        {"tls_client_ca_file": Path("x")},
+        {"tls_minimum": "1.1"},
+        {"listen_socket_mode": "666"},
+        {"oidc_issuer": "https://login.example"},
+        {"oidc_audience": "ztfm"},
+        {"oidc_issuer": "http://login.example", "oidc_audience": "ztfm"},
+        {"oidc_issuer": "ftp://login.example", "oidc_audience": "ztfm"},
         {"listen_port": 65_536},
         {"listen_port": -1},
         {"public_url": "control.example"},
@@ -52,3 +62,18 @@ def test_what_cannot_work_is_refused(given: dict[str, Any]) -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
         setattr(Settings(), "queue", 1)  # noqa: B010 - the type checker knows it too
+
+
+def test_tls_stands_beside_the_plain_port_or_alone() -> None:
+    files = {"tls_cert_file": Path("a"), "tls_key_file": Path("b")}
+    alone = Settings(**files, listen_host="::1", listen_port=8443)
+    assert alone.serves_tls_alone
+    assert alone.resolved_public_url == alone.resolved_tls_public_url == "https://[::1]:8443"
+    beside = Settings(**files, tls_port=8443, public_url="http://control.example:8181")
+    assert not beside.serves_tls_alone
+    assert beside.resolved_public_url == "http://control.example:8181"
+    assert beside.resolved_tls_public_url == "https://control.example:8443"
+    assert Settings(**files, tls_port=1, tls_public_url="https://tls.example/").resolved_tls_public_url == (
+        "https://tls.example"
+    )
+    assert Settings().resolved_tls_public_url == ""

@@ -43,6 +43,17 @@ async def test_old_decisions_and_spent_tokens_are_forgotten_and_others_kept(tmp_
         await store.close()
 
 
+async def test_answers_that_had_their_time_are_forgotten_and_others_kept(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite+aiosqlite:///{tmp_path / 'ztfm.db'}")
+    try:
+        for name, until in (("past", NOW), ("now", NOW + 1.0)):
+            assert await store.idempotency.claim(name, "r", NOW - 60.0, until) == "claimed"
+        await passes(store, 1)
+        assert await store.idempotency.purge(NOW + 1.0) == 1
+    finally:
+        await store.close()
+
+
 async def test_a_store_that_fails_is_tried_again(tmp_path: Path) -> None:
     store = await open_store(f"sqlite+aiosqlite:///{tmp_path / 'ztfm.db'}")
     await store.close()

@@ -63,8 +63,21 @@ def test_no_secret_is_in_the_file_and_none_has_a_default() -> None:
         if re.search(r"PASSWORD|SECRET|TOKEN", name)
     }
     assert stated.pop("ZTFM_OPA_TOKEN_FILE").startswith("/run/ztfm/")
+    assert stated.pop("ZTFM_METRICS_TOKEN_FILE").startswith("/run/ztfm-metrics/")
     assert re.fullmatch(r"\$\{GRAFANA_ADMIN_PASSWORD:\?.+\}", stated.pop("GF_SECURITY_ADMIN_PASSWORD"))
     assert stated == {}
+
+
+def test_prometheus_shows_the_token_that_the_control_plane_asks_for() -> None:
+    shared = "metrics-token"
+    config = yaml.safe_load((ROOT / "monitoring" / "prometheus.yml").read_text())
+    [scraping] = [item for item in config["scrape_configs"] if item["job_name"] == "ztfm"]
+    assert scraping["authorization"] == {"credentials_file": f"token/{shared}"}
+    assert "metrics:/etc/prometheus/token:ro" in SERVICES["prometheus"]["volumes"]
+    assert SERVICES["prometheus"]["group_add"] == [SERVICES["controlplane"]["user"].split(":")[1]]
+    held = SERVICES["controlplane"]["environment"]["ZTFM_METRICS_TOKEN_FILE"]
+    assert held == f"/run/ztfm-metrics/{shared}"
+    assert SERVICES["prepare"]["command"][-2:] == ["--metrics-token", held]
 
 
 def test_nobody_looks_at_the_dashboards_without_an_account() -> None:

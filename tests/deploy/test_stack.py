@@ -67,11 +67,21 @@ def test_a_device_enrols_and_is_given_a_decision(stack: Stack) -> None:
     assert answer["policy_revision"] == json.loads(stack.get("/readyz")[1])["policy_revision"]
 
 
+def test_the_metrics_are_for_the_holder_of_the_prepared_token(stack: Stack) -> None:
+    assert stack.get("/metrics")[0] == 401
+    token = (stack.folder / "run-metrics" / "metrics-token").read_text().strip()
+    shown = urllib.request.Request(f"http://127.0.0.1:{stack.port}/metrics")
+    shown.add_header("Authorization", f"Bearer {token}")
+    with urllib.request.urlopen(shown, timeout=5) as response:
+        assert b"ztfm_ready" in response.read()
+
+
 def test_its_files_are_private_and_opa_answers_nobody_without_the_token(stack: Stack) -> None:
     run = stack.folder / "run"
     assert (run / "opa-token").stat().st_mode & 0o777 == 0o600
     assert (run / "opa.sock").stat().st_mode & 0o777 == 0o600
     assert not any("token" in path.name for path in (run / "public").iterdir())
+    assert (stack.folder / "run-metrics" / "metrics-token").stat().st_mode & 0o777 == 0o640
     diagnostics = f"http://127.0.0.1:{stack.diagnostic_port}/v1/data"
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(diagnostics, timeout=5)

@@ -21,6 +21,7 @@ from tests.servers.promtool import PromtoolMissing, ensure_promtool, find_promet
 
 MONITORING = Path(__file__).resolve().parents[2] / "monitoring"
 START_SECONDS = 15.0
+TOKEN = "a-token-that-prometheus-reads-from-its-file"
 
 
 @pytest.fixture
@@ -32,6 +33,10 @@ def exposition() -> Iterator[str]:
 
     class Exposition(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+                self.send_response(401)
+                self.end_headers()
+                return
             self.send_response(200)
             self.send_header("Content-Type", content_type)
             self.end_headers()
@@ -59,6 +64,8 @@ def prometheus(tmp_path: Path, exposition: str) -> Iterator[str]:
     if program is None:
         pytest.skip("there is a promtool, but no prometheus beside it")
     shutil.copytree(MONITORING / "rules", tmp_path / "rules")
+    (tmp_path / "token").mkdir()
+    (tmp_path / "token" / "metrics-token").write_text(TOKEN)
     config = (MONITORING / "prometheus.yml").read_text()
     address = f"127.0.0.1:{free_port()}"
     for there, here in (("controlplane:8181", exposition), ("localhost:9090", address), (": 15s", ": 1s")):

@@ -41,10 +41,10 @@ def load_examples() -> list[Example]:
 
 
 class Engine:
-    """The product's own sidecar over the product's own policies, run on a loop of its own."""
+    """The product's own sidecar over the product's own policies, or others, run on a loop of its own."""
 
-    def __init__(self, opa: OpaBinary, folder: Path) -> None:
-        self.revision = build_bundle(opa, POLICIES, folder / "bundle.tar.gz")
+    def __init__(self, opa: OpaBinary, folder: Path, policies: Path = POLICIES) -> None:
+        self.revision = build_bundle(opa, policies, folder / "bundle.tar.gz")
         self._options = SidecarOptions(opa, folder / "opa", folder / "bundle.tar.gz", ROOT / "opa" / "authz.rego")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)

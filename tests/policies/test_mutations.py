@@ -32,6 +32,9 @@ UNLEVELLED = "This model asks for no proven level, so its age does not matter."
 SUPPORTING = "Supporting evidence for people and for behaviour; no bound is set on it."
 TIMELESS = "Nothing here depends on the time."
 OWN = "A subject reads decisions about itself from anywhere, with any role, even in quarantine."
+OWN_KEY = "An active subject gets a certificate for its own key from anywhere, with any role."
+OTHERS = "Whoever may set a status may set anybody's."
+UNMAPPED = "Policy gives no role for this claim."
 OBSERVED = "Only says who may be quarantined."
 SERVICE = "A service's own trust and platform are not asked for."
 
@@ -67,6 +70,7 @@ FREE: dict[str, dict[str, str]] = {
         "context.usage": COUNTED,
     },
     "enrolment": {"subject.id": SETTLED, "action": ROUTED, "resource.id": NAMED},
+    "other": {},
 }
 FREE_OF_EXAMPLE: dict[str, dict[str, str]] = {
     "allowed_serving": {"context.time": TIMELESS},
@@ -78,7 +82,18 @@ FREE_OF_EXAMPLE: dict[str, dict[str, str]] = {
     },
     "allowed_open_round": {"resource.properties": NAMED},
     "allowed_evaluation": {"resource.properties": NAMED},
+    "allowed_search": {"resource.properties": NAMED},
     "allowed_operator_reads": {"resource.properties": NAMED},
+    "allowed_person_reads": {"resource.properties": NAMED, "subject.properties.claims.sub": UNMAPPED},
+    "allowed_administrator_issues_tokens": {"resource.properties": NAMED},
+    "allowed_administrator_revokes": {"resource.properties.owner": OTHERS},
+    "allowed_operator_releases": {"resource.properties.owner": OTHERS},
+    "allowed_gateway_follows_events": {"resource.properties": NAMED},
+    "allowed_own_certificate": {
+        "context": OWN_KEY,
+        "subject.properties.roles": OWN_KEY,
+        "subject.properties.segment": OWN_KEY,
+    },
 }
 
 
@@ -136,8 +151,9 @@ MEANT: dict[str, Callable[[Any, Any], bool]] = {
     "context.inference.prompt_tokens": lambda value, facts: number(value, 0, 4096),
     "context.inference.max_output_tokens": lambda value, facts: number(value, 1, 199_076),
     "context.capability.age_seconds": lambda value, facts: number(value, 0, 300),
+    "context.capability.max_norm": lambda value, facts: number(value, at(facts, "context.evidence.norm"), 1e308),
     "context.evidence.parameters": lambda value, facts: number(value, 1, 1e9),
-    "context.evidence.norm": lambda value, facts: number(value, 1e-308, 1e6),
+    "context.evidence.norm": lambda value, facts: number(value, 1e-308, at(facts, "context.capability.max_norm")),
     "context.evidence.norm_ratio": lambda value, facts: number(value, 1e-308, 3),
     "context.evidence.cosine": lambda value, facts: number(value, 0, 1),
     "context.evidence.examples": lambda value, facts: number(value, 1, 100_000),

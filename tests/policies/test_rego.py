@@ -7,7 +7,7 @@ import pytest
 
 from tests.policies.support import POLICIES, ROOT, Run, rego_files
 
-DECISIONS = {"admin", "enrolment", "gradient_submission", "inference", "model_access"}
+DECISIONS = {"admin", "enrolment", "gradient_submission", "inference", "model_access", "other"}
 
 
 def parsed(run_opa: Run, path: Path) -> dict[str, Any]:

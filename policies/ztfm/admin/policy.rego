@@ -8,6 +8,7 @@ package ztfm.admin
 import data.data.limits
 import data.data.roles
 import data.data.segments
+import data.ztfm.lib.people
 import data.ztfm.lib.subject
 import data.ztfm.lib.verdict
 
@@ -15,7 +16,7 @@ import data.ztfm.lib.verdict
 # title: Decision
 # description: Whether the control plane does what is asked.
 # entrypoint: true
-decision := verdict.of(required, (required - proven) - subject.proven, granted)
+decision := verdict.of(required, ((required - proven) - subject.proven) - people.proven, granted)
 
 # METADATA
 # title: Proven
@@ -24,19 +25,42 @@ decision := verdict.of(required, (required - proven) - subject.proven, granted)
 proven contains "resource_kind" if actions[input.action.name].kind == input.resource.type
 
 proven contains "role_granted" if {
-	some role in input.subject.properties.roles
+	some role in held
 	roles[role].grants[input.action.name]
 }
 
-proven contains "segment_allowed" if segments[input.subject.properties.segment].actions[input.action.name] == true
+proven contains "status_granted" if {
+	some role in held
+	roles[role].grants[input.action.name].statuses[input.resource.properties.status] == true
+}
+
+proven contains "segment_allowed" if segments[place].actions[input.action.name] == true
 
 proven contains "owner" if is_own
+
+proven contains "key_known" if subject.is_enrolled
 
 proven contains "subject_unrevoked" if input.subject.properties.status in {"active", "quarantined"}
 
 # METADATA
+# title: Held
+# description: The roles that a device enrolled with, or that a person's claims bring.
+# scope: document
+held := people.roles if {
+	input.subject.type == "person"
+} else := {role | some role in input.subject.properties.roles}
+
+# METADATA
+# title: Place
+# description: The segment that a device enrolled in, or from which a person administers.
+# scope: document
+place := people.segment if {
+	input.subject.type == "person"
+} else := input.subject.properties.segment
+
+# METADATA
 # title: Own
-# description: Whether it is the subject's own, whose id the round or the decision names.
+# description: Whether it is the subject's own, whose id the thing names as its owner.
 is_own if input.resource.properties.owner == input.subject.id
 
 # METADATA

@@ -52,6 +52,10 @@ test_a_gateways_word_is_taken_for_what_it_sees if {
 	decision := admin.decision with input as evaluating
 	decision.allow
 	{path | some path in decision.obligations.may_assert} == {
+		"claims.action",
+		"claims.context",
+		"claims.resource",
+		"claims.subject",
 		"context.inference",
 		"context.network",
 		"context.purpose",
@@ -136,4 +140,12 @@ test_an_action_that_nobody_knows_is_denied if {
 	samples.codes(decision) == {"action_known"}
 	empty := admin.decision with input as {}
 	samples.codes(empty) == {"action_known"}
+}
+
+test_a_search_believes_what_an_evaluation_believes if {
+	searching := samples.administering("gateway", "access:search", "search")
+	found := admin.decision with input as searching
+	asked := admin.decision with input as evaluating
+	found.allow
+	found.obligations == asked.obligations
 }

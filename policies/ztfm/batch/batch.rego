@@ -13,7 +13,7 @@ revision := data.system.bundles.ztfm.manifest.revision
 
 # METADATA
 # title: Decisions
-# description: The decisions by question id.
+# description: The decisions by question id, and what else was asked.
 # scope: document
 decisions[id] := decision if {
 	some id, facts in input.model_access
@@ -28,6 +28,16 @@ decisions[id] := decision if {
 decisions[id] := decision if {
 	some id, facts in input.inference
 	decision := data.ztfm.inference.decision with input as facts
+}
+
+decisions[id] := decision if {
+	some id, facts in input.other
+	decision := data.ztfm.other.decision with input as facts
+}
+
+decisions[id] := listing if {
+	some id, query in input.candidates
+	listing := data.ztfm.candidates.listing with input as query
 }
 
 decisions[id] := decision if {

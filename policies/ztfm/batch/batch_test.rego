@@ -11,18 +11,24 @@ questions := {
 	"inference": {"4": samples.asking, "5": {}},
 	"admin": {"6": samples.administering("aggregator", "round:create", "round")},
 	"enrolment": {"7": samples.enrolling},
+	"other": {"8": samples.opening_door},
 }
 
 test_every_question_is_answered_under_its_id if {
 	decisions := batch.decisions with input as questions
 	{id | some id, decision in decisions; decision.allow} == {"0", "1", "2", "3", "4", "6", "7"}
-	{id | some id, decision in decisions; not decision.allow} == {"5"}
+	{id | some id, decision in decisions; not decision.allow} == {"5", "8"}
 }
 
 test_an_answer_is_the_packages_own if {
 	decisions := batch.decisions with input as questions
 	alone := data.ztfm.gradient_submission.decision with input as samples.admitting
 	decisions["3"] == alone
+}
+
+test_candidates_are_listed_under_their_id if {
+	query := {"kind": "action", "subject_type": "device", "resource_type": "model", "after": "h", "limit": 5}
+	batch.decisions == {"9": ["inference", "model_access"]} with input as {"candidates": {"9": query}}
 }
 
 test_questions_to_unknown_packages_have_no_answer if {

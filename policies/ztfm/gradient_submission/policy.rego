@@ -76,7 +76,10 @@ must_quarantine if {
 default granted := {"obligations": {}, "ttl_seconds": 0}
 
 granted := {
-	"obligations": {"watch": subject.standing == "watched"},
+	"obligations": object.union(
+		model.limits_of({"epsilon", "max_bytes", "max_norm"}),
+		{"watch": subject.standing == "watched"},
+	),
 	"ttl_seconds": model.terms.ttl_seconds[subject.standing],
 } if {
 	input.context.phase == "grant"

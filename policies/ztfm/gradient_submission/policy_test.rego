@@ -35,6 +35,8 @@ broken_grant := {
 broken_admission := {
 	"capability_for_model": [["/context/capability/model", "fall-detection"]],
 	"capability_for_round": [["/context/capability/round", "round-6"]],
+	"capability_for_segment": [["/context/capability/segment", "core"]],
+	"capability_norm_kept": [["/context/capability/max_norm", 1.6]],
 	"capability_fresh": [
 		["/context/capability/age_seconds", 301],
 		["/context/capability/age_seconds", -1],
@@ -116,6 +118,7 @@ test_a_number_is_a_number if {
 		"/subject/properties/trust/score",
 		"/context/capability/uses",
 		"/context/capability/age_seconds",
+		"/context/capability/max_norm",
 		"/context/evidence/cosine",
 		"/context/evidence/duplicates",
 		"/context/evidence/examples",
@@ -138,6 +141,7 @@ test_a_number_is_a_number if {
 test_an_update_that_was_not_screened_is_refused if {
 	decision := gradient_submission.decision with input as samples.without(samples.admitting, "/context/evidence")
 	samples.codes(decision) == {
+		"capability_norm_kept",
 		"update_aligned",
 		"update_bounded",
 		"update_examples",
@@ -197,6 +201,18 @@ test_a_watched_device_submits_for_a_shorter_time if {
 	)
 	decision.obligations == {"watch": true}
 	decision.ttl_seconds == 120
+}
+
+test_a_grant_carries_the_limits_that_the_model_states if {
+	limited := {"smart-home-intents": object.union(data.data.resources["smart-home-intents"], {"limits": {
+		"epsilon": 0.5,
+		"max_bytes": 1000,
+		"max_norm": 2.5,
+		"max_output_tokens": 8,
+	}})}
+	decision := gradient_submission.decision with input as samples.granting with data.data.resources as limited
+	decision.allow
+	decision.obligations == {"epsilon": 0.5, "max_bytes": 1000, "max_norm": 2.5, "watch": false}
 }
 
 test_a_restricted_model_is_trained_in_its_window_alone if {

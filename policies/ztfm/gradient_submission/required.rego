@@ -10,46 +10,22 @@ package ztfm.gradient_submission
 #   - input: schema.input.gradient_submission
 default required := {"phase_known"}
 
-required := {
-	"attestation_fresh",
-	"attestation_sufficient",
+required := always | {
 	"network_allowed",
 	"requests_within_budget",
-	"resource_known",
-	"role_granted",
-	"round_for_model",
-	"round_known",
-	"round_member",
-	"round_open",
-	"segment_allowed",
-	"subject_active",
-	"subject_known",
-	"submission_outstanding",
-	"trust_sufficient",
 	"window_open",
 } if {
 	input.context.phase == "grant"
 }
 
-required := {
-	"attestation_fresh",
-	"attestation_sufficient",
+required := always | {
 	"capability_for_model",
 	"capability_for_round",
+	"capability_for_segment",
 	"capability_fresh",
+	"capability_norm_kept",
 	"capability_unused",
 	"capability_verified",
-	"resource_known",
-	"role_granted",
-	"round_for_model",
-	"round_known",
-	"round_member",
-	"round_open",
-	"segment_allowed",
-	"subject_active",
-	"subject_known",
-	"submission_outstanding",
-	"trust_sufficient",
 	"update_aligned",
 	"update_bounded",
 	"update_examples",
@@ -59,4 +35,23 @@ required := {
 	"update_unique",
 } if {
 	input.context.phase == "admit"
+}
+
+# METADATA
+# title: Always
+# description: What both phases require.
+always := {
+	"attestation_fresh",
+	"attestation_sufficient",
+	"resource_known",
+	"role_granted",
+	"round_for_model",
+	"round_known",
+	"round_member",
+	"round_open",
+	"segment_allowed",
+	"subject_active",
+	"subject_known",
+	"submission_outstanding",
+	"trust_sufficient",
 }

@@ -67,10 +67,11 @@ default granted := {"obligations": {}, "ttl_seconds": 0}
 granted := {
 	"obligations": {
 		"detail": limits.detail[subject.standing],
-		"max_output_tokens": min([
+		"max_output_tokens": min({
 			input.context.inference.max_output_tokens,
 			model.terms.output_tokens_maximum[subject.standing],
-		]),
+			object.get(model.limits_of({"max_output_tokens"}), "max_output_tokens", input.context.inference.max_output_tokens),
+		}),
 		"watch": subject.standing == "watched",
 	},
 	"ttl_seconds": model.terms.ttl_seconds[subject.standing],

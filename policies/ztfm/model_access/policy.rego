@@ -58,6 +58,6 @@ proven contains "digest_released" if model.asked.releases.digests[input.resource
 default granted := {"obligations": {}, "ttl_seconds": 0}
 
 granted := {
-	"obligations": {"watch": subject.standing == "watched"},
+	"obligations": object.union(model.limits_of({"max_bytes"}), {"watch": subject.standing == "watched"}),
 	"ttl_seconds": model.terms.ttl_seconds[subject.standing],
 }

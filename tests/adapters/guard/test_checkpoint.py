@@ -8,13 +8,15 @@ import pytest
 
 from adapters.credentials import PULL, SUBMIT, Credentials, RoundTerms, subject_of, target
 from adapters.errors import Unavailable
-from adapters.guard.checkpoint import KEYS_KEPT_SECONDS, MARGIN_SECONDS, Checkpoint
+from adapters.guard.checkpoint import KEYS_KEPT_SECONDS, MARGIN_SECONDS, REFRESH_SECONDS, Checkpoint
+from adapters.keys import TRUSTED_SECONDS
 from controlplane.capabilities.keys import DeviceKey, SigningKey, jwks
 from controlplane.capabilities.minting import Minter
 from controlplane.capabilities.proof import make_proof
 from controlplane.capabilities.refusals import Refused
 from controlplane.contracts.capability import AuthorizationDetail, CapabilityClaims, Constraints
 
+SIZE = 1000
 DIGEST = "sha256:" + "d" * 64
 TERMS = RoundTerms("run-1", "smart-home-intents", DIGEST, "aggregator-1")
 ISSUER = "http://issuer.test"
@@ -48,7 +50,7 @@ class Issuer:
             type="ztfm", action=action, resource_type="model", resource_id=TERMS.model, constraints=limits
         )
         subject = subject_of(self.device.thumbprint)
-        minter = Minter(self.key, ISSUER, self.clock)
+        minter = Minter(lambda: self.key, ISSUER, self.clock)
         token, _ = minter.mint(subject, self.device.thumbprint, TERMS.audience, detail, "dec-1", "r", seconds)
         digest = DIGEST if method == SUBMIT else None
         url = target(TERMS.audience, TERMS.round_id)
@@ -56,7 +58,7 @@ class Issuer:
         return Credentials(subject, token, proof)
 
     def pull(self, limits: Constraints) -> CapabilityClaims | Refused:
-        return self.checkpoint.pull(self.show(PULL, limits), TERMS)
+        return self.checkpoint.pull(self.show(PULL, limits), TERMS, size_bytes=SIZE)
 
 
 GOOD = Constraints(round_id="run-1", model_digest=DIGEST, purpose="training")
@@ -91,19 +93,32 @@ def test_a_pull_that_is_wider_than_the_round_does_not_hold(issuer: Issuer, chang
     assert cause_of(issuer.pull(GOOD.model_copy(update=change))) == cause
 
 
+@pytest.mark.parametrize(("most", "cause"), [(SIZE, ""), (SIZE - 1, "too_large")])
+def test_what_is_larger_than_a_capability_allows_is_refused(issuer: Issuer, most: int, cause: str) -> None:
+    assert cause_of(issuer.pull(GOOD.model_copy(update={"max_bytes": most}))) == cause
+    once = ONCE.model_copy(update={"max_bytes": most})
+    assert cause_of(issuer.checkpoint.submission(issuer.show(SUBMIT, once), TERMS, DIGEST, SIZE)) == cause
+
+
+@pytest.mark.parametrize(("segment", "cause"), [("homes", ""), ("guests", "wrong_segment"), (None, "wrong_segment")])
+def test_a_point_takes_devices_of_its_segment_alone(issuer: Issuer, segment: str | None, cause: str) -> None:
+    issuer.checkpoint = Checkpoint(issuer.keys, ISSUER, TERMS.audience, issuer.clock, segment="homes")
+    assert cause_of(issuer.pull(GOOD.model_copy(update={"segment": segment}))) == cause
+
+
 def test_a_submission_must_be_for_one_use(issuer: Issuer) -> None:
     again = ONCE.model_copy(update={"one_time": False})
-    assert cause_of(issuer.checkpoint.submission(issuer.show(SUBMIT, ONCE), TERMS, DIGEST)) == ""
-    assert cause_of(issuer.checkpoint.submission(issuer.show(SUBMIT, again), TERMS, DIGEST)) == "malformed"
+    assert cause_of(issuer.checkpoint.submission(issuer.show(SUBMIT, ONCE), TERMS, DIGEST, SIZE)) == ""
+    assert cause_of(issuer.checkpoint.submission(issuer.show(SUBMIT, again), TERMS, DIGEST, SIZE)) == "malformed"
 
 
 def test_a_proof_is_as_long_good_as_its_capability(issuer: Issuer) -> None:
     shown = issuer.show(SUBMIT, ONCE, seconds=300.0)
     issuer.now += 299.0
-    assert cause_of(issuer.checkpoint.submission(shown, TERMS, DIGEST)) == ""
+    assert cause_of(issuer.checkpoint.submission(shown, TERMS, DIGEST, SIZE)) == ""
     late = issuer.show(SUBMIT, ONCE, seconds=300.0)
     issuer.now += 300.0
-    assert cause_of(issuer.checkpoint.submission(late, TERMS, DIGEST)) == "expired"
+    assert cause_of(issuer.checkpoint.submission(late, TERMS, DIGEST, SIZE)) == "expired"
 
 
 def test_credentials_are_stale_a_while_before_they_expire(issuer: Issuer) -> None:
@@ -138,6 +153,18 @@ def test_keys_that_cannot_be_had_leave_those_in_use(issuer: Issuer, spoilt: Mapp
     assert cause_of(issuer.pull(GOOD)) == ""
     issuer.is_reachable = False
     issuer.now += KEYS_KEPT_SECONDS
+    assert cause_of(issuer.pull(GOOD)) == ""
+
+
+def test_keys_that_cannot_be_had_for_too_long_are_trusted_no_more(issuer: Issuer) -> None:
+    assert cause_of(issuer.pull(GOOD)) == ""
+    issuer.is_reachable = False
+    issuer.now += TRUSTED_SECONDS - 1.0
+    assert cause_of(issuer.pull(GOOD)) == ""
+    issuer.now += 1.0
+    assert cause_of(issuer.pull(GOOD)) == "unknown_key"
+    issuer.is_reachable = True
+    issuer.now += REFRESH_SECONDS
     assert cause_of(issuer.pull(GOOD)) == ""
 
 

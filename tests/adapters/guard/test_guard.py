@@ -390,7 +390,7 @@ def test_keys_are_fetched_when_unknown_but_not_at_every_strangers_wish(plane: Co
         good.capability, action="model_access", round_id=sealed.terms.round_id, model_digest=sealed.terms.model_digest
     )
     assert not isinstance(claims, Refused)
-    forger = Minter(SigningKey.generate(), plane.url, time.time)
+    forger = Minter(SigningKey.generate, plane.url, time.time)
     forged, _ = forger.mint(member.id, member.key.thumbprint, AUDIENCE, claims.detail, "dec-1", "r", 60.0)
     assert guard.authorize_pull(sealed, good) == member.id
     for _ in range(3):

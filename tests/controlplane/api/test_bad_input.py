@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from controlplane.api.problems import ProblemError
 from controlplane.api.reading import parse_body
 from controlplane.api.serving import serving
-from controlplane.contracts.access import AccessRequest, AccessRequests
+from controlplane.contracts.access import EvaluationRequest, EvaluationsRequest
 from controlplane.contracts.capability import CapabilityRequest
 from controlplane.contracts.identity import EnrolmentRequest
 from controlplane.contracts.rounds import RoundRequest, UpdateReports
@@ -49,10 +49,12 @@ BODIES: dict[str, tuple[str, dict[str, Any], Any]] = {
     "/v1/capabilities": ("consumer", CAPABILITY, CapabilityRequest),
     "/v1/rounds": ("aggregator", ROUND, RoundRequest),
     "/v1/rounds/any/updates": ("aggregator", UPDATES, UpdateReports),
-    "/access/v1/evaluation": ("gateway", EVALUATION, AccessRequest),
-    "/access/v1/evaluations": ("gateway", BATCH, AccessRequests),
+    "/access/v1/evaluation": ("gateway", EVALUATION, EvaluationRequest),
+    "/access/v1/evaluations": ("gateway", BATCH, EvaluationsRequest),
 }
 PATHS = sorted(BODIES)
+STRICT = [path for path in PATHS if not path.startswith("/access/")]
+"""AuthZEN's endpoints ignore what they do not know, and answer 400 where the others answer 415."""
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +115,7 @@ def test_a_name_that_is_repeated_is_refused_even_with_the_same_value(callers: di
     assert "repeated" in reply.json["detail"]
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", STRICT)
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "", "json"])
 def test_another_media_type_is_415(callers: dict[str, Caller], path: str, kind: str) -> None:
     reply = send(callers, path, json.dumps(BODIES[path][1]).encode(), headers={"Content-Type": kind})
@@ -210,11 +212,22 @@ def _replaced(document: Any, path: tuple[Any, ...], value: Any) -> Any:
     return copy
 
 
+def _at(document: Any, path: tuple[Any, ...]) -> Any:
+    for part in path:
+        document = document[part]
+    return document
+
+
 def _pointer(path: tuple[Any, ...]) -> str:
     return "".join(f"/{part}" for part in path)
 
 
-CASES = [(path, spot) for path in PATHS for spot in _spots(BODIES[path][1])]
+def _is_own(path: str, spot: tuple[Any, ...]) -> bool:
+    """Whether any JSON may stand there: a caller's own words, or an element that is answered in its place."""
+    return path.startswith("/access/") and any(part in ("properties", "context", 0, 1) for part in spot[:-1])
+
+
+CASES = [(path, spot) for path in PATHS for spot in _spots(BODIES[path][1]) if not _is_own(path, spot)]
 
 
 @pytest.mark.parametrize(
@@ -222,7 +235,8 @@ CASES = [(path, spot) for path in PATHS for spot in _spots(BODIES[path][1])]
 )
 def test_a_value_of_another_type_is_named_by_its_pointer(path: str, spot: tuple[Any, ...]) -> None:
     _, body, model = BODIES[path]
-    wrong = {"deep": {"deeper": [{"deepest": SECRET}]}}
+    wrong: Any = {"deep": {"deeper": [{"deepest": SECRET}]}}
+    wrong = [wrong] if isinstance(_at(body, spot), dict) else wrong
     with pytest.raises(ProblemError) as raised:
         parse_body(json.dumps(_replaced(body, spot, wrong)).encode(), model)
     problem = raised.value.problem
@@ -232,7 +246,7 @@ def test_a_value_of_another_type_is_named_by_its_pointer(path: str, spot: tuple[
     assert SECRET not in problem.model_dump_json()
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", STRICT)
 def test_a_field_that_nobody_declared_is_named(callers: dict[str, Caller], path: str) -> None:
     body = {**BODIES[path][1], "a/b~c": SECRET}
     reply = send(callers, path, json.dumps(body).encode())
@@ -267,17 +281,18 @@ def test_a_thousand_wrong_fields_make_a_short_problem(callers: dict[str, Caller]
 @pytest.mark.parametrize(
     ("added", "fits"),
     [
-        ({"x": "y" * 257}, False),
-        ({"x": {"y": 1}}, False),
-        ({"x": [1]}, False),
-        ({"x": ["y"] * 33}, False),
-        ({"x" * 65: 1}, False),
+        ({"x": "y" * 1025}, False),
+        ({"x": {"y": [[[[1]]]]}}, False),
+        ({"x": ["y"] * 65}, False),
+        ({f"x{number}": "y" * 1024 for number in range(17)}, False),
+        ({"x" * 129: 1}, False),
         ({f"x{number}": 1 for number in range(33)}, False),
         ({"x": 2**60}, False),
         ({f"x{number}": "y" for number in range(32)}, True),
+        ({"x": {"y": [1, {"z": None}]}}, True),
     ],
 )
-def test_what_a_caller_adds_is_few_and_flat(callers: dict[str, Caller], added: dict[str, Any], fits: bool) -> None:
+def test_what_a_caller_adds_is_small(callers: dict[str, Caller], added: dict[str, Any], fits: bool) -> None:
     body = {**EVALUATION, "context": added}
     reply = send(callers, "/access/v1/evaluation", json.dumps(body).encode())
     assert reply.status == (200 if fits else 400), reply.body
@@ -293,13 +308,21 @@ JSON = st.recursive(
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(document=JSON, path=st.sampled_from(PATHS))
 def test_no_json_makes_the_reader_fail(document: Any, path: str) -> None:
-    with pytest.raises(ProblemError) as raised:
+    try:
         parse_body(json.dumps(document).encode(), BODIES[path][2])
-    assert raised.value.problem.status == 400
+    except ProblemError as error:
+        assert error.problem.status == 400
+    else:
+        assert path == "/access/v1/evaluations", "only there everything may be left out"
+        assert isinstance(document, dict)
 
 
 @settings(max_examples=200, deadline=None)
 @given(raw=st.binary(max_size=200), path=st.sampled_from(PATHS))
 def test_no_bytes_make_the_reader_fail(raw: bytes, path: str) -> None:
-    with pytest.raises(ProblemError):
+    try:
         parse_body(raw, BODIES[path][2])
+    except ProblemError:
+        return
+    assert path == "/access/v1/evaluations", "only there everything may be left out"
+    assert isinstance(json.loads(raw), dict)

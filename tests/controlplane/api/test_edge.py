@@ -71,7 +71,7 @@ def test_an_unexpected_fault_is_a_problem_that_tells_nothing(
     def broken(_url: str) -> None:
         raise RuntimeError("inner detail")
 
-    monkeypatch.setattr("controlplane.api.reading._only_proof", broken)
+    monkeypatch.setattr("controlplane.api.authentication.scheme_of", broken)
     reply = plane.call("POST", "/v1/capabilities", {})
     assert reply.status == 500
     assert reply.kind == "internal"

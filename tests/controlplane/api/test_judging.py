@@ -5,9 +5,11 @@ from collections.abc import Callable
 import pytest
 from pydantic import ValidationError
 
-from controlplane.api.evaluation import strip
+from controlplane.api.asking import strip
 from controlplane.api.judging import judge
+from controlplane.capabilities.refusals import Refused
 from controlplane.contracts.access import AccessRequest
+from controlplane.contracts.capability import CapabilityClaims
 from controlplane.contracts.decision import Decision, Obligations
 from controlplane.contracts.rounds import UpdateReport
 from tests.support import DIGEST, MODEL, Caller, ControlPlane, honest_evidence
@@ -84,7 +86,7 @@ def test_a_decision_that_could_not_be_made_is_503_and_no_denial(
             policy_revision="",
         )
 
-    monkeypatch.setattr("controlplane.api.evaluation.decide", undecided)
+    monkeypatch.setattr("controlplane.api.asking.decide", undecided)
     body = request().model_dump(exclude_none=True)
     assert gateway.post("/access/v1/evaluation", body).kind == "unavailable"
     [answer] = gateway.post("/access/v1/evaluations", {"evaluations": [body]}).expect(200)["evaluations"]
@@ -108,3 +110,44 @@ async def test_facts_that_fit_no_contract_use_up_no_tokens(plane: ControlPlane) 
     with pytest.raises(ValidationError):
         plane.run(decide(plane.services, access, device, "not an address"))
     assert plane.services.gatherer._usage.reserve("dev-tokens").tokens == 0
+
+
+def test_a_capability_that_was_revoked_is_no_submission(
+    plane: ControlPlane, aggregator: Caller, new_id: Callable[[], str]
+) -> None:
+    device, name = plane.enrol("trainer"), new_id()
+    aggregator.open_round(name, [device])
+    token = device.capability("gradient_submission", round_id=name).expect(201)["access_token"]
+    claims = plane.services.capabilities.inspect(token, action="gradient_submission", round_id=name)
+    assert isinstance(claims, CapabilityClaims)
+    revoked = plane.services.revoker.revoke_capability(
+        claims.jti, claims.exp, claims.decision_id, claims.iat, reason="Lost."
+    )
+    plane.run(revoked)
+    before = plane.metric("ztfm_capabilities_refused_total", cause="revoked")
+    body = aggregator.post(f"/v1/rounds/{name}/updates", {"updates": [plane.report(device, token)]}).expect(200)
+    assert body["verdicts"][0]["decision"] is False
+    assert plane.metric("ztfm_capabilities_refused_total", cause="revoked") == before + 1
+
+
+def test_what_a_device_holds_is_void_when_its_behaviour_has_it_set_apart(
+    plane: ControlPlane, aggregator: Caller, new_id: Callable[[], str]
+) -> None:
+    device, name = plane.enrol("trainer"), new_id()
+    aggregator.open_round(name, [device])
+    pulled = device.capability("model_access", digest=DIGEST, purpose="training", round_id=name).expect(201)
+    asked = {"action": "model_access", "round_id": name, "model_digest": DIGEST}
+    assert isinstance(plane.services.capabilities.inspect(pulled["access_token"], **asked), CapabilityClaims)
+    events = plane.metric("ztfm_security_events_total", type="device-compliance-change")
+    for _ in range(8):
+        round_id = new_id()
+        aggregator.open_round(round_id, [device])
+        granted = device.capability("gradient_submission", round_id=round_id)
+        if granted.status != 201:
+            break
+        report = plane.report(device, granted.json["access_token"], cosine=-1.0, norm_ratio=50.0, duplicates=5)
+        aggregator.post(f"/v1/rounds/{round_id}/updates", {"updates": [report]}).expect(200)
+    verdict = plane.services.capabilities.inspect(pulled["access_token"], **asked)
+    assert isinstance(verdict, Refused)
+    assert verdict.cause == "revoked"
+    assert plane.metric("ztfm_security_events_total", type="device-compliance-change") == events + 1

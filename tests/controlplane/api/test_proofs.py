@@ -61,7 +61,8 @@ def test_a_wrong_proof_is_401_and_counted_by_its_cause(plane: ControlPlane, cons
     before = plane.metric("ztfm_capabilities_refused_total", cause=cause)
     reply = plane.call("POST", PATH, BODY, proof=make(plane, consumer))
     assert reply.kind == "unauthenticated"
-    assert reply.headers["WWW-Authenticate"] == 'DPoP algs="ES256"'
+    metadata = f"{plane.url}/.well-known/oauth-protected-resource"
+    assert reply.headers["WWW-Authenticate"] == f'DPoP algs="ES256", resource_metadata="{metadata}"'
     assert plane.metric("ztfm_capabilities_refused_total", cause=cause) == before + 1
 
 

@@ -64,3 +64,14 @@ def test_no_more_is_admitted_than_burst_and_rate_allow(gaps: list[float]) -> Non
         clock.now += gap
         admitted += limit.take("a") == 0.0
     assert admitted <= 5.0 + 3.0 * sum(gaps) + 1e-6
+
+
+def test_what_a_request_cost_beyond_itself_is_paid_before_the_next() -> None:
+    clock = Clock()
+    limit = RateLimit(clock, rate=2.0, burst=5.0)
+    assert limit.take("a") == 0.0
+    limit.charge("a", 10)
+    assert limit.wait("a") == pytest.approx(3.5)
+    clock.now += 3.5
+    assert limit.take("a") == 0.0
+    assert limit.wait("b") == 0.0

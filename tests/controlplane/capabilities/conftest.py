@@ -35,7 +35,7 @@ class World:
     signing: SigningKey = field(default_factory=SigningKey.generate)
 
     def __post_init__(self) -> None:
-        self.minter = Minter(self.signing, ISSUER, self.clock)
+        self.minter = Minter(lambda: self.signing, ISSUER, self.clock)
         self.verifier = CapabilityVerifier(jwks([self.signing]), ISSUER, AUDIENCE, self.clock)
         self.proofs = ProofVerifier(self.clock)
 

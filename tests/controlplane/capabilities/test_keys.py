@@ -1,6 +1,5 @@
 import copy
 import pickle
-from pathlib import Path
 
 import jwt
 import pytest
@@ -99,20 +98,3 @@ def test_the_key_set_is_what_others_read() -> None:
     published = jwks(keys)
     assert [item.key_id for item in jwt.PyJWKSet.from_dict(published).keys] == [key.kid for key in keys]
     assert all(set(entry) == {"kty", "crv", "x", "y", "kid", "use", "alg"} for entry in published["keys"])
-
-
-def test_a_signing_key_knows_whether_its_file_still_keeps_it(tmp_path: Path) -> None:
-    path = tmp_path / "key.pem"
-    key = SigningKey.load_or_create(path)
-    assert key.examine(path) == "ok"
-    path.chmod(0o644)
-    assert key.examine(path) == "others can read its file"
-    path.chmod(0o600)
-    path.write_bytes(b"nothing")
-    assert key.examine(path) == "its file holds no key"
-    path.write_bytes(SigningKey.generate().to_pem())
-    assert key.examine(path) == "its file holds another key"
-    path.unlink()
-    assert key.examine(path) == "its file is gone"
-    path.mkdir(mode=0o700)
-    assert key.examine(path) == "its file cannot be read"

@@ -1,11 +1,14 @@
 """``ztfm serve`` starts with one line, stops with status 0 and leaves nothing; what it cannot do it says."""
 
+import json
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
 import urllib.request
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -163,13 +166,39 @@ def test_settings_that_cannot_work_are_named(quick: Quick, environment: dict[str
     assert "Traceback" not in done.stderr
 
 
-def test_a_signing_key_that_others_can_read_is_refused(quick: Quick, state: Path) -> None:
-    key = state / "signing-key.pem"
+@pytest.mark.parametrize("name", ["signing-key.pem", "sealing.key"])
+def test_a_key_that_others_can_read_is_refused(quick: Quick, state: Path, name: str) -> None:
+    key = state / name
     key.write_text("not a key")
     key.chmod(0o644)
     done = quick("serve")
     assert done.exit_code == 1
     assert "chmod 600" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert opa_of(state) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"damaged", "holds no sealing key: 32 bytes in base64url. Restore it from a backup."),
+        (urlsafe_b64encode(bytes(32)), "restore the sealing key from the backup of this store"),
+        (None, "ztfm keys withdraw --all --reason lost"),
+    ],
+    ids=["damaged", "foreign", "lost"],
+)
+def test_signing_keys_that_do_not_open_are_a_fault_at_the_start(
+    quick: Quick, state: Path, content: bytes | None, said: str
+) -> None:
+    assert quick("keys", "rotate").exit_code == 0
+    path = state / "sealing.key"
+    path.unlink()
+    if content is not None:
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+    done = quick("serve")
+    assert done.exit_code == 1
+    assert said in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert opa_of(state) == []
 
@@ -201,3 +230,34 @@ def test_an_external_opa_is_asked_with_its_token(state: Path, tmp_path: Path) ->
             process.terminate()
             assert process.wait(15) == 0
         assert get(first["url"] + "/readyz")[0] == 200
+
+
+def test_it_serves_tls_alone_and_a_socket_with_what_tls_init_made(state: Path, ztfm: Run) -> None:
+    made = json.loads(ztfm("tls", "init", "--host", "127.0.0.1", "--json").stdout)
+    files = {name: made[name] for name in ("ZTFM_TLS_CERT_FILE", "ZTFM_TLS_KEY_FILE")}
+    path = state / "api.sock"
+    with serve(state, ZTFM_LISTEN_SOCKET=str(path), **files) as (process, line):
+        assert line["url"] == line["tls_url"]
+        assert line["url"].startswith("https://127.0.0.1:")
+        assert line["socket"] == str(path)
+        context = ssl.create_default_context(cafile=made["authority"])
+        with urllib.request.urlopen(line["url"] + "/readyz", timeout=10, context=context) as response:
+            assert response.status == 200
+        with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
+            urllib.request.urlopen(line["url"] + "/readyz", timeout=10)
+        process.terminate()
+        assert process.wait(15) == 0
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("missing", ["ZTFM_TLS_CERT_FILE", "ZTFM_TLS_KEY_FILE"])
+def test_tls_that_is_half_there_is_said_before_anything_starts(quick: Quick, missing: str) -> None:
+    done = quick("serve", **{missing: "/no/such/file"})
+    assert done.exit_code == 2
+    assert "go together" in done.stderr
+
+
+def test_tls_files_that_cannot_be_used_are_said(quick: Quick, tmp_path: Path) -> None:
+    done = quick("serve", ZTFM_TLS_CERT_FILE=str(tmp_path / "a"), ZTFM_TLS_KEY_FILE=str(tmp_path / "b"))
+    assert done.exit_code == 1
+    assert "TLS cannot be served" in done.stderr

@@ -2,15 +2,50 @@
 
 from typing import Any
 
-from controlplane.contracts.access import AccessRequest, AccessRequests
-from controlplane.contracts.base import StrictModel
+from controlplane.contracts.access import AccessRequest, EvaluationRequest, EvaluationsRequest
+from controlplane.contracts.base import LenientModel, StrictModel
 from controlplane.contracts.capability import Capability, CapabilityClaims, CapabilityRequest
-from controlplane.contracts.decision import AccessResponse, AccessResponses, DecisionRecord, PolicyDecision
+from controlplane.contracts.decision import (
+    AccessResponse,
+    AccessResponses,
+    DecisionRecord,
+    EvaluationsAnswer,
+    PolicyDecision,
+)
 from controlplane.contracts.evidence import UpdateEvidence
 from controlplane.contracts.facts import FACTS
-from controlplane.contracts.identity import Device, Enrolled, EnrolmentGrant, EnrolmentRequest
+from controlplane.contracts.identity import (
+    CertificateRequest,
+    Device,
+    Enrolled,
+    EnrolmentGrant,
+    EnrolmentRequest,
+    IssuedCertificate,
+    IssuedTokens,
+    StatusChange,
+    TokensRequest,
+)
+from controlplane.contracts.keys import KeyStanding, KeyStandings, KeyWithdrawal
+from controlplane.contracts.oauth import (
+    AuthorizationServerMetadata,
+    Introspection,
+    OAuthForm,
+    OAuthProblem,
+    ProtectedResourceMetadata,
+    TokenParameter,
+    TokenRequest,
+    TokenResponse,
+)
 from controlplane.contracts.problem import Problem
 from controlplane.contracts.rounds import Round, RoundRequest, UpdateReports, UpdateVerdicts
+from controlplane.contracts.search import (
+    ActionSearch,
+    ActionsFound,
+    ResourceSearch,
+    ResourcesFound,
+    SubjectSearch,
+    SubjectsFound,
+)
 
 NOW = 1_767_225_600.5
 _DIGEST = f"sha256:{'7' * 64}"
@@ -38,6 +73,9 @@ _OBLIGATIONS = {
     "watch": True,
     "max_output_tokens": 64,
     "detail": "label_only",
+    "max_bytes": 4096,
+    "max_norm": 2.5,
+    "epsilon": 0.5,
     "may_assert": ["context.network"],
     "waived": ["attestation_fresh"],
 }
@@ -81,6 +119,10 @@ _DETAIL = {
         "max_output_tokens": 64,
         "detail": "full",
         "one_time": True,
+        "segment": "homes",
+        "max_bytes": 4096,
+        "max_norm": 2.5,
+        "epsilon": 0.5,
     },
 }
 _CAPABILITY_FACT = {
@@ -90,6 +132,8 @@ _CAPABILITY_FACT = {
     "round": "r1",
     "model": "smart-home-intents",
     "age_seconds": 1.5,
+    "segment": "homes",
+    "max_norm": 2.5,
 }
 _ACCESS = {
     "subject": {"type": "device", "id": "dev-a", "properties": {}},
@@ -149,6 +193,13 @@ FACT_SAMPLES: dict[str, dict[str, Any]] = {
         "resource": {"type": "round", "id": "r1", "properties": {"owner": "agg-1"}},
         "context": _ANY_CONTEXT,
     },
+    "other": {
+        "subject": _SUBJECT,
+        "action": {"name": "Open the door"},
+        "resource": {"type": "door", "id": "/floors/2?door=7"},
+        "context": {**_ANY_CONTEXT, "search": "dec-1"},
+        "claims": {"subject": {}, "action": {}, "resource": {}, "context": {}},
+    },
     "enrolment": {
         "subject": {
             "type": "device",
@@ -166,17 +217,33 @@ FACT_SAMPLES: dict[str, dict[str, Any]] = {
     },
 }
 
+_FOUND = {
+    "page": {"next_token": "b3BhcXVl", "count": 1},
+    "context": {"id": "dec-1", "policy_revision": "rev-1"},
+}
+
+_WHOLE = {
+    "subject": {"type": "user", "id": "Alice A.", "properties": {"groups": [{"name": "staff"}]}},
+    "action": {"name": "open the door", "properties": {"soft": True}},
+    "resource": {"type": "https://example.org/Door", "id": "/floors/2?door=7", "properties": {"locks": 2}},
+    "context": {"time": "1985-10-26T01:22-07:00", "nothing": None},
+}
+
+LENIENT_SAMPLES: list[tuple[type[LenientModel], dict[str, Any]]] = [
+    (EvaluationRequest, _WHOLE),
+    (
+        EvaluationsRequest,
+        {**_WHOLE, "evaluations": [{}, _WHOLE], "options": {"evaluations_semantic": "deny_on_first_deny"}},
+    ),
+    (SubjectSearch, {**_WHOLE, "subject": {"type": "user", "properties": {}}, "page": {"token": "x", "limit": 2}}),
+    (ResourceSearch, {**_WHOLE, "resource": {"type": "door", "properties": {}}, "page": {"limit": 0}}),
+    (ActionSearch, {name: part for name, part in _WHOLE.items() if name != "action"}),
+]
+"""Examples of the wire forms of AuthZEN, which ignore what they do not know."""
+
 SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
     *((FACTS[name], sample) for name, sample in FACT_SAMPLES.items()),
     (AccessRequest, _ACCESS),
-    (
-        AccessRequests,
-        {
-            "subject": _ACCESS["subject"],
-            "evaluations": [{"action": {"name": "inference"}, "resource": _MODEL}],
-            "options": {"evaluations_semantic": "execute_all"},
-        },
-    ),
     (
         CapabilityRequest,
         {
@@ -226,6 +293,9 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
     (DecisionRecord, {**_DECISION, "facts": {"subject": {"id": "dev-a"}}}),
     (AccessResponse, {"decision": True, "context": {"id": "dec-1"}}),
     (AccessResponses, {"evaluations": [{"decision": False, "context": {}}]}),
+    (SubjectsFound, {**_FOUND, "results": [{"type": "user", "id": "alice"}]}),
+    (ResourcesFound, {**_FOUND, "results": [{"type": "door", "id": "/floors/2?door=7"}]}),
+    (ActionsFound, {**_FOUND, "results": [{"name": "Open the door"}]}),
     (UpdateEvidence, _EVIDENCE),
     (
         Device,
@@ -256,7 +326,7 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
     (
         Problem,
         {
-            "type": "https://ztfm.dev/problems/malformed",
+            "type": "urn:ztfm:problem:invalid-request",
             "title": "The request does not fit",
             "status": 400,
             "detail": "See errors.",
@@ -319,4 +389,130 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
             ],
         },
     ),
+    (
+        KeyStandings,
+        {
+            "keys": [
+                {
+                    "kid": _THUMB,
+                    "state": "retired",
+                    "created_at": NOW,
+                    "signs_from": NOW,
+                    "retired_at": NOW,
+                    "withdrawn_at": NOW,
+                }
+            ]
+        },
+    ),
+    (KeyWithdrawal, {"reason": "laptop stolen"}),
 ]
+
+_BASE = "https://control.example"
+
+ANSWERS: list[tuple[type[StrictModel], dict[str, Any]]] = [
+    (KeyStanding, {"kid": _THUMB, "state": "published", "created_at": NOW, "signs_from": NOW + 300.0}),
+    (CertificateRequest, {"lifetime_seconds": 3600.0}),
+    (
+        IssuedCertificate,
+        {
+            "certificate": "-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----\n",
+            "authority": "-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----\n",
+            "thumbprint": _THUMB,
+            "expires_at": NOW + 3600.0,
+        },
+    ),
+    (TokensRequest, {"roles": ["trainer"], "segment": "homes", "hours": 24.0, "count": 2}),
+    (
+        IssuedTokens,
+        {
+            "tokens": ["ztfm-enrol-one", "ztfm-enrol-two"],
+            "roles": ["trainer"],
+            "segment": "homes",
+            "expires_at": NOW + 86_400.0,
+        },
+    ),
+    (StatusChange, {"status": "quarantined", "reason": "sends updates that do not fit its data"}),
+    (
+        Introspection,
+        {
+            "active": True,
+            "token_type": "DPoP",
+            "client_id": "dev-a",
+            "iss": _BASE,
+            "sub": "dev-a",
+            "aud": "aggregator-1",
+            "exp": int(NOW) + 60,
+            "iat": int(NOW),
+            "jti": "cap-1",
+            "cnf": {"jkt": _THUMB},
+            "authorization_details": [_DETAIL],
+            "decision_id": "dec-2",
+            "policy_revision": "rev-1",
+        },
+    ),
+    (OAuthProblem, {"error": "invalid_request", "error_description": "A parameter is repeated."}),
+    (
+        TokenResponse,
+        {
+            "access_token": "a.b.c",
+            "token_type": "DPoP",
+            "expires_in": 60,
+            "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+            "authorization_details": [_DETAIL],
+            "decision_id": "dec-1",
+            "policy_revision": "rev-1",
+        },
+    ),
+    (
+        AuthorizationServerMetadata,
+        {
+            "issuer": _BASE,
+            "token_endpoint": f"{_BASE}/oauth/token",
+            "jwks_uri": f"{_BASE}/.well-known/jwks.json",
+            "scopes_supported": ["ztfm:api"],
+            "response_types_supported": [],
+            "grant_types_supported": ["client_credentials"],
+            "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+            "token_endpoint_auth_signing_alg_values_supported": ["ES256"],
+            "introspection_endpoint": f"{_BASE}/oauth/introspect",
+            "introspection_endpoint_auth_methods_supported": ["DPoP"],
+            "revocation_endpoint": f"{_BASE}/oauth/revoke",
+            "revocation_endpoint_auth_methods_supported": ["DPoP"],
+            "authorization_details_types_supported": ["ztfm"],
+            "dpop_signing_alg_values_supported": ["ES256"],
+            "protected_resources": [_BASE],
+            "tls_client_certificate_bound_access_tokens": False,
+        },
+    ),
+    (
+        ProtectedResourceMetadata,
+        {
+            "resource": _BASE,
+            "authorization_servers": [_BASE],
+            "jwks_uri": f"{_BASE}/.well-known/jwks.json",
+            "scopes_supported": ["ztfm:api"],
+            "bearer_methods_supported": ["header"],
+            "resource_name": "ZTFM control plane",
+            "dpop_signing_alg_values_supported": ["ES256"],
+            "dpop_bound_access_tokens_required": True,
+        },
+    ),
+    (EvaluationsAnswer, {"evaluations": [{"decision": False, "context": {"id": "dec-1"}}]}),
+]
+"""Examples of what administration, OAuth and AuthZEN answer with or take."""
+
+FORMS: list[tuple[type[OAuthForm], dict[str, Any]]] = [
+    (
+        TokenRequest,
+        {
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "subject_token": "a.b.c",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "audience": "aggregator-1",
+            "authorization_details": '[{"type": "ztfm", "action": "inference", "resource_type": "model", '
+            '"resource_id": "smart-home-intents", "inference": {"prompt_tokens": 8, "max_output_tokens": 16}}]',
+        },
+    ),
+    (TokenParameter, {"token": "a.b.c", "token_type_hint": "access_token"}),
+]
+"""Examples of OAuth's forms, which pass over what they do not know."""

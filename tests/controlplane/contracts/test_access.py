@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -6,13 +7,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from controlplane.contracts.access import (
-    AccessRequests,
+    EvaluationsRequest,
     InferenceSize,
     Network,
     OpenModel,
     RequestContext,
     ResourceProperties,
 )
+from controlplane.contracts.base import LenientModel
+from tests.controlplane.contracts.samples import LENIENT_SAMPLES
 
 
 @pytest.mark.parametrize(
@@ -83,19 +86,44 @@ def test_an_address_is_textual_ip(address: str) -> None:
 @pytest.mark.parametrize(
     "batch",
     [
-        {},
-        {"evaluations": []},
         {"evaluations": [{}] * 101},
         {"evaluations": {}},
-        {"evaluations": [{}], "options": {"evaluations_semantic": "deny_on_first_deny"}},
-        {"evaluations": [{"action": {"name": "admin"}}]},
+        {"evaluations": None},
         {"evaluations": [[]]},
+        {"evaluations": [{}], "options": {"evaluations_semantic": "some"}},
+        {"evaluations": [{}], "options": None},
+        {"subject": None},
+        {"context": None},
+        {"subject": {"type": "user"}},
     ],
 )
-def test_a_batch_is_bounded_and_answered_in_one_way(batch: dict[str, Any]) -> None:
+def test_a_batch_is_bounded_and_its_defaults_are_whole(batch: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        AccessRequests.model_validate(batch)
-    assert len(AccessRequests.model_validate({"evaluations": [{}] * 100}).evaluations) == 100
+        EvaluationsRequest.model_validate(batch)
+    assert len(EvaluationsRequest.model_validate({"evaluations": [{}] * 100}).evaluations) == 100
+
+
+@pytest.mark.parametrize(("model", "sample"), LENIENT_SAMPLES, ids=lambda value: getattr(value, "__name__", ""))
+def test_what_a_wire_form_does_not_know_it_ignores(model: type[LenientModel], sample: dict[str, Any]) -> None:
+    read = model.model_validate(sample)
+    assert json.loads(read.model_dump_json(exclude_unset=True)) == sample
+    assert model.model_validate_json(json.dumps({**sample, "future": {"x": [1]}})) == read
+    for part in ("subject", "resource"):
+        assert model.model_validate({**sample, part: {**sample[part], "future": 1}}) == read
+
+
+@pytest.mark.parametrize(("model", "sample"), LENIENT_SAMPLES, ids=lambda value: getattr(value, "__name__", ""))
+def test_what_a_wire_form_declares_keeps_its_type(model: type[LenientModel], sample: dict[str, Any]) -> None:
+    for name, part in sample.items():
+        for wrong in (None, 1, "x", True, [part]):
+            if not (isinstance(part, list) and isinstance(wrong, list)):
+                with pytest.raises(ValidationError):
+                    model.model_validate({**sample, name: wrong})
+    for name in ("type", "id"):
+        for wrong in (None, 1, "", "a\nb", ["x"], "x" * 513):
+            if name in sample["subject"]:
+                with pytest.raises(ValidationError):
+                    model.model_validate({**sample, "subject": {**sample["subject"], name: wrong}})
 
 
 @settings(max_examples=100, deadline=None)

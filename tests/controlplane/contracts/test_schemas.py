@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from controlplane.contracts.facts import FACTS
+from controlplane.contracts.facts import FACTS, INPUTS
 from controlplane.contracts.schemas import input_schema, main, write_schemas
 from tests.controlplane.contracts.samples import FACT_SAMPLES
 
@@ -30,7 +30,7 @@ def _nodes(value: Any) -> Iterator[Any]:
         yield from _nodes(inner)
 
 
-@pytest.mark.parametrize("name", FACTS)
+@pytest.mark.parametrize("name", INPUTS)
 def test_a_schema_has_no_reference_and_no_constant(name: str) -> None:
     words = {word for node in _nodes(input_schema(name)) if isinstance(node, dict) for word in node}
     assert not words & {"$ref", "$defs", "const", "default", "discriminator"}
@@ -98,7 +98,7 @@ def test_the_command_writes_one_file_for_each_decision(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["schemas", "--out", str(tmp_path / "a" / "b")])
     main()
-    assert sorted(path.stem for path in (tmp_path / "a" / "b").iterdir()) == sorted(FACTS)
-    assert len(capsys.readouterr().out.splitlines()) == len(FACTS)
-    for name in FACTS:
+    assert sorted(path.stem for path in (tmp_path / "a" / "b").iterdir()) == sorted(INPUTS)
+    assert len(capsys.readouterr().out.splitlines()) == len(INPUTS)
+    for name in INPUTS:
         assert json.loads((tmp_path / "a" / "b" / f"{name}.json").read_text()) == input_schema(name)

@@ -158,3 +158,27 @@ async def test_absent_facts_are_absent_for_the_engine_and_not_null() -> None:
     engine = Engine(Answered(ALLOW, "rev"))
     await decider(engine, Recorder(), Observed()).decide("inference", FACTS)
     assert b"null" not in engine.asked[0][1]
+
+
+class Labels:
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+
+    def decided(self, package: str, decision: Decision, seconds: float) -> None:
+        self.labels.append(package)
+
+
+async def test_what_a_search_asks_is_counted_apart_from_requests() -> None:
+    labels = Labels()
+    decides = Decider(Engine(Answered(ALLOW, "rev")), Recorder(), labels, clock=lambda: 5.0, timer=lambda: 0.0)
+    await decides.decide("inference", FACTS)
+    await decides.decide("inference", {**FACTS, "context": {**FACTS["context"], "search": "dec-1"}})
+    assert labels.labels == ["inference", "search"]
+
+
+def test_a_decision_on_another_action_bears_its_name_and_not_the_packages() -> None:
+    asked = {"subject": {"id": "Alice A."}, "action": {"name": "Open it"}, "resource": {"id": "/2/7"}}
+    decision = conclude(Answered(ALLOW, "rev"), "other", asked, 5.0)
+    assert (decision.action, decision.subject, decision.resource) == ("Open it", "Alice A.", "/2/7")
+    failed = conclude(Unanswered("deadline"), "other", asked, 5.0)
+    assert (failed.action, failed.outcome) == ("Open it", "error")

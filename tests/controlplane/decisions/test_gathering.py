@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.contracts.access import AccessRequest
+from controlplane.contracts.access import AccessRequest, EvaluationRequest
 from controlplane.contracts.facts import FACTS
 from controlplane.contracts.identity import Attestation, Device, PublicKey, Trust
 from controlplane.contracts.rounds import Round
@@ -175,3 +175,53 @@ async def test_whatever_a_caller_adds_the_facts_fit_their_contract(extra: dict[s
     declared = {"purpose", "round_id", "network", "inference", "evidence", "verification"}
     context = {name: value for name, value in extra.items() if name not in declared}
     FACTS["model_access"].model_validate(await gatherer().gather(asked(**context), DEVICE, "127.0.0.1"))
+
+
+def other(**parts: Any) -> EvaluationRequest:
+    return EvaluationRequest.model_validate(
+        {
+            "subject": {"type": "user", "id": "alice", "properties": {"status": "active", "roles": ["operator"]}},
+            "action": {"name": "open", "properties": {"slowly": True}},
+            "resource": {"type": "door", "id": "/2/7", "properties": {"locks": 2}},
+            "context": {"time": 1, "network": {"address": "10.10.0.1"}, "search": "dec-1"},
+            **parts,
+        }
+    )
+
+
+def test_of_another_action_claims_and_knowledge_stay_apart() -> None:
+    facts = gatherer().gather_other(other(), None, "192.0.2.1")
+    FACTS["other"].model_validate(facts)
+    assert facts["subject"] == {"type": "user", "id": "alice"}
+    assert facts["claims"]["subject"] == {"status": "active", "roles": ["operator"]}
+    assert facts["claims"]["action"] == {"slowly": True}
+    assert facts["claims"]["resource"] == {"locks": 2}
+    assert facts["claims"]["context"]["search"] == "dec-1"
+    usage = {"window_seconds": 60.0, "requests": 0, "tokens": 0}
+    assert facts["context"] == {"time": NOW, "network": {"address": "192.0.2.1"}, "usage": usage}
+
+
+def test_of_an_enrolled_device_what_is_known_stands_beside_what_is_claimed() -> None:
+    asked_of = other(subject={"type": "device", "id": "dev-1", "properties": {"status": "revoked"}})
+    facts = gatherer().gather_other(asked_of, DEVICE, "192.0.2.1")
+    FACTS["other"].model_validate(facts)
+    assert facts["subject"]["properties"]["status"] == "active"
+    assert facts["claims"]["subject"] == {"status": "revoked"}
+
+
+async def test_a_search_counts_nothing_and_is_marked() -> None:
+    gathers = gatherer()
+    request = asked("inference", inference={"prompt_tokens": 5, "max_output_tokens": 5})
+    for _ in range(3):
+        facts = await gathers.gather(request, DEVICE, "127.0.0.1", search="dec-7")
+        FACTS["inference"].model_validate(facts)
+        assert facts["context"]["search"] == "dec-7"
+        assert facts["context"]["usage"]["requests"] == 0
+    marked = gathers.gather_other(other(), DEVICE, "127.0.0.1", "dec-7")
+    assert (marked["context"]["search"], marked["context"]["usage"]["requests"]) == ("dec-7", 0)
+    assert (await gathers.gather(request, DEVICE, "127.0.0.1"))["context"]["usage"]["tokens"] == 0
+    assert gathers.gather_other(other(), DEVICE, "127.0.0.1")["context"]["usage"] == {
+        "window_seconds": 60.0,
+        "requests": 1,
+        "tokens": 10,
+    }

@@ -66,3 +66,21 @@ def test_no_burst_within_a_window_goes_uncounted(gaps: list[float]) -> None:
         assert seen >= len(since_start)
         assert seen <= len([time for time in times if time > clock.now - 120.0])
         times.append(clock.now)
+
+
+def test_looking_counts_nothing_and_remembers_nobody() -> None:
+    window = UsageWindow(Clock())
+    window.reserve("a", 10)
+    assert [window.look("a") for _ in range(3)] == [Usage(1, 10)] * 3
+    assert window.look("stranger") == Usage(0, 0)
+    assert list(window._windows) == ["a"]
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 90.0), st.integers(0, 50)), max_size=30))
+def test_looking_sees_what_a_request_would_see(steps: list[tuple[float, int]]) -> None:
+    clock = Clock()
+    window = UsageWindow(clock)
+    for seconds, tokens in steps:
+        clock.now += seconds
+        seen = window.look("a")
+        assert window.reserve("a", tokens) == seen

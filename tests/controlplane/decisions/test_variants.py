@@ -95,6 +95,16 @@ def own_decision(_value: Any, facts: dict[str, Any]) -> bool:
     return bool(action == "decision:read" and properties.get("owner") == facts["subject"]["id"])
 
 
+def own_thing(value: Any, facts: dict[str, Any]) -> bool:
+    """What is one's own needs no role and no place."""
+    properties = facts["resource"].get("properties", {})
+    is_own = properties.get("owner") == facts["subject"]["id"]
+    return own_decision(value, facts) or (facts["action"]["name"] == "certificate:issue" and is_own)
+
+
+WHOSEVER = ("round:create", "evaluation:ask", "decision:read", "token:issue", "events:read")
+
+
 def roles_suffice(_value: Any, facts: dict[str, Any]) -> bool:
     """Roles beside the one that grants may go; a newcomer may ask for fewer than its token allows."""
     action, roles = facts["action"]["name"], facts["subject"]["properties"].get("roles")
@@ -166,18 +176,23 @@ HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
     "admin": {
         "subject.properties.trust": (anything, "a service's trust is not asked for"),
         "subject.properties.attestation": (anything, "a service's platform is not asked for"),
-        "subject.properties.roles": (own_decision, "a decision about oneself"),
-        "subject.properties.segment": (own_decision, "a decision about oneself"),
+        "subject.properties.roles": (own_thing, "a decision about oneself, or a certificate for one's own key"),
+        "subject.properties.segment": (own_thing, "a decision about oneself, or a certificate for one's own key"),
+        "subject.properties.claims.sub": (anything, "policy gives no role for this claim"),
         "subject.properties.status": (
             lambda value, facts: value in ("active", "quarantined") and own_decision(value, facts),
             "the quarantined may learn why",
         ),
         "resource.id": (anything, "a name; what may be done follows from its kind and its owner"),
         "resource.properties": (
-            lambda _, facts: facts["action"]["name"] in ("round:create", "evaluation:ask", "decision:read"),
-            "only a report asks whose it is; an operator reads any",
+            lambda _, facts: facts["action"]["name"] in WHOSEVER,
+            "a report asks whose it is, and so does a certificate; an operator reads any",
         ),
-        "context": (own_decision, "a decision about oneself"),
+        "resource.properties.owner": (
+            lambda _, facts: facts["action"]["name"] == "device:set_status",
+            "who may set a status may set anybody's",
+        ),
+        "context": (own_thing, "a decision about oneself, or a certificate for one's own key"),
         "context.usage": (anything, "services have no budget of their own"),
         "context.time": (anything, "nothing here depends on it"),
     },

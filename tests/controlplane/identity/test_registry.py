@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from controlplane.contracts.events import Notice
 from controlplane.contracts.identity import Device, DeviceStatus, EnrolmentGrant, Trust
 from controlplane.identity.registry import Registry
 from controlplane.identity.tokens import token_digest
@@ -31,8 +32,8 @@ class SlowDevices:
     async def by_thumbprint(self, thumbprint: str) -> Device | None:
         return await self._hold(await self._devices.by_thumbprint(thumbprint))
 
-    async def set_status(self, device_id: str, status: DeviceStatus) -> bool:
-        return await self._devices.set_status(device_id, status)
+    async def set_status(self, device_id: str, status: DeviceStatus, notice: Notice | None = None) -> bool:
+        return await self._devices.set_status(device_id, status, notice)
 
     async def _hold(self, device: Device | None) -> Device | None:
         self.reads += 1

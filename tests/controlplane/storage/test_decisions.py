@@ -37,3 +37,17 @@ async def test_a_purge_forgets_what_is_older_and_nothing_else(store: Store) -> N
     assert await store.decisions.purge(NOW) == 1
     assert await store.decisions.get("old") is None
     assert await store.decisions.get("edge") is not None
+
+
+async def test_what_was_allowed_to_some_subjects_is_found_by_time(store: Store) -> None:
+    rows: list[DecisionRow] = [
+        (f"dec-{number}", NOW + number, "inference", f"dev-{number % 3}", "allow" if number != 4 else "deny", b"{}")
+        for number in range(9)
+    ]
+    await store.decisions.add_many(rows)
+    found = await store.decisions.allowed({"dev-0", "dev-1"}, NOW + 1, NOW + 7)
+    assert sorted(found) == sorted(
+        (row[3], row[1], row[0]) for row in rows if row[0] in {"dec-1", "dec-3", "dec-6", "dec-7"}
+    )
+    assert await store.decisions.allowed([], NOW, NOW + 9) == []
+    assert await store.decisions.allowed([f"dev-{number}" for number in range(1200)], NOW, NOW + 9) != []

@@ -59,6 +59,32 @@ async def test_a_status_changes_for_everybody(store: Store, replica: Store, new_
     assert seen == device.model_copy(update={"status": "revoked"})
 
 
+async def test_revoked_is_final(store: Store, replica: Store, new_device: NewDevice) -> None:
+    device = new_device()
+    await store.devices.add(device)
+    assert await store.devices.set_status(device.id, "quarantined")
+    assert await store.devices.set_status(device.id, "revoked")
+    for status in ("active", "quarantined"):
+        assert not await replica.devices.set_status(device.id, status)  # type: ignore[arg-type]
+    assert await store.devices.set_status(device.id, "revoked"), "once more does no harm"
+    seen = await store.devices.get(device.id)
+    assert seen is not None
+    assert seen.status == "revoked"
+
+
+async def test_a_role_is_found_whole_and_whatever_the_status(store: Store, new_device: NewDevice) -> None:
+    assert not await store.devices.has_role("administrator")
+    await store.devices.add(new_device(roles=["administrators", "sub.administrator", "trainer"]))
+    assert not await store.devices.has_role("administrator")
+    assert not await store.devices.has_role("%")
+    assert not await store.devices.has_role("t_ainer")
+    device = new_device(roles=["trainer", "administrator"])
+    await store.devices.add(device)
+    await store.devices.set_status(device.id, "revoked")
+    assert await store.devices.has_role("administrator")
+    assert await store.devices.has_role("trainer")
+
+
 async def test_pages_follow_one_another_without_gap_or_repetition(store: Store, new_device: NewDevice) -> None:
     names = [f"dev-{number:02}" for number in range(7)]
     for name in names:

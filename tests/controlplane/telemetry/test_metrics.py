@@ -108,7 +108,7 @@ def test_the_observer_counts_what_the_parts_report() -> None:
 def test_no_label_names_a_device(plane: ControlPlane) -> None:
     device = plane.enrol("consumer")
     device.capability("inference", inference={"prompt_tokens": 1, "max_output_tokens": 1}).expect(201)
-    text = plane.call("GET", "/metrics").body.decode()
+    text = plane.metrics_text()
     assert device.id not in text
     assert device.key.thumbprint not in text
 
@@ -120,7 +120,7 @@ def promtool() -> str | None:
 
 @pytest.mark.skipif(promtool() is None, reason="promtool is not installed")
 def test_promtool_finds_nothing_to_say(plane: ControlPlane) -> None:
-    text = plane.call("GET", "/metrics").body
+    text = plane.metrics_text().encode()
     checked = subprocess.run([str(promtool()), "check", "metrics"], input=text, capture_output=True, check=False)
     complaints = [line for line in checked.stderr.decode().splitlines() if line.startswith("ztfm_")]
     assert complaints == []

@@ -20,6 +20,16 @@ proven contains "capability_for_round" if input.context.capability.round == inpu
 
 proven contains "capability_for_model" if input.context.capability.model == input.resource.id
 
+proven contains "capability_for_segment" if {
+	input.context.capability.segment == input.subject.properties.segment
+}
+
+proven contains "capability_norm_kept" if {
+	is_number(input.context.capability.max_norm)
+	is_number(input.context.evidence.norm)
+	input.context.evidence.norm <= input.context.capability.max_norm
+}
+
 proven contains "capability_fresh" if {
 	input.context.capability.age_seconds >= 0
 	input.context.capability.age_seconds <= limits.capability_age_seconds

@@ -18,6 +18,11 @@ asked := resources[input.resource.id]
 terms := limits.sensitivities[asked.sensitivity]
 
 # METADATA
+# title: Limits of
+# description: Of `names`, the limits that the model's entry states; empty for a model that states none of them.
+limits_of(names) := {name: value | some name in names; value := asked.limits[name]}
+
+# METADATA
 # title: Proven
 # description: The requirements on the model that hold.
 # scope: document

@@ -66,6 +66,14 @@ test_a_model_of_an_unknown_sensitivity_is_not_known if {
 	model.proven == {"segment_allowed", "window_open"} with input as asked with data.data.resources as odd
 }
 
+test_a_model_states_limits_or_none if {
+	limited := {"a": {"limits": {"max_bytes": 5, "epsilon": 1}}, "b": {}}
+	every id, limits in {"a": {"max_bytes": 5}, "b": {}, "c": {}} {
+		asked := samples.put(samples.serving, "/resource/id", id)
+		model.limits_of({"max_bytes", "max_norm"}) == limits with input as asked with data.data.resources as limited
+	}
+}
+
 test_a_segment_allows_its_actions_alone if {
 	guest := samples.put(samples.serving, "/subject/properties/segment", "guests")
 	not "segment_allowed" in model.proven with input as guest

@@ -87,6 +87,8 @@ capability := {
 	"round": "round-7",
 	"model": "smart-home-intents",
 	"age_seconds": 3.25,
+	"segment": "homes",
+	"max_norm": 10,
 }
 
 evidence := {
@@ -109,6 +111,14 @@ administering(role, action, kind) := {
 	"action": {"name": action},
 	"resource": {"type": kind, "id": "the-thing", "properties": {}},
 	"context": object.union(around, {"network": {"address": "10.10.3.4"}}),
+}
+
+opening_door := {
+	"subject": {"type": "user", "id": "alice"},
+	"action": {"name": "open"},
+	"resource": {"type": "door", "id": "front"},
+	"context": object.union(around, {"network": {"address": "10.10.3.4"}}),
+	"claims": {"subject": {"floor": 2}, "action": {}, "resource": {}, "context": {}},
 }
 
 enrolling := {

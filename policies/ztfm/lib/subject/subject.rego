@@ -11,16 +11,21 @@ import data.ztfm.lib.model
 # title: Proven
 # description: The requirements on the subject that hold.
 # scope: document
-proven contains "subject_known" if {
-	input.subject.type == "device"
-	is_string(input.subject.properties.key_thumbprint)
-}
+proven contains "subject_known" if is_enrolled
 
 proven contains "subject_active" if input.subject.properties.status == "active"
 
 proven contains "network_allowed" if is_in_network
 
 proven contains "trust_sufficient" if trust >= model.terms.trust_minimum
+
+# METADATA
+# title: Enrolled
+# description: Whether the subject is a device whose key is registered.
+is_enrolled if {
+	input.subject.type == "device"
+	is_string(input.subject.properties.key_thumbprint)
+}
 
 # METADATA
 # title: In network

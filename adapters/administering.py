@@ -1,0 +1,72 @@
+"""What operators and administrators do: devices, enrolment tokens, signing keys, and tokens that were handed out."""
+
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+from adapters.calls import FORM, Calls, segment
+from adapters.wire import read_answer
+from controlplane.contracts.decision import DecisionRecord
+from controlplane.contracts.identity import Device, DeviceStatus, IssuedTokens, StatusChange, TokensRequest
+from controlplane.contracts.keys import KeyStanding, KeyStandings, KeyWithdrawal
+from controlplane.contracts.oauth import Introspection
+
+
+class Administering(Calls):
+    """The calls of those who run a federation; policy says who may make which (`policies/ztfm/admin`)."""
+
+    async def decision(self, decision_id: str) -> DecisionRecord:
+        """Return a recorded decision with the facts behind it."""
+        return read_answer(DecisionRecord, await self._get(f"/v1/decisions/{segment(decision_id)}"))
+
+    async def device(self, device_id: str) -> Device:
+        """Return how a device stands."""
+        return read_answer(Device, await self._get(f"/v1/devices/{segment(device_id)}"))
+
+    async def set_status(self, device_id: str, status: DeviceStatus, reason: str) -> Device:
+        """Quarantine, release or revoke a device; its capabilities end with it, everywhere within a second.
+
+        Args:
+            device_id: which.
+            status: ``active`` releases it, ``revoked`` is final.
+            reason: for the record; printable ASCII, nothing secret.
+        """
+        change = StatusChange(status=status, reason=reason)
+        return read_answer(Device, await self._post(f"/v1/devices/{segment(device_id)}/status", change))
+
+    async def issue_tokens(
+        self, roles: Sequence[str], segment: str, *, hours: float = 1.0, count: int = 1
+    ) -> IssuedTokens:
+        """Issue single-use enrolment tokens; they are shown now and never again."""
+        request = TokensRequest(roles=list(roles), segment=segment, hours=hours, count=count)
+        return read_answer(IssuedTokens, await self._post_once("/v1/enrolment-tokens", request))
+
+    async def signing_keys(self) -> list[KeyStanding]:
+        """Return where the signing keys stand, in the order in which they sign."""
+        return read_answer(KeyStandings, await self._get("/v1/keys")).keys
+
+    async def rotate_keys(self) -> KeyStanding:
+        """Publish the next signing key; it signs once enforcement points have it."""
+        return read_answer(KeyStanding, (await self._ask("POST", "/v1/keys", welcome=(202,))).body)
+
+    async def withdraw_key(self, kid: str, reason: str) -> KeyStanding:
+        """Withdraw a signing key at once: whatever it signed is void.
+
+        Args:
+            kid: which.
+            reason: for the record and for enforcement points; printable ASCII, nothing secret.
+        """
+        withdrawal = KeyWithdrawal(reason=reason)
+        return read_answer(KeyStanding, await self._post(f"/v1/keys/{segment(kid)}/withdraw", withdrawal))
+
+    async def introspect(self, token: str) -> Introspection:
+        """Return what a token is worth now, as policy stands (RFC 7662)."""
+        answer = await self._ask("POST", "/oauth/introspect", _form(token), media_type=FORM)
+        return read_answer(Introspection, answer.body)
+
+    async def revoke(self, token: str) -> None:
+        """Make a token void, everywhere within a second (RFC 7009); one that holds nowhere is no error."""
+        await self._ask("POST", "/oauth/revoke", _form(token), media_type=FORM)
+
+
+def _form(token: str) -> bytes:
+    return urlencode({"token": token}).encode()

@@ -1,0 +1,56 @@
+"""Enrol a device or service from a shell: ``ztfm tokens issue ... | python -m adapters.enrol FOLDER URL ...``.
+
+The token is read from standard input, so that no list of processes shows it.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from adapters.errors import ControlPlaneError
+from adapters.member import Member
+from controlplane.capabilities.errors import KeyFileError
+
+_MAX_CHARS = 8192
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Enrol, and return the exit status: 0, or 1 with a message when it could not be done."""
+    parser = argparse.ArgumentParser(
+        prog="python -m adapters.enrol",
+        description="Enrol a device or service once. Reads the enrolment token from standard input.",
+        epilog="Example: ztfm tokens issue --role gateway --segment core | "
+        "python -m adapters.enrol keys/gateway http://127.0.0.1:8181 --role gateway --segment core",
+    )
+    parser.add_argument("folder", type=Path, help="where its key and name are kept; made, for its owner alone")
+    parser.add_argument("url", help="the control plane's public URL")
+    parser.add_argument("--role", action="append", required=True, help="what it will do; may be given several times")
+    parser.add_argument("--segment", required=True, help="where it lives")
+    parser.add_argument("--socket", type=Path, help="Unix socket of the control plane")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    given = parser.parse_args(arguments)
+    token = sys.stdin.read(_MAX_CHARS).strip()
+    try:
+        with Member.enrol(
+            given.folder, given.url, token, roles=given.role, segment=given.segment, socket=given.socket
+        ) as member:
+            print(json.dumps({"id": member.id, "folder": str(given.folder)}) if given.json else member.id)
+    except ValidationError:
+        # It would quote the value, and that may be the token.
+        return _failed("there is no enrolment token on standard input, or a role or the segment is no word")
+    except (ControlPlaneError, KeyFileError, ValueError, OSError) as error:
+        return _failed(str(error))
+    return 0
+
+
+def _failed(why: str) -> int:
+    print(f"adapters.enrol: {why}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

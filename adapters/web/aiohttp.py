@@ -1,0 +1,79 @@
+"""Guard an aiohttp application: `guard` is called once, and every request has shown its capability after that.
+
+Example:
+    app = web.Application()
+    guard(app, EnforcementPoint(CONTROL_PLANE, audience="models-1", public_url=PUBLIC_URL, rules=[Rule(...)]))
+
+    async def infer(request):
+        admitted = capability_of(request)
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from adapters.web.admission import Admitted, Exempt
+from adapters.web.answering import Refusal
+from adapters.web.point import EnforcementPoint
+from adapters.web.presented import Asked
+from controlplane.capabilities.certificates import read_certificate
+
+CAPABILITY: Final = web.RequestKey("ztfm.capability", Admitted)
+
+Responder = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def guard(app: web.Application, point: EnforcementPoint) -> None:
+    """Put an enforcement point in front of everything that an application answers, and close it with the application.
+
+    Call it before other middlewares are added: those that come first see requests that nobody has verified.
+    """
+
+    @web.middleware
+    async def enforce(request: web.Request, handler: Responder) -> web.StreamResponse:
+        """Let a request through, or answer it."""
+        verdict = await point.check(_asked(request, point))
+        if isinstance(verdict, Refusal):
+            return _answer(verdict)
+        if isinstance(verdict, Exempt):
+            return await handler(request)
+        request[CAPABILITY] = verdict
+        answer = await handler(request)
+        # One that is sent piece by piece is under way already: its handler keeps to `max_answer_bytes`.
+        exceeded = None if answer.prepared else point.exceeded(verdict, answer.content_length or 0)
+        return answer if exceeded is None else _answer(exceeded)
+
+    async def serving(_app: web.Application) -> AsyncIterator[None]:
+        """Start the point with the application, and close it."""
+        await point.start()
+        yield
+        await point.close()
+
+    app.middlewares.insert(0, enforce)
+    app.cleanup_ctx.append(serving)
+
+
+def capability_of(request: web.Request) -> Admitted:
+    """Return what a guarded request was let through with.
+
+    Raises:
+        KeyError: the path is exempt.
+    """
+    return request[CAPABILITY]
+
+
+def _asked(request: web.Request, point: EnforcementPoint) -> Asked:
+    names = {name.lower() for name in request.headers}
+    headers = {name: request.headers.getall(name) for name in names}
+    return Asked(request.method, request.raw_path.partition("?")[0], headers, _certificate(request, point))
+
+
+def _certificate(request: web.Request, point: EnforcementPoint) -> str | None:
+    tls = request.get_extra_info("ssl_object") if point.takes_certificates else None
+    found = read_certificate(tls.getpeercert(binary_form=True)) if tls is not None else None
+    return found.thumbprint if found is not None and found.expires_at > point.clock() else None
+
+
+def _answer(refusal: Refusal) -> web.Response:
+    return web.Response(status=refusal.status, body=refusal.body, headers=refusal.all_headers())

@@ -1,0 +1,40 @@
+"""What lets callers in, beside the keys of enrolled devices."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from controlplane.contracts.identity import Person
+from controlplane.identity.authority import CertificateAuthority
+from controlplane.identity.people import Unknown
+
+
+class People(Protocol):
+    """Knows the people of an identity provider."""
+
+    async def identify(self, token: str) -> Person | Unknown:
+        """Return the person that a bearer token speaks of, or why it does not hold.
+
+        Raises:
+            ProviderUnavailable: the provider's keys cannot be had.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Access:
+    """The parts, by what they do.
+
+    Attributes:
+        tls_url: how callers reach us over TLS; empty where this process serves none.
+        authority: signs client certificates.
+        people: none where no person is let in.
+        metrics_token: lets Prometheus read the metrics.
+        on_administrator: told that an administrator enrolled.
+    """
+
+    tls_url: str
+    authority: CertificateAuthority
+    people: People | None
+    metrics_token: str
+    on_administrator: Callable[[], Awaitable[object]]

@@ -1,0 +1,57 @@
+"""``/v1/enrolment-tokens``: who may enrol next, as an administrator says."""
+
+import structlog
+from aiohttp import web
+
+from controlplane.api.admin import administer
+from controlplane.api.people import authenticate_administrator
+from controlplane.api.reading import read_body
+from controlplane.api.replies import reply
+from controlplane.api.routing import Route
+from controlplane.api.services import SERVICES
+from controlplane.contracts.identity import Caller, IssuedTokens, TokensRequest
+
+HOUR_SECONDS = 3600.0
+_log = structlog.get_logger("ztfm.tokens")
+
+
+async def issue_tokens(request: web.Request) -> web.Response:
+    """Issue single-use enrolment tokens; they are shown now and never again."""
+    services = request.app[SERVICES]
+    caller = await authenticate_administrator(request)
+    body = await read_body(request, TokensRequest)
+    return await services.repeats.once(request, caller.id, lambda: _issue(request, caller, body))
+
+
+async def _issue(request: web.Request, caller: Caller, body: TokensRequest) -> web.Response:
+    services = request.app[SERVICES]
+    decision = await administer(request, caller, "token:issue", "enrolment_token", "enrolment-tokens")
+    lifetime = body.hours * HOUR_SECONDS
+    expires_at = services.clock() + lifetime
+    tokens = await services.tokens.issue(body.roles, body.segment, lifetime, body.count)
+    services.metrics.tokens_issued.inc(len(tokens))
+    _log.info(
+        "enrolment_issued",
+        count=len(tokens),
+        roles=body.roles,
+        segment=body.segment,
+        by=caller.id,
+        decision_id=decision.id,
+    )
+    return reply(IssuedTokens(tokens=tokens, roles=body.roles, segment=body.segment, expires_at=expires_at), 201)
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/v1/enrolment-tokens",
+        issue_tokens,
+        "Issue single-use enrolment tokens",
+        body=TokensRequest,
+        replies={201: IssuedTokens},
+        problems=(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
+        proof=True,
+        people=True,
+        idempotent=True,
+    ),
+)

@@ -1,0 +1,115 @@
+"""Decide, then mint: the one way to a capability, whichever endpoint it is asked for at."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from controlplane.api.authentication import Authenticated
+from controlplane.api.deciding import decide
+from controlplane.api.problems import problem, refused
+from controlplane.api.services import Services
+from controlplane.contracts.access import AccessRequest, Action, RequestContext, Subject
+from controlplane.contracts.capability import (
+    AuthorizationDetail,
+    CapabilityClaims,
+    CapabilityRequest,
+    Confirmation,
+    Constraints,
+)
+from controlplane.contracts.decision import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A capability that was minted, and the decision behind it."""
+
+    token: str
+    claims: CapabilityClaims
+    decision: Decision
+
+
+async def grant(services: Services, caller: Authenticated, asked: CapabilityRequest, address: str) -> Granted:
+    """Return a capability for what ``caller`` asks, bound to the key or certificate that it proved.
+
+    Raises:
+        ProblemError: 400 when it is for the control plane itself, whose own API takes access tokens; 403 when policy
+            denies it, with what is missing; 503 when policy cannot be asked.
+    """
+    if is_own_audience(services, asked.audience):
+        raise problem(
+            "invalid-request", 400, "The audience is the control plane itself", "Name an enforcement point instead."
+        )
+    device = caller.device
+    decision = await decide(services, access_of(asked, device.id), device, address)
+    if not decision.allowed:
+        raise refused(decision)
+    token, claims = services.minter.mint(
+        subject=device.id,
+        thumbprint=device.key_thumbprint,
+        certificate=caller.confirmation.x5t,
+        audience=asked.audience,
+        detail=AuthorizationDetail(
+            type="ztfm",
+            action=asked.action,
+            resource_type=asked.resource.type,
+            resource_id=asked.resource.id,
+            constraints=constraints_of(asked, decision, device.segment),
+        ),
+        decision_id=decision.id,
+        policy_revision=decision.policy_revision,
+        ttl_seconds=decision.ttl_seconds,
+    )
+    services.metrics.capabilities_issued.labels(asked.action).inc()
+    return Granted(token, claims, decision)
+
+
+def is_own_audience(services: Services, audience: str) -> bool:
+    """Whether an audience is the control plane; a capability for it could be taken for a token for its API."""
+    own = {url.lower() for url in (services.public_url, services.access.tls_url) if url}
+    return audience.rstrip("/").lower() in own
+
+
+def scheme_of_token(confirmation: Confirmation) -> Literal["DPoP", "Bearer"]:
+    """Return the ``token_type`` of a token that is bound so (RFC 9449 section 5, RFC 8705 section 3)."""
+    return "DPoP" if confirmation.jkt is not None else "Bearer"
+
+
+def access_of(asked: CapabilityRequest, subject: str) -> AccessRequest:
+    """Return the question that policy is asked."""
+    return AccessRequest(
+        subject=Subject(type="device", id=subject),
+        action=Action(name=asked.action),
+        resource=asked.resource,
+        context=RequestContext(
+            purpose=asked.context.purpose, round_id=asked.context.round_id, inference=asked.context.inference
+        ),
+    )
+
+
+def constraints_of(asked: CapabilityRequest, decision: Decision, segment: str) -> Constraints:
+    """Return the limits that a capability carries: what was asked for and decided, and nothing wider.
+
+    Args:
+        asked: by the subject.
+        decision: whose obligations bound what was asked.
+        segment: of the subject.
+    """
+    limits = decision.obligations
+    if asked.action == "inference":
+        return Constraints(segment=segment, max_output_tokens=limits.max_output_tokens, detail=limits.detail)
+    if asked.action == "gradient_submission":
+        return Constraints(
+            round_id=asked.context.round_id,
+            segment=segment,
+            one_time=True,
+            max_bytes=limits.max_bytes,
+            max_norm=limits.max_norm,
+            epsilon=limits.epsilon,
+        )
+    digest = asked.resource.properties.digest if asked.resource.properties else None
+    return Constraints(
+        round_id=asked.context.round_id,
+        segment=segment,
+        model_digest=digest,
+        purpose=asked.context.purpose,
+        max_bytes=limits.max_bytes,
+    )

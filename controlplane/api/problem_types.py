@@ -1,0 +1,162 @@
+"""Every kind of problem that this API answers with (RFC 9457 section 4): what it means, and what to do about it.
+
+A kind's URI and title never change: clients switch on them. `docs/problems.md` is written from here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+PREFIX = "urn:ztfm:problem:"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """One kind of problem.
+
+    Attributes:
+        statuses: the HTTP statuses that it comes with; none for any of 400 to 599.
+        title: the kind, in words; the same for every occurrence.
+        cause: when it is met.
+        remedy: what the caller can do.
+        retry: whether, and how, the same request may be sent again.
+    """
+
+    statuses: tuple[int, ...]
+    title: str
+    cause: str
+    remedy: str
+    retry: str = "no"
+
+
+PROBLEM_TYPES: Mapping[str, ProblemType] = MappingProxyType(
+    {
+        "invalid-request": ProblemType(
+            (400,),
+            "The request does not fit its contract",
+            "The body is no unambiguous JSON, or a field, parameter or header does not fit; `errors` names the fields.",
+            "Correct what is named; the contract is at `/openapi.json`.",
+        ),
+        "bad-http": ProblemType(
+            (400, 413, 414, 431),
+            "The request is not well-formed HTTP",
+            "What came is no HTTP (RFC 9112), or its header lines are longer than 16 KiB.",
+            "Use an HTTP library, and send shorter headers.",
+        ),
+        "unauthenticated": ProblemType(
+            (401,),
+            "The request does not prove who sends it",
+            "No valid proof of an enrolled key, or another credential that does not hold. The exact cause stays in "
+            "the server's log.",
+            "Send a fresh DPoP proof (RFC 9449), signed by the enrolled key, for this method and URL; compare the "
+            "clocks. `WWW-Authenticate` says what is accepted.",
+            "with a fresh proof, once",
+        ),
+        "denied": ProblemType(
+            (403,),
+            "Policy denies this request",
+            "The caller is known, and policy does not let it do this. `reasons` says what was missing, `decision_id` "
+            "names the record.",
+            "Follow the remedy of each reason.",
+            "after the remedy",
+        ),
+        "not-found": ProblemType(
+            (404,),
+            "There is no such thing",
+            "No route, or no thing of this name that the caller may know of.",
+            "Check the path and the identifier.",
+        ),
+        "method-not-allowed": ProblemType(
+            (405,),
+            "The route does not know this method",
+            "The path exists, with other methods.",
+            "Use one of those that `Allow` names.",
+        ),
+        "timeout": ProblemType(
+            (408,),
+            "The body did not arrive in time",
+            "The body was not whole within 10 s.",
+            "Send it again over a better connection.",
+            "yes",
+        ),
+        "conflict": ProblemType(
+            (409,),
+            "The request conflicts with what is already there",
+            "A round of this id exists, a token was used, or a key is enrolled already.",
+            "Choose another id, or ask for a new token; if an earlier try of your own may have worked, look before "
+            "you try again, or send an `Idempotency-Key`.",
+        ),
+        "idempotency-in-progress": ProblemType(
+            (409,),
+            "A request under this key is under way",
+            "The same request was sent twice under one `Idempotency-Key`, and the first is not answered yet.",
+            "Wait `Retry-After` seconds and send it again under the same key.",
+            "after `Retry-After`",
+        ),
+        "idempotency-answer-gone": ProblemType(
+            (409,),
+            "The answer under this key no longer holds",
+            "The request was carried out before, and its answer cannot be given again: the capability in it has "
+            "expired or was revoked, its holder was set apart, or it was too large to be kept.",
+            "Ask again under another `Idempotency-Key`, or without one: policy decides anew.",
+        ),
+        "too-large": ProblemType(
+            (413,),
+            "The body is too large",
+            "The body has more than 4 MiB.",
+            "Send less at once; reports of updates can be split.",
+        ),
+        "unsupported-media-type": ProblemType(
+            (415,),
+            "The body is of another media type",
+            "The body is not `application/json`, or is compressed.",
+            "Send plain JSON with `Content-Type: application/json`.",
+        ),
+        "idempotency-key-reused": ProblemType(
+            (422,),
+            "The key was used for another request",
+            "The caller sent another request under this `Idempotency-Key` within the last ten minutes. The body is "
+            "compared byte for byte, with method and path.",
+            "Use a new key for each request that is not a repetition.",
+        ),
+        "too-many-requests": ProblemType(
+            (429,),
+            "Too many requests",
+            "The caller asked more often than it may.",
+            "Wait `Retry-After` seconds.",
+            "after `Retry-After`",
+        ),
+        "http": ProblemType(
+            (),
+            "The request cannot be served",
+            "HTTP itself refuses it, such as an expectation (417) that this server does not meet.",
+            "See the status and RFC 9110.",
+        ),
+        "internal": ProblemType(
+            (500,),
+            "The control plane met an unexpected fault",
+            "A fault of the server, which its log describes. Nothing was granted.",
+            "Tell the operator the time and your `X-Request-ID`.",
+            "with care: what was asked may have been recorded",
+        ),
+        "unavailable": ProblemType(
+            (503,),
+            "No decision can be given now",
+            "Policy, the store or the record cannot be used. Nothing was granted.",
+            "Wait `Retry-After` seconds; the operator finds the part at `/readyz`.",
+            "after `Retry-After`",
+        ),
+    }
+)
+"""The kinds by the last part of their URI. Append only: a kind is never renamed, retitled or taken out."""
+
+
+def uri(kind: str) -> str:
+    """Return the type URI of a kind."""
+    return PREFIX + kind
+
+
+def kinds_of(status: int) -> list[str]:
+    """Return the kinds that come with an HTTP status, those of any status last."""
+    exact = [kind for kind, known in PROBLEM_TYPES.items() if status in known.statuses]
+    return exact or [kind for kind, known in PROBLEM_TYPES.items() if not known.statuses]

@@ -1,0 +1,127 @@
+"""``ztfm devices``: how a device stands, and setting it apart, back, or out, on the store itself."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from controlplane.cli.serve import load_settings
+from controlplane.contracts.identity import Device, DeviceStatus, Trust
+from controlplane.identity.registry import Registry
+from controlplane.rotation import StoredNotices
+from controlplane.settings import Settings
+from controlplane.storage import Store, open_store
+from controlplane.storage.errors import StoreError
+
+app = typer.Typer(
+    help="Devices and services: how one stands, and setting it apart, back, or out for good.", no_args_is_help=True
+)
+
+Identifier = Annotated[str, typer.Argument(metavar="ID", help="The device, such as dev-Qm2f...")]
+StateDir = Annotated[Path | None, typer.Option(help="The control plane's state folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+Work = Callable[[Settings, Store, Registry], Awaitable[Device | None]]
+
+
+@app.command("show")
+def show(device_id: Identifier, state_dir: StateDir = None, json_output: AsJson = False) -> None:
+    """Say how a device stands.
+
+    Example: `ztfm devices show dev-Qm2fYV0b8i1zW3rj5kq7Xc9sT6uN4oE-LhGaDpRyBvM --json`
+    """
+
+    async def look(_settings: Settings, _store: Store, registry: Registry) -> Device | None:
+        return await registry.get(device_id)
+
+    _print(_run("show", device_id, state_dir, look), json_output)
+
+
+@app.command("quarantine")
+def quarantine(device_id: Identifier, state_dir: StateDir = None, json_output: AsJson = False) -> None:
+    """Set a device apart: it is granted nothing, and what it holds is void, until it is released.
+
+    Example: `ztfm devices quarantine dev-Qm2fYV0b8i1zW3rj5kq7Xc9sT6uN4oE-LhGaDpRyBvM`
+    """
+    _change("quarantine", device_id, "quarantined", state_dir, json_output)
+
+
+@app.command("release")
+def release(device_id: Identifier, state_dir: StateDir = None, json_output: AsJson = False) -> None:
+    """Let a quarantined device take part again, with a newcomer's trust.
+
+    Example: `ztfm devices release dev-Qm2fYV0b8i1zW3rj5kq7Xc9sT6uN4oE-LhGaDpRyBvM`
+    """
+    _change("release", device_id, "active", state_dir, json_output)
+
+
+@app.command("revoke")
+def revoke(device_id: Identifier, state_dir: StateDir = None, json_output: AsJson = False) -> None:
+    """Shut a device out for good: its key is never accepted again. Its owner enrols with a new key and token.
+
+    Example: `ztfm devices revoke dev-Qm2fYV0b8i1zW3rj5kq7Xc9sT6uN4oE-LhGaDpRyBvM`
+    """
+    _change("revoke", device_id, "revoked", state_dir, json_output)
+
+
+def _change(command: str, device_id: str, status: DeviceStatus, state_dir: Path | None, json_output: bool) -> None:
+    async def change(settings: Settings, _store: Store, registry: Registry) -> Device | None:
+        device = await registry.get(device_id)
+        if device is None:
+            return None
+        if status == "active" and device.status == "quarantined":
+            # With the trust that set it apart, the next update would set it apart again.
+            await registry.record_behaviour({device_id: Trust(score=settings.newcomer_trust, observations=0)}, ())
+        if not await registry.set_status(device_id, status):
+            _fail(command, f"{device_id} is revoked, and stays so: it enrols again with a new key and token")
+        return await registry.get(device_id)
+
+    _print(_run(command, device_id, state_dir, change), json_output)
+
+
+def _run(command: str, device_id: str, state_dir: Path | None, work: Work) -> Device:
+    settings = load_settings(state_dir=state_dir)
+
+    async def opened() -> Device | None:
+        store = await open_store(settings.resolved_database_url)
+        try:
+            return await work(settings, store, Registry(store, time.time, announcer=StoredNotices(time.time)))
+        finally:
+            await store.close()
+
+    try:
+        device = asyncio.run(opened())
+    except (StoreError, OSError) as error:
+        _fail(command, str(error))
+    if device is None:
+        _fail(command, f"no device {device_id} is enrolled")
+    return device
+
+
+def _fail(command: str, message: str) -> NoReturn:
+    typer.echo(f"ztfm devices {command}: {message}", err=True)
+    raise typer.Exit(1)
+
+
+def _print(device: Device, json_output: bool) -> None:
+    if json_output:
+        typer.echo(json.dumps(device.model_dump(mode="json")))
+        return
+    table = Table(show_header=False, title=device.id)
+    rows = {
+        "status": device.status,
+        "roles": ", ".join(device.roles),
+        "segment": device.segment,
+        "trust": f"{device.trust.score:.3f} after {device.trust.observations} updates",
+        "attestation": device.attestation.level,
+        "enrolled": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(device.enrolled_at)),
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    Console().print(table)

@@ -1,0 +1,64 @@
+"""``ztfm tls``: certificates for loopback and labs. Elsewhere, bring the ones that your devices trust already."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from controlplane.capabilities.errors import CapabilityError
+from controlplane.cli.serve import load_settings
+from controlplane.entry import load_authority
+from controlplane.sidecar.bundle import write_private
+
+FOLDER = "tls"
+
+app = typer.Typer(help="TLS certificates for loopback and labs.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep ``init`` a subcommand while it is the only one."""
+
+
+@app.command("init")
+def init(
+    host: Annotated[list[str], typer.Option(help="Name or address of the server; may be given several times.")],
+    state_dir: Annotated[Path | None, typer.Option(help="The control plane's state folder.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Write a server certificate, valid for 397 days, and the authority that signs it and the clients' certificates.
+
+    Run again, it writes a new server certificate of the same authority.
+
+    Example: `ztfm tls init --host localhost --host 127.0.0.1`
+    """
+    settings = load_settings(state_dir=state_dir)
+    folder = settings.state_dir.resolve() / FOLDER
+    key = generate_private_key(SECP256R1())
+    try:
+        authority = load_authority(settings.state_dir, settings.federation, time.time())
+        certificate = authority.issue_server(host, key.public_key(), time.time())
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        write_private(folder / "server-key.pem", private)
+        (folder / "server.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+        (folder / "authority.pem").write_text(authority.certificate_pem)
+    except (CapabilityError, OSError, ValueError) as error:
+        typer.echo(f"ztfm tls init: {error}", err=True)
+        raise typer.Exit(1) from None
+    files = {
+        "ZTFM_TLS_CERT_FILE": str(folder / "server.pem"),
+        "ZTFM_TLS_KEY_FILE": str(folder / "server-key.pem"),
+        "authority": str(folder / "authority.pem"),
+        "expires_at": certificate.not_valid_after_utc.isoformat(),
+    }
+    if json_output:
+        typer.echo(json.dumps(files))
+        return
+    typer.echo(f"export ZTFM_TLS_CERT_FILE={files['ZTFM_TLS_CERT_FILE']}")
+    typer.echo(f"export ZTFM_TLS_KEY_FILE={files['ZTFM_TLS_KEY_FILE']}")
+    typer.echo(f"# clients trust {files['authority']}; the certificate is valid until {files['expires_at']}")

@@ -1,0 +1,53 @@
+package ztfm.admin
+
+# METADATA
+# title: Actions
+# description: |
+#   By action, the kind of thing it is asked of, what it requires, what it requires of whoever the thing belongs to
+#   where that is less, and what the caller may assert.
+actions := {
+	"access:search": {"kind": "search", "may_assert": seen, "required": service},
+	"capability:introspect": {"kind": "capability", "may_assert": [], "required": service, "own": own},
+	"capability:revoke": {"kind": "capability", "may_assert": [], "required": service, "own": own},
+	"certificate:issue": {"kind": "certificate", "may_assert": [], "required": (own | {"key_known", "owner"})},
+	"decision:read": {
+		"kind": "decision",
+		"may_assert": [],
+		"own": {"resource_kind", "subject_known", "subject_unrevoked"},
+		"required": service,
+	},
+	"device:read": {"kind": "device", "may_assert": [], "required": service, "own": own},
+	"device:set_status": {"kind": "device", "may_assert": [], "required": (service | {"status_granted"})},
+	"evaluation:ask": {"kind": "evaluation", "may_assert": seen, "required": service},
+	"events:read": {"kind": "events", "may_assert": [], "required": service},
+	"key:read": {"kind": "key", "may_assert": [], "required": service},
+	"key:rotate": {"kind": "key", "may_assert": [], "required": service},
+	"key:withdraw": {"kind": "key", "may_assert": [], "required": service},
+	"metrics:read": {"kind": "metrics", "may_assert": [], "required": service},
+	"round:create": {"kind": "round", "may_assert": [], "required": service},
+	"status_list:read": {"kind": "status_list", "may_assert": [], "required": service},
+	"token:issue": {"kind": "enrolment_token", "may_assert": [], "required": service},
+	"updates:report": {
+		"kind": "round",
+		"may_assert": ["context.evidence", "context.verification"],
+		"required": (service | {"owner"}),
+	},
+}
+
+# METADATA
+# title: Seen
+# description: |
+#   What an enforcement point's word is taken for: what it sees of a request, and what it claims where an author's own
+#   package decides.
+seen := [
+	"claims.action",
+	"claims.context",
+	"claims.resource",
+	"claims.subject",
+	"context.inference",
+	"context.network",
+	"context.purpose",
+	"context.round_id",
+	"context.verification",
+	"resource.properties.digest",
+]

@@ -1,0 +1,132 @@
+package ztfm.admin_test
+
+import data.ztfm.admin
+import data.ztfm.lib.samples_test as samples
+
+# Who may do what, written out once more: kind and roles by action.
+granted := {
+	"access:search": ["search", {"gateway"}],
+	"capability:introspect": ["capability", {"administrator", "aggregator", "gateway"}],
+	"capability:revoke": ["capability", {"administrator"}],
+	"certificate:issue": ["certificate", set()],
+	"decision:read": ["decision", {"administrator", "operator"}],
+	"device:read": ["device", {"administrator", "operator"}],
+	"device:set_status": ["device", set()],
+	"evaluation:ask": ["evaluation", {"gateway"}],
+	"events:read": ["events", {"administrator", "aggregator", "gateway"}],
+	"key:read": ["key", {"administrator", "operator"}],
+	"key:rotate": ["key", {"administrator"}],
+	"key:withdraw": ["key", {"administrator"}],
+	"metrics:read": ["metrics", {"administrator", "operator"}],
+	"round:create": ["round", {"aggregator"}],
+	"status_list:read": ["status_list", {"aggregator", "gateway"}],
+	"token:issue": ["enrolment_token", {"administrator"}],
+	"updates:report": ["round", set()],
+}
+
+roles := {"administrator", "aggregator", "consumer", "gateway", "operator", "trainer"}
+
+statuses := {
+	"administrator": {"active", "quarantined", "revoked"},
+	"aggregator": set(),
+	"consumer": set(),
+	"gateway": set(),
+	"operator": {"active", "quarantined"},
+	"trainer": set(),
+}
+
+setting(role, status) := samples.put(
+	samples.administering(role, "device:set_status", "device"),
+	"/resource/properties",
+	{"owner": "dev-other", "status": status},
+)
+
+mine(action, kind, status) := json.patch(samples.administering("trainer", action, kind), [
+	{"op": "add", "path": "/resource/properties/owner", "value": me},
+	{"op": "replace", "path": "/subject/properties/segment", "value": "homes"},
+	{"op": "replace", "path": "/subject/properties/status", "value": status},
+])
+
+test_every_action_is_known if {
+	object.keys(admin.actions) == object.keys(granted)
+	every action, expected in granted {
+		admin.actions[action].kind == expected[0]
+	}
+}
+
+test_each_role_may_do_what_is_written_here if {
+	every action, expected in granted {
+		allowed := {role |
+			some role in roles
+			admin.decision.allow with input as samples.administering(role, action, expected[0])
+		}
+		allowed == expected[1]
+	}
+}
+
+test_a_thing_of_another_kind_is_not_touched if {
+	every action, expected in granted {
+		every role in expected[1] {
+			codes := samples.codes(admin.decision) with input as samples.administering(role, action, "model")
+			codes == {"resource_kind"}
+		}
+	}
+}
+
+test_a_status_is_given_by_who_may_give_it if {
+	every role in roles {
+		given := {status |
+			some status in {"active", "quarantined", "revoked"}
+			admin.decision.allow with input as setting(role, status)
+		}
+		given == statuses[role]
+	}
+}
+
+test_an_operator_does_not_revoke if {
+	samples.codes(admin.decision) == {"status_granted"} with input as setting("operator", "revoked")
+}
+
+test_a_status_that_is_none_is_given_by_nobody if {
+	every status in [null, "", "unknown", true, ["active"], {"active": true}] {
+		every role in roles {
+			codes := samples.codes(admin.decision) with input as setting(role, status)
+			"status_granted" in codes
+		}
+	}
+	unsaid := samples.administering("administrator", "device:set_status", "device")
+	samples.codes(admin.decision) == {"status_granted"} with input as unsaid
+}
+
+test_what_is_ones_own_needs_no_role if {
+	every action, kind in {
+		"capability:introspect": "capability",
+		"capability:revoke": "capability",
+		"certificate:issue": "certificate",
+		"device:read": "device",
+	} {
+		admin.decision.allow with input as mine(action, kind, "active")
+		every status in ["quarantined", "revoked"] {
+			codes := samples.codes(admin.decision) with input as mine(action, kind, status)
+			codes == {"subject_active"}
+		}
+		foreign := samples.put(mine(action, kind, "active"), "/resource/properties/owner", "dev-other")
+		not admin.decision.allow with input as foreign
+	}
+}
+
+test_nobody_gets_a_certificate_for_another if {
+	every role in roles {
+		asked := samples.put(
+			samples.administering(role, "certificate:issue", "certificate"),
+			"/resource/properties/owner",
+			"dev-other",
+		)
+		samples.codes(admin.decision) == {"owner"} with input as asked
+	}
+}
+
+test_nobody_gives_themselves_a_status if {
+	released := samples.put(mine("device:set_status", "device", "active"), "/resource/properties/status", "active")
+	not admin.decision.allow with input as released
+}

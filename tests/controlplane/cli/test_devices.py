@@ -1,0 +1,103 @@
+"""``ztfm devices`` and ``ztfm tls``: on the state folder itself, while a control plane serves it or not."""
+
+import json
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from controlplane.cli.commands import app
+from tests.support import Caller, ControlPlane, running, wait_until
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[ControlPlane]:
+    with running() as plane:
+        yield plane
+
+
+@pytest.fixture
+def device(served: ControlPlane) -> Caller:
+    return served.enrol("consumer")
+
+
+@pytest.fixture
+def run(served: ControlPlane) -> Callable[..., Result]:
+    return lambda *words: CliRunner().invoke(app, [*words, "--state-dir", str(served.state)])
+
+
+def infers(device: Caller) -> bool:
+    return device.capability("inference", inference={"prompt_tokens": 1, "max_output_tokens": 1}).status == 201
+
+
+def test_what_it_changes_holds_in_the_control_plane_that_serves(run: Callable[..., Result], device: Caller) -> None:
+    assert infers(device)
+    assert json.loads(run("devices", "quarantine", device.id, "--json").stdout)["status"] == "quarantined"
+    wait_until(lambda: not infers(device), 3.0)
+    assert json.loads(run("devices", "release", device.id, "--json").stdout)["status"] == "active"
+    wait_until(lambda: infers(device), 3.0)
+    assert json.loads(run("devices", "revoke", device.id, "--json").stdout)["status"] == "revoked"
+    wait_until(lambda: not infers(device), 3.0)
+
+
+def test_enforcement_points_hear_of_it(served: ControlPlane, run: Callable[..., Result], device: Caller) -> None:
+    run("devices", "revoke", device.id)
+    kinds = served.run(served.store._database.read("look", _events()))
+    assert any(device.id.encode() in row.document for row in kinds)
+
+
+def _events() -> object:
+    from sqlalchemy import select
+
+    from controlplane.storage.tables import security_events
+
+    return select(security_events)
+
+
+def test_it_shows_a_device(run: Callable[..., Result], device: Caller) -> None:
+    shown = json.loads(run("devices", "show", device.id, "--json").stdout)
+    assert (shown["id"], shown["status"], shown["roles"]) == (device.id, "active", ["consumer"])
+    table = run("devices", "show", device.id).stdout
+    assert "active" in table
+    assert "consumer" in table
+
+
+def test_revoked_is_final(run: Callable[..., Result], device: Caller) -> None:
+    run("devices", "revoke", device.id)
+    again = run("devices", "release", device.id)
+    assert again.exit_code == 1
+    assert "stays so" in again.stderr
+
+
+@pytest.mark.parametrize("command", ["show", "quarantine", "release", "revoke"])
+def test_an_unknown_device_is_said(run: Callable[..., Result], command: str) -> None:
+    done = run("devices", command, "dev-nobody")
+    assert done.exit_code == 1
+    assert "dev-nobody" in done.stderr
+
+
+def test_tls_init_writes_what_serving_needs(tmp_path: Path) -> None:
+    words = ["tls", "init", "--host", "localhost", "--host", "127.0.0.1", "--state-dir", str(tmp_path)]
+    made = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert (tmp_path / "tls" / "server-key.pem").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "authority.pem").stat().st_mode & 0o777 == 0o600
+    assert b"PRIVATE" not in (tmp_path / "tls" / "authority.pem").read_bytes()
+    context = ssl.create_default_context(cafile=made["authority"])
+    context.load_cert_chain(made["ZTFM_TLS_CERT_FILE"], made["ZTFM_TLS_KEY_FILE"])
+    authority = (tmp_path / "authority.pem").read_bytes()
+    shown = CliRunner().invoke(app, words).stdout
+    assert f"export ZTFM_TLS_CERT_FILE={made['ZTFM_TLS_CERT_FILE']}" in shown
+    assert (tmp_path / "authority.pem").read_bytes() == authority, "again keeps the authority"
+
+
+def test_tls_init_says_what_is_wrong(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["tls", "init", "--host", "ü.example", "--state-dir", str(tmp_path)])
+    assert done.exit_code == 1
+    (tmp_path / "authority.pem").write_text("nothing")
+    (tmp_path / "authority.pem").chmod(0o600)
+    done = CliRunner().invoke(app, ["tls", "init", "--host", "localhost", "--state-dir", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "authority" in done.stderr

@@ -1,0 +1,46 @@
+import asyncio
+
+from controlplane.contracts.events import Notice, Revocation, RevocationKind
+from controlplane.storage import Store
+from tests.controlplane.storage.conftest import NOW
+
+ALL: tuple[RevocationKind, ...] = ("capability", "subject", "key", "place")
+
+
+def void(value: str, at: float = NOW, until: float = NOW + 300, kind: RevocationKind = "subject") -> Revocation:
+    return Revocation(kind=kind, value=value, revoked_at=at, expires_at=until)
+
+
+async def test_what_is_void_on_one_replica_is_void_on_another(store: Store, replica: Store) -> None:
+    given = [void("dev-a"), void("cap-1", kind="capability"), void("A" * 43, kind="key"), void("1.2", kind="place")]
+    await store.revocations.add(Notice(revocations=given))
+    found = await replica.revocations.live(NOW, ALL)
+    assert sorted(found, key=lambda one: one.kind) == sorted(given, key=lambda one: one.kind)
+    assert await replica.revocations.live(NOW, ("key",)) == [given[2]]
+
+
+async def test_of_two_revocations_of_the_same_the_later_times_stay(store: Store) -> None:
+    await store.revocations.add(Notice(revocations=[void("dev-a", NOW + 5, NOW + 200)]))
+    await store.revocations.add(Notice(revocations=[void("dev-a", NOW, NOW + 500)]))
+    assert await store.revocations.live(NOW, ALL) == [void("dev-a", NOW + 5, NOW + 500)]
+
+
+async def test_what_can_concern_nothing_any_more_is_not_live_and_then_forgotten(store: Store) -> None:
+    await store.revocations.add(Notice(revocations=[void("dev-a"), void("dev-b", until=NOW + 400)]))
+    assert [one.value for one in await store.revocations.live(NOW + 300, ALL)] == ["dev-b"]
+    assert await store.revocations.purge(NOW + 300) == 1
+    assert await store.revocations.purge(NOW + 300) == 0
+
+
+async def test_replicas_that_revoke_the_same_at_once_do_not_wait_for_one_another_for_ever(
+    store: Store, replica: Store
+) -> None:
+    names = [f"dev-{number}" for number in range(50)]
+    several = [Notice(revocations=[void(name) for name in order]) for order in (names, names[::-1])]
+    await asyncio.gather(*(one.revocations.add(notice) for one in (store, replica) for notice in several * 5))
+    assert len(await store.revocations.live(NOW, ALL)) == 50
+
+
+async def test_nothing_is_written_for_an_empty_notice(store: Store) -> None:
+    await store.revocations.add(Notice())
+    assert await store.events.bounds() == (1, 0)
