@@ -47,7 +47,7 @@ async def grant(services: Services, caller: Authenticated, asked: CapabilityRequ
         thumbprint=device.key_thumbprint,
         certificate=caller.confirmation.x5t,
         audience=asked.audience,
-        detail=AuthorizationDetail(
+        detail=AuthorizationDetail.of_trusted(
             type="ztfm",
             action=asked.action,
             resource_type=asked.resource.type,
@@ -75,11 +75,12 @@ def scheme_of_token(confirmation: Confirmation) -> Literal["DPoP", "Bearer"]:
 
 def access_of(asked: CapabilityRequest, subject: str) -> AccessRequest:
     """Return the question that policy is asked."""
-    return AccessRequest(
-        subject=Subject(type="device", id=subject),
-        action=Action(name=asked.action),
+    # Its parts are validated already, or ours: this is on the path of every capability.
+    return AccessRequest.of_trusted(
+        subject=Subject.of_trusted(type="device", id=subject),
+        action=Action.of_trusted(name=asked.action),
         resource=asked.resource,
-        context=RequestContext(
+        context=RequestContext.of_trusted(
             purpose=asked.context.purpose, round_id=asked.context.round_id, inference=asked.context.inference
         ),
     )
@@ -95,9 +96,9 @@ def constraints_of(asked: CapabilityRequest, decision: Decision, segment: str) -
     """
     limits = decision.obligations
     if asked.action == "inference":
-        return Constraints(segment=segment, max_output_tokens=limits.max_output_tokens, detail=limits.detail)
+        return Constraints.of_trusted(segment=segment, max_output_tokens=limits.max_output_tokens, detail=limits.detail)
     if asked.action == "gradient_submission":
-        return Constraints(
+        return Constraints.of_trusted(
             round_id=asked.context.round_id,
             segment=segment,
             one_time=True,
@@ -106,7 +107,7 @@ def constraints_of(asked: CapabilityRequest, decision: Decision, segment: str) -
             epsilon=limits.epsilon,
         )
     digest = asked.resource.properties.digest if asked.resource.properties else None
-    return Constraints(
+    return Constraints.of_trusted(
         round_id=asked.context.round_id,
         segment=segment,
         model_digest=digest,

@@ -29,14 +29,21 @@ async def read_body(request: web.Request, model: type[Model]) -> Model:
         raise problem("unsupported-media-type", 415, "The body must be application/json")
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise problem("unsupported-media-type", 415, "The body must not be compressed")
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            raw = await request.read()
-    except TimeoutError:
-        raise problem("timeout", 408, "The body did not arrive in time", headers={"Connection": "close"}) from None
+    raw = await _whole_body(request)
     if len(raw) > LARGE_BODY_BYTES:
         return await asyncio.to_thread(parse_body, raw, model)
     return parse_body(raw, model)
+
+
+async def _whole_body(request: web.Request) -> bytes:
+    if request.content.is_eof():
+        # It came with the headers, as most do.
+        return await request.read()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise problem("timeout", 408, "The body did not arrive in time", headers={"Connection": "close"}) from None
 
 
 def parse_body(raw: bytes, model: type[Model]) -> Model:

@@ -42,7 +42,7 @@ def list_uri(issuer: str, window: int) -> str:
 def status_of(issuer: str, decision_id: str, issued_at: float) -> Status:
     """Return the ``status`` claim of a capability."""
     uri = list_uri(issuer, window_of(issued_at))
-    return Status(status_list=StatusListReference(idx=place_of(decision_id), uri=uri))
+    return Status.of_trusted(status_list=StatusListReference.of_trusted(idx=place_of(decision_id), uri=uri))
 
 
 def place_text(window: int, place: int) -> str:

@@ -107,7 +107,7 @@ def conclude(answer: Answer, package: str, facts: dict[str, Any], now: float) ->
     if policy.allow and (policy.reasons or policy.ttl_seconds < MIN_LIFETIME_SECONDS or not policy.rules):
         return _error(named, "malformed", answer.revision)
     # Its parts are validated already, or ours.
-    return Decision.model_construct(
+    return Decision.of_trusted(
         **named,
         outcome="allow" if policy.allow else "deny",
         reasons=policy.reasons,

@@ -1,8 +1,8 @@
 """Identifiers of decisions and capabilities: unguessable, and in order of time."""
 
-import secrets
+import os
 
 
 def new_id(prefix: str, now: float) -> str:
     """Return ``prefix-`` with 12 hex digits of milliseconds and 80 random bits, so ids sort by time."""
-    return f"{prefix}-{int(now * 1000):012x}{secrets.token_hex(10)}"
+    return f"{prefix}-{int(now * 1000):012x}{os.urandom(10).hex()}"

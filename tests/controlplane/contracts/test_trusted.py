@@ -1,0 +1,28 @@
+"""The fast way to an instance makes the same one as the checked way."""
+
+import json
+
+import pytest
+
+from controlplane.contracts.access import RequestContext
+from controlplane.contracts.base import StrictModel
+from tests.controlplane.contracts.samples import SAMPLES
+
+
+@pytest.mark.parametrize(("model", "sample"), SAMPLES, ids=lambda value: getattr(value, "__name__", ""))
+def test_an_instance_of_trusted_parts_is_the_checked_one(model: type[StrictModel], sample: dict[str, object]) -> None:
+    checked = model.model_validate(sample)
+    parts = {name: getattr(checked, name) for name in model.model_fields}
+    made = model.of_trusted(**parts)
+    if checked.model_extra:
+        pytest.skip("what a caller added is no field")
+    assert made == checked
+    for options in ({}, {"exclude_none": True}, {"by_alias": True}):
+        assert json.loads(made.model_dump_json(**options)) == json.loads(checked.model_dump_json(**options))
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    made = RequestContext.of_trusted(purpose="training")
+    assert made == RequestContext(purpose="training")
+    assert made.round_id is None
+    assert made.model_extra == {}
