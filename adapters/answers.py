@@ -37,7 +37,7 @@ class _Answer:
     def _refuse(self) -> None:
         if self.allowed:
             return
-        shown = "; ".join(f"{reason.code}: {reason.message}" for reason in self.reasons)
+        shown = " ".join(f"{reason.code}: {reason.message} {reason.remedy}" for reason in self.reasons)
         if self.outcome == "error":
             raise Unavailable(f"policy could not be asked. {shown}".rstrip(), is_untouched=True)
         raise Denied(f"policy denies this. {shown}".rstrip(), reasons=self.reasons, decision_id=self.id or None)

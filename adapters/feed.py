@@ -7,16 +7,16 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from adapters.errors import ControlPlaneError, Unavailable
+from adapters.following import Follower
 from adapters.serversent import ServerEvent
 from controlplane.capabilities.errors import KeySetError
-from controlplane.capabilities.events import EventVerifier
+from controlplane.capabilities.events import EventVerifier, is_reset_to
 from controlplane.capabilities.revocations import RevocationState, Standing
 from controlplane.contracts.capability import CapabilityClaims
-from controlplane.contracts.events import SecurityEventClaims
+from controlplane.contracts.events import REACH_SECONDS, SecurityEventClaims
 
 MAX_SILENCE_SECONDS = 10.0
 """Without news for so long nothing is held good any more."""
@@ -57,11 +57,12 @@ class EventSource(Protocol):
         ...
 
 
-class RevocationFeed:
+class RevocationFeed(Follower):
     """Knows how capabilities stand, for as long as it hears from the control plane. An asynchronous context manager.
 
     Every event is verified with the published keys before it counts. One that does not hold is counted and not taken
-    in, and the feed connects anew from the last one that did: whoever alters the stream can stop it, which refuses
+    in, and the feed connects anew from the last one that did. Where a number in the sequence is missing, everything
+    that was issued until then is distrusted, as after a reset. So whoever alters the stream can stop it, which refuses
     everything after ``max_silence_seconds``, but cannot hide a revocation in it.
 
     `standing` may be asked from any thread.
@@ -87,6 +88,7 @@ class RevocationFeed:
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = elapsed,
     ) -> None:
+        super().__init__("ztfm-revocations")
         self.events: Counter[str] = Counter()
         self.ignored: Counter[str] = Counter()
         self._plane = plane
@@ -97,39 +99,6 @@ class RevocationFeed:
         self._verifier = EventVerifier(issuer or plane.url, {"keys": []})
         self._last: int | None = None
         self._keys_at: float | None = None
-        self._current = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def start(self, wait_seconds: float = 0.0) -> bool:
-        """Follow the events from now on, in the background; return whether they are known within ``wait_seconds``."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="ztfm-revocations")
-        return await self.ready(wait_seconds)
-
-    async def ready(self, seconds: float) -> bool:
-        """Return whether the events were known at least once, waiting up to ``seconds`` for that."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._current.wait()
-        except TimeoutError:
-            return self._current.is_set()
-        return True
-
-    async def close(self) -> None:
-        """Follow no longer; nothing is held good from then on."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     def standing(self, claims: CapabilityClaims, kid: str) -> Standing:
         """Return how a capability stands that was signed with the key ``kid`` and holds otherwise."""
@@ -192,10 +161,21 @@ class RevocationFeed:
         if claims.events.verification is not None:
             self._hear(claims, int(claims.events.verification.state))
             return
+        is_gap = False
+        happened = claims.events.caep
+        if happened is not None and sequence is not None and self._last is not None:
+            if sequence <= self._last:
+                # Taken in before; from there the ones between could be left out.
+                return
+            is_gap = sequence > self._last + 1
+        if is_gap and happened is not None:
+            self.ignored["missed"] += 1
+            _log.warning("an event before %s is missing; what was issued until then is distrusted", sequence)
+            self._state.distrust(happened.event_timestamp + REACH_SECONDS)
         self._state.apply(claims)
         self._last = sequence
         self.events[claims.events.kind or "reset"] += 1
-        if claims.events.reset is not None or claims.events.credential_change is not None:
+        if is_gap or claims.events.reset is not None or claims.events.credential_change is not None:
             # Whatever else is trusted for this key's sake is no longer.
             await self._renew_keys()
 
@@ -208,7 +188,13 @@ class RevocationFeed:
             "keepalive": found.events.verification is not None,
             "reset": found.events.reset is not None,
         }
-        return found if is_named[event.name] else "malformed"
+        if not is_named[event.name]:
+            return "malformed"
+        # Its number is signed too: from one that is too large on, whatever comes next could be left out.
+        is_reset = found.events.reset is not None
+        return (
+            "wrong_sequence" if is_reset and not is_reset_to(found.jti, -1 if sequence is None else sequence) else found
+        )
 
     def _hear(self, claims: SecurityEventClaims, newest: int) -> None:
         if self._last is not None and newest > self._last:
@@ -218,7 +204,7 @@ class RevocationFeed:
         self._last = max(newest, self._last or 0)
         self._state.hear(max(0.0, self._clock() - claims.iat - CLOCK_LEEWAY_SECONDS))
         if self._state.is_current:
-            self._current.set()
+            self._known.set()
 
     async def _renew_keys(self) -> bool:
         now = self._timer()

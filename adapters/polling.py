@@ -6,13 +6,13 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from adapters.errors import ControlPlaneError
 from adapters.feed import CLOCK_LEEWAY_SECONDS, KEYS_PAUSE_SECONDS, MAX_SILENCE_SECONDS
+from adapters.following import Follower
 from controlplane.capabilities.errors import KeySetError
 from controlplane.capabilities.keyset import read_keys
 from controlplane.capabilities.revocations import Standing
@@ -41,7 +41,7 @@ class ListSource(Protocol):
         ...
 
 
-class StatusListPoller:
+class StatusListPoller(Follower):
     """Knows how capabilities stand from lists that it fetches. An asynchronous context manager.
 
     It learns of a revocation, or of a withdrawn key, within ``interval_seconds`` and a second. Of two capabilities that
@@ -69,6 +69,7 @@ class StatusListPoller:
     ) -> None:
         if not 0 < interval_seconds < max_silence_seconds:
             raise ValueError("lists are fetched more often than they may be old")
+        super().__init__("ztfm-status-lists")
         self.ignored: Counter[str] = Counter()
         self._plane = plane
         self._issuer = issuer or plane.url
@@ -78,39 +79,10 @@ class StatusListPoller:
         self._keys: Mapping[str, EllipticCurvePublicKey] = {}
         self._keys_at: float | None = None
         self._lists: Mapping[str, tuple[bytes, float]] = {}
-        self._polled = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def start(self, wait_seconds: float = 0.0) -> bool:
-        """Poll from now on, in the background; return whether all lists are there within ``wait_seconds``."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="ztfm-status-lists")
-        return await self.ready(wait_seconds)
-
-    async def ready(self, seconds: float) -> bool:
-        """Return whether all lists were there at least once, waiting up to ``seconds`` for that."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._polled.wait()
-        except TimeoutError:
-            return self._polled.is_set()
-        return True
 
     async def close(self) -> None:
         """Poll no longer; nothing is held good from then on."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await super().close()
         self._lists = {}
 
     def standing(self, claims: CapabilityClaims, kid: str) -> Standing:
@@ -131,7 +103,7 @@ class StatusListPoller:
         while True:
             try:
                 await self._poll()
-                self._polled.set()
+                self._known.set()
             except (ControlPlaneError, KeySetError, ValueError) as error:
                 _log.warning("status lists cannot be had; after a while no capability is trusted: %s", error)
             await asyncio.sleep(self._interval * random.uniform(0.8, 1.0))  # noqa: S311 - spreads load

@@ -10,6 +10,8 @@ from controlplane.capabilities.proof import make_proof
 _NONCE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,256}")
 _CHALLENGE = "use_dpop_nonce"
 _SEARCHED_BYTES = 4096
+_KEPT_SECONDS = 60.0
+"""A nonce of the control plane holds for a minute at least; a stale one would be refused where none is needed."""
 
 
 class Prover:
@@ -24,11 +26,13 @@ class Prover:
         self.key = key
         self._clock = clock
         self._nonce: str | None = None
+        self._learned_at = 0.0
 
     @property
     def nonce(self) -> str | None:
-        """The newest nonce that the server gave, or none."""
-        return self._nonce
+        """The newest nonce that the server gave, or none when it is older than a minute."""
+        is_fresh = 0.0 <= self._clock() - self._learned_at <= _KEPT_SECONDS
+        return self._nonce if is_fresh else None
 
     def prove(self, method: str, url: str, access_token: str | None = None) -> str:
         """Return a fresh proof for one request.
@@ -37,7 +41,7 @@ class Prover:
             ValueError: ``url`` is not absolute.
         """
         now = self._clock()
-        return make_proof(self.key, method=method, url=url, now=now, access_token=access_token, nonce=self._nonce)
+        return make_proof(self.key, method=method, url=url, now=now, access_token=access_token, nonce=self.nonce)
 
     def present(self, method: str, url: str, access_token: str) -> dict[str, str]:
         """Return the headers that show a capability with its proof (RFC 9449 section 7.1).
@@ -62,7 +66,7 @@ class Prover:
         given = headers.get("DPoP-Nonce", "")
         if not _NONCE.fullmatch(given):
             return False
-        self._nonce = given
+        self._nonce, self._learned_at = given, self._clock()
         if given == used or status not in (400, 401):
             return False
         return _CHALLENGE in headers.get("WWW-Authenticate", "") or _CHALLENGE.encode() in body[:_SEARCHED_BYTES]

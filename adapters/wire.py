@@ -91,7 +91,7 @@ def read_problem(status: int, body: bytes, retry_after: str = "") -> ControlPlan
     problem = _problem(status, body)
     message = f"{status} {problem.title}: {problem.detail}" if problem else f"the control plane answered {status}"
     if problem and problem.reasons:
-        message += " " + "; ".join(f"{reason.code}: {reason.message}" for reason in problem.reasons)
+        message += " " + " ".join(f"{reason.code}: {reason.message} {reason.remedy}" for reason in problem.reasons)
     if problem and problem.errors:
         message += " " + "; ".join(f"{field.pointer or '/'}: {field.detail}" for field in problem.errors)
     if status == 429:

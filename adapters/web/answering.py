@@ -95,7 +95,7 @@ def crooked() -> Refusal:
 
 def unknown() -> Refusal:
     """404: no rule is for this path, so nothing could be let through to it."""
-    return Refusal(404, "not-found", "There is no such thing", "", "no_rule")
+    return Refusal(404, "not-found", "There is no such thing", "No rule of this endpoint is for this path.", "no_rule")
 
 
 def wrong_method(allowed: Collection[str]) -> Refusal:

@@ -4,6 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
+from controlplane.api.authentication import Unproven, as_known_now, stranger
 from controlplane.api.problems import refused
 from controlplane.api.reading import address_of
 from controlplane.api.services import SERVICES
@@ -27,7 +28,7 @@ async def administer(
 
     Args:
         request: what came.
-        caller: who sent it.
+        caller: who sent it; how it stands is looked up once more, for its body may have taken a while.
         action: what is to be done.
         kind: of thing.
         identifier: which thing.
@@ -35,9 +36,10 @@ async def administer(
         status: what a device's status is to become.
 
     Raises:
-        ProblemError: 403 when policy denies it, 503 when policy cannot be asked.
+        ProblemError: 401 for a caller who is none any more, 403 when policy denies it, 503 when policy cannot be asked.
     """
     services = request.app[SERVICES]
+    caller = await _as_known_now(request, caller)
     now = services.clock()
     stated = {"owner": owner, "status": status}
     facts = {
@@ -54,6 +56,14 @@ async def administer(
     if not decision.allowed:
         raise refused(decision)
     return decision
+
+
+async def _as_known_now(request: web.Request, caller: Caller) -> Caller:
+    if not isinstance(caller, Person):
+        return await as_known_now(request, caller)
+    if caller.expires_at <= request.app[SERVICES].clock():
+        raise stranger(request, Unproven("person_expired", "invalid_token"))
+    return caller
 
 
 def _subject(caller: Caller, now: float) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from controlplane.api.authentication import challenge
 from controlplane.api.oauth_errors import OAuthError, in_oauth_form, is_oauth
 from controlplane.api.problems import ProblemError, problem, unavailable
 from controlplane.api.proving import offer_nonce
+from controlplane.api.reading import MAX_BODY_BYTES
 from controlplane.api.replies import reply
 from controlplane.api.routing import Responder, Route
 from controlplane.api.services import SERVICES
@@ -38,7 +39,6 @@ from controlplane.audit import AuditUnavailable
 from controlplane.capabilities.errors import NoSigningKey
 from controlplane.storage import StoreUnavailable
 
-MAX_BODY_BYTES = 4 * 1024 * 1024
 _UNKNOWN_ROUTE = "unmatched"
 _REQUEST_ID = re.compile(r"[\x20-\x7e]{1,1024}")
 _log = structlog.get_logger("ztfm.api")

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from controlplane.api.deciding import decide, decide_other
 from controlplane.api.problems import problem
-from controlplane.api.reading import address_of, read_body
+from controlplane.api.reading import LARGE_BODY_BYTES, address_of, read_body
 from controlplane.api.services import SERVICES
 from controlplane.contracts.access import (
     AccessRequest,
@@ -31,7 +31,7 @@ Question = AccessRequest | EvaluationRequest
 _FACT: TypeAdapter[Any] = TypeAdapter(CustomValue, config=ConfigDict(strict=True, allow_inf_nan=False))
 
 
-async def read_question(request: web.Request, model: type[Model]) -> Model:
+async def read_question(request: web.Request, model: type[Model], most_bytes: int = LARGE_BODY_BYTES) -> Model:
     """Return the body as ``model``.
 
     Raises:
@@ -39,7 +39,7 @@ async def read_question(request: web.Request, model: type[Model]) -> Model:
     """
     if request.content_type != "application/json":
         raise problem("invalid-request", 400, "The body must be application/json")
-    return await read_body(request, model)
+    return await read_body(request, model, most_bytes)
 
 
 def believe(asked: EvaluationRequest, may_assert: Collection[str]) -> Question:

@@ -11,9 +11,10 @@ from aiohttp import web
 
 from controlplane.api.connections import link_of
 from controlplane.api.problems import too_many, unauthenticated
-from controlplane.api.proving import NONCE_CAUSES, only_proof, verify_proof
+from controlplane.api.proving import only_proof, verify_proof
 from controlplane.api.reading import address_of, neighbourhood
 from controlplane.api.services import SERVICES
+from controlplane.capabilities.nonces import NONCE_CAUSES
 from controlplane.capabilities.proof import Proof, ProofVerifier, holder_of
 from controlplane.capabilities.refusals import Refused
 from controlplane.contracts.capability import Confirmation
@@ -195,6 +196,22 @@ async def authenticate(request: web.Request) -> Device:
         ProblemError: as `identify`.
     """
     return (await identify(request)).device
+
+
+async def as_known_now(request: web.Request, device: Device) -> Device:
+    """Return an authenticated subject as the registry has it now.
+
+    Whoever sends a body slowly is authenticated long before anything is decided, and may be shut out in between; so
+    everything that decides looks again.
+
+    Raises:
+        ProblemError: 401 when there is no such subject any more.
+    """
+    services = request.app[SERVICES]
+    found = await services.registry.get(device.id)
+    if found is None or found.key_thumbprint != device.key_thumbprint:
+        raise stranger(request, Unproven("unknown_key"))
+    return found
 
 
 def prove(request: web.Request, verifier: ProofVerifier) -> Proof:

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from controlplane.api.authentication import Authenticated, identify
 from controlplane.api.granting import grant, scheme_of_token
-from controlplane.api.reading import address_of, read_body
+from controlplane.api.reading import read_body
 from controlplane.api.replies import reply
 from controlplane.api.routing import Route
 from controlplane.api.services import SERVICES, Services
@@ -25,7 +25,7 @@ async def request_capability(request: web.Request) -> web.Response:
 
 
 async def _issue(request: web.Request, caller: Authenticated, body: CapabilityRequest) -> web.Response:
-    granted = await grant(request.app[SERVICES], caller, body, address_of(request))
+    granted = await grant(request, caller, body)
     capability = Capability(
         access_token=granted.token,
         token_type=scheme_of_token(granted.claims.cnf),

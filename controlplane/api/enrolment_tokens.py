@@ -8,7 +8,8 @@ from controlplane.api.people import authenticate_administrator
 from controlplane.api.reading import read_body
 from controlplane.api.replies import reply
 from controlplane.api.routing import Route
-from controlplane.api.services import SERVICES
+from controlplane.api.services import SERVICES, Services
+from controlplane.contracts.decision import Decision
 from controlplane.contracts.identity import Caller, IssuedTokens, TokensRequest
 
 HOUR_SECONDS = 3600.0
@@ -20,12 +21,12 @@ async def issue_tokens(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     caller = await authenticate_administrator(request)
     body = await read_body(request, TokensRequest)
-    return await services.repeats.once(request, caller.id, lambda: _issue(request, caller, body))
-
-
-async def _issue(request: web.Request, caller: Caller, body: TokensRequest) -> web.Response:
-    services = request.app[SERVICES]
+    # Before a kept answer is looked for: the tokens are shown again only to somebody who may still issue them.
     decision = await administer(request, caller, "token:issue", "enrolment_token", "enrolment-tokens")
+    return await services.repeats.once(request, caller.id, lambda: _issue(services, caller, body, decision))
+
+
+async def _issue(services: Services, caller: Caller, body: TokensRequest, decision: Decision) -> web.Response:
     lifetime = body.hours * HOUR_SECONDS
     expires_at = services.clock() + lifetime
     tokens = await services.tokens.issue(body.roles, body.segment, lifetime, body.count)

@@ -12,6 +12,7 @@ from controlplane.api.admin import administer
 from controlplane.api.asking import Question, answer, believe, read_question
 from controlplane.api.authentication import authenticate
 from controlplane.api.problems import ProblemError, invalid, unavailable
+from controlplane.api.reading import MAX_BODY_BYTES
 from controlplane.api.replies import reply
 from controlplane.api.routing import Route
 from controlplane.audit import AuditUnavailable
@@ -40,7 +41,7 @@ async def evaluate(request: web.Request) -> web.Response:
 async def evaluate_batch(request: web.Request) -> web.Response:
     """Decide up to 100 requests, order kept; each element stands for itself, and its faults stay in it."""
     caller = await authenticate(request)
-    body = await read_question(request, EvaluationsRequest)
+    body = await read_question(request, EvaluationsRequest, MAX_BODY_BYTES)
     defaults = {name: part for name, part in body.model_dump(include=set(_PARTS)).items() if part is not None}
     if not body.evaluations:
         return await _evaluate_one(request, caller, _validated(defaults))

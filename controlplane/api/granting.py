@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from controlplane.api.authentication import Authenticated
+from aiohttp import web
+
+from controlplane.api.authentication import Authenticated, as_known_now
 from controlplane.api.deciding import decide
-from controlplane.api.problems import problem, refused
-from controlplane.api.services import Services
+from controlplane.api.problems import problem, refused, unavailable
+from controlplane.api.reading import address_of
+from controlplane.api.services import SERVICES, Services
 from controlplane.contracts.access import AccessRequest, Action, RequestContext, Subject
 from controlplane.contracts.capability import (
     AuthorizationDetail,
@@ -27,21 +30,25 @@ class Granted:
     decision: Decision
 
 
-async def grant(services: Services, caller: Authenticated, asked: CapabilityRequest, address: str) -> Granted:
+async def grant(request: web.Request, caller: Authenticated, asked: CapabilityRequest) -> Granted:
     """Return a capability for what ``caller`` asks, bound to the key or certificate that it proved.
 
     Raises:
-        ProblemError: 400 when it is for the control plane itself, whose own API takes access tokens; 403 when policy
-            denies it, with what is missing; 503 when policy cannot be asked.
+        ProblemError: 400 when it is for the control plane itself, whose own API takes access tokens; 401 for a caller
+            who is none any more; 403 when policy denies it, with what is missing; 503 when policy cannot be asked, or
+            the caller was shut out while it was.
     """
+    services = request.app[SERVICES]
     if is_own_audience(services, asked.audience):
         raise problem(
             "invalid-request", 400, "The audience is the control plane itself", "Name an enforcement point instead."
         )
-    device = caller.device
-    decision = await decide(services, access_of(asked, device.id), device, address)
+    device, asked_at = await as_known_now(request, caller.device), services.clock()
+    decision = await decide(services, access_of(asked, device.id), device, address_of(request))
     if not decision.allowed:
         raise refused(decision)
+    if services.revoker.is_overtaken(device.id, asked_at):
+        raise unavailable("How the subject stands changed while this was decided; ask again.")
     token, claims = services.minter.mint(
         subject=device.id,
         thumbprint=device.key_thumbprint,

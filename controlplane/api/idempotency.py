@@ -19,6 +19,7 @@ from aiohttp import web
 
 from controlplane.api.problems import ProblemError, problem, too_many, unavailable
 from controlplane.api.rates import RateLimit
+from controlplane.api.reading import body_of
 from controlplane.capabilities.errors import SealError
 from controlplane.capabilities.jws import encode_segment
 from controlplane.capabilities.sealing import Sealer
@@ -133,7 +134,7 @@ class Repeats:
         if wait:
             raise too_many(wait)
         key = _digest(caller, sent[0])
-        asked = _digest(request.method, request.rel_url.raw_path_qs, await request.read())
+        asked = _digest(request.method, request.rel_url.raw_path_qs, body_of(request))
         found = await self._first_or_kept(key, asked)
         if isinstance(found, float):
             return await self._carry_out(key, found, work)

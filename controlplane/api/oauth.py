@@ -7,12 +7,11 @@ from types import MappingProxyType
 from aiohttp import web
 from pydantic import ValidationError
 
-from controlplane.api.authentication import Authenticated, identify
+from controlplane.api.authentication import Authenticated, as_known_now, identify
 from controlplane.api.forms import MEDIA_TYPE, read_form
 from controlplane.api.granting import grant, is_own_audience, scheme_of_token
 from controlplane.api.oauth_errors import OAuthError
 from controlplane.api.proving import TOKEN_PATH, base_url_of
-from controlplane.api.reading import address_of
 from controlplane.api.replies import reply
 from controlplane.api.routing import Route
 from controlplane.api.services import SERVICES, Services
@@ -70,7 +69,7 @@ async def _exchange(request: web.Request, caller: Authenticated, form: TokenRequ
     _same_client(caller, form)
     asked = _asked(services, form)
     await _use(request, caller, form.subject_token, "invalid_request")
-    granted = await grant(services, caller, asked, address_of(request))
+    granted = await grant(request, caller, asked)
     services.metrics.oauth_tokens.labels("token_exchange").inc()
     return TokenResponse(
         access_token=granted.token,
@@ -98,7 +97,7 @@ async def _credentials(request: web.Request, caller: Authenticated, form: TokenR
         detail = "A token for this API is bound to a key: send a proof. Over a client certificate none is needed."
         raise OAuthError("invalid_dpop_proof", detail, cause="proof_missing")
     await _authenticate_client(request, caller, form)
-    if caller.device.status == "revoked":
+    if (await as_known_now(request, caller.device)).status == "revoked":
         raise OAuthError("unauthorized_client", "The subject was revoked.", cause="subject_revoked")
     token, claims = services.access_tokens.mint(caller.device.id, caller.confirmation)
     services.metrics.oauth_tokens.labels("client_credentials").inc()

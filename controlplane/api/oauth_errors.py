@@ -3,7 +3,8 @@
 from aiohttp import web
 
 from controlplane.api.problems import ProblemError
-from controlplane.api.proving import NONCE_CAUSES, TOKEN_PATH
+from controlplane.api.proving import TOKEN_PATH
+from controlplane.capabilities.nonces import NONCE_CAUSES
 from controlplane.contracts.access import AccessReason
 from controlplane.contracts.oauth import ErrorCode, OAuthProblem, describable
 

@@ -103,7 +103,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = MappingProxyType(
         "too-large": ProblemType(
             (413,),
             "The body is too large",
-            "The body has more than 4 MiB.",
+            "The body has more than 128 KiB, or more than 4 MiB where many things are listed.",
             "Send less at once; reports of updates can be split.",
         ),
         "unsupported-media-type": ProblemType(

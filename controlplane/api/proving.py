@@ -8,7 +8,6 @@ from controlplane.capabilities.proof import NonceRule, Proof, ProofVerifier
 from controlplane.capabilities.refusals import Refused
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
-NONCE_CAUSES = frozenset({"proof_nonce_missing", "proof_wrong_nonce", "proof_foreign_nonce", "proof_stale_nonce"})
 
 
 def verify_proof(

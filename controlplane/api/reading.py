@@ -9,41 +9,65 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from controlplane.api.connections import link_of
-from controlplane.api.problems import invalid, problem
+from controlplane.api.problems import ProblemError, invalid, problem
 from controlplane.contracts.base import StrictModel
 
 Model = TypeVar("Model", bound=StrictModel)
 
 BODY_SECONDS = 10.0
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""Of what lists many things: a round's members, a cohort's updates, a batch of questions."""
+
 LARGE_BODY_BYTES = 128 * 1024
+"""Of everything else, so that whoever holds one device's key cannot fill our memory with slow bodies."""
+
+_WHOLE: web.RequestKey[bytes] = web.RequestKey("whole", bytes)
 
 
-async def read_body(request: web.Request, model: type[Model]) -> Model:
+async def read_body(request: web.Request, model: type[Model], most_bytes: int = LARGE_BODY_BYTES) -> Model:
     """Return the body as ``model``.
 
+    Args:
+        request: what came.
+        model: its contract.
+        most_bytes: that are read.
+
     Raises:
-        ProblemError: 415 for another media type or an encoded body, 408 for one that does not arrive, 400 for
-            one that is no unambiguous JSON or does not fit; the fields that do not fit are named.
+        ProblemError: 415 for another media type or an encoded body, 413 for one that is larger, 408 for one that does
+            not arrive, 400 for one that is no unambiguous JSON or does not fit; the fields that do not fit are named.
     """
     if request.content_type != "application/json":
         raise problem("unsupported-media-type", 415, "The body must be application/json")
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise problem("unsupported-media-type", 415, "The body must not be compressed")
-    raw = await _whole_body(request)
+    raw = request[_WHOLE] = await _whole_body(request, most_bytes)
     if len(raw) > LARGE_BODY_BYTES:
         return await asyncio.to_thread(parse_body, raw, model)
     return parse_body(raw, model)
 
 
-async def _whole_body(request: web.Request) -> bytes:
-    if request.content.is_eof():
-        # It came with the headers, as most do.
-        return await request.read()
+def body_of(request: web.Request) -> bytes:
+    """Return the bytes of the body that `read_body` has read."""
+    return request[_WHOLE]
+
+
+async def _whole_body(request: web.Request, most_bytes: int) -> bytes:
+    if (request.content_length or 0) > most_bytes:
+        raise _too_large(most_bytes)
+    raw = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await request.read()
+            async for chunk in request.content.iter_any():
+                raw += chunk
+                if len(raw) > most_bytes:
+                    raise _too_large(most_bytes)
     except TimeoutError:
         raise problem("timeout", 408, "The body did not arrive in time", headers={"Connection": "close"}) from None
+    return bytes(raw)
+
+
+def _too_large(most_bytes: int) -> ProblemError:
+    return problem("too-large", 413, "The body is too large", f"At most {most_bytes} bytes are read.")
 
 
 def parse_body(raw: bytes, model: type[Model]) -> Model:

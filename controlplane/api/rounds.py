@@ -8,7 +8,7 @@ from controlplane.api.admin import administer
 from controlplane.api.authentication import authenticate
 from controlplane.api.judging import judge
 from controlplane.api.problems import not_found, problem
-from controlplane.api.reading import address_of, read_body
+from controlplane.api.reading import MAX_BODY_BYTES, address_of, read_body
 from controlplane.api.replies import reply
 from controlplane.api.routing import Route
 from controlplane.api.services import SERVICES
@@ -20,7 +20,7 @@ async def open_round(request: web.Request) -> web.Response:
     """Open a round; its members may pull the model and submit one update each."""
     services = request.app[SERVICES]
     caller = await authenticate(request)
-    body = await read_body(request, RoundRequest)
+    body = await read_body(request, RoundRequest, MAX_BODY_BYTES)
     return await services.repeats.once(request, caller.id, lambda: _open(request, caller, body))
 
 
@@ -48,7 +48,7 @@ async def report_updates(request: web.Request) -> web.Response:
     """Judge submitted updates by their evidence; verdicts keep the report's order."""
     services = request.app[SERVICES]
     caller = await authenticate(request)
-    body = await read_body(request, UpdateReports)
+    body = await read_body(request, UpdateReports, MAX_BODY_BYTES)
     return await services.repeats.once(request, caller.id, lambda: _report(request, caller, body))
 
 

@@ -62,7 +62,7 @@ class BroadcastObserver(Protocol):
 
 
 class TooManyListeners(Exception):  # noqa: N818 - a state, as callers see it
-    """There is no room for another listener, or for another one of this caller."""
+    """There is no room for another listener, for another one of this caller, or for one that was shut out just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,17 +182,23 @@ class Broadcast:
             self._leave(listener)
             listener.cut()
 
-    async def follow(self, caller: str, asked: int | None) -> AsyncGenerator[Message, None]:
+    async def follow(
+        self, caller: str, asked: int | None, known_at: float | None = None
+    ) -> AsyncGenerator[Message, None]:
         """Yield what ``caller`` has not seen, then what happens from now on, until it is cut off.
 
         Args:
             caller: the subject that listens.
             asked: the last event that it saw; none for the events that can still matter.
+            known_at: as of when (Unix seconds) it may listen; none for now. Whoever was shut out since, or so shortly
+                before that this replica may have remembered it otherwise, is not let in.
 
         Raises:
-            TooManyListeners: there is no room.
+            TooManyListeners: there is no room, or the caller was shut out.
             Exception: what the store raises.
         """
+        if (self._clock() if known_at is None else known_at) <= self._state.ended_until(caller):
+            raise TooManyListeners
         listener = self._join(caller)
         try:
             async for message in self._catching_up(listener, asked):
@@ -208,9 +214,9 @@ class Broadcast:
         if asked is not None and oldest - 1 <= asked <= newest:
             listener.position = asked
         else:
-            if asked is not None:
-                yield Message("reset", None, self._signer.reset(self._clock()))
             listener.position = await self._store.before(self._clock() - REPLAYED_SECONDS)
+            if asked is not None:
+                yield Message("reset", listener.position, self._signer.reset(self._clock(), listener.position))
         while listener.position < self._newest and not listener.is_cut:
             rows = await self._store.after(listener.position)
             for row in rows:
@@ -274,7 +280,7 @@ class Broadcast:
         try:
             return Message("event", row[0], self._signer.kept(*row))
         except ValidationError:
-            return Message("reset", row[0], self._signer.reset(self._clock()))
+            return Message("reset", row[0], self._signer.reset(self._clock(), row[0]))
 
     def _push(self, message: Message) -> None:
         for listener in [one for one in self._listeners if one.is_live]:

@@ -66,9 +66,15 @@ class EventSigner:
         events = Events(verification=Verification(state=str(newest)))
         return self._about_stream(events, now, f"alive-{newest}-{now:.3f}")
 
-    def reset(self, now: float) -> str:
-        """Return a token which says that events before ``now`` may have been missed."""
-        return self._about_stream(Events(reset=Reset(event_timestamp=now)), now, f"reset-{now:.3f}")
+    def reset(self, now: float, sequence: int) -> str:
+        """Return a token which says that events before ``now`` may have been missed.
+
+        Args:
+            now: Unix seconds.
+            sequence: the kept event after which the stream goes on.
+        """
+        jti = f"{_reset_to(sequence)}{now:.3f}"
+        return self._about_stream(Events(reset=Reset(event_timestamp=now)), now, jti)
 
     def _about_stream(self, events: Events, now: float, jti: str) -> str:
         about = OpaqueSubject(format="opaque", id=STREAM)
@@ -152,3 +158,12 @@ class EventVerifier:
 def event_jti(sequence: int) -> str:
     """Return the ``jti`` of a kept event: it follows from its place, so that nobody can pass one off as another."""
     return f"set-{sequence}"
+
+
+def is_reset_to(jti: str, sequence: int) -> bool:
+    """Whether a reset has this ``jti`` after which the stream goes on from ``sequence``."""
+    return jti.startswith(_reset_to(sequence))
+
+
+def _reset_to(sequence: int) -> str:
+    return f"reset-{sequence}-"

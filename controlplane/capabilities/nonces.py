@@ -17,6 +17,11 @@ from controlplane.capabilities.refusals import Cause
 SLOT_SECONDS = 60
 """A nonce holds to the end of the slot after its own: 60 to 120 s."""
 
+NONCE_CAUSES = frozenset[Cause](
+    {"proof_nonce_missing", "proof_wrong_nonce", "proof_foreign_nonce", "proof_stale_nonce"}
+)
+"""Why a nonce does not serve. Whoever is told so gets the one to use."""
+
 _NAME_BYTES = 6
 _KEY_BYTES = 32
 _MAC_BYTES = 16

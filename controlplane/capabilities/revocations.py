@@ -85,6 +85,18 @@ class RevocationState:
             return "revoked"
         return "good" if self.is_current and issued_at > self._distrusted else "unknown"
 
+    def ended_until(self, subject: str) -> float:
+        """Return until when (Unix seconds) what a subject is given is void from the start; 0 when it never ended."""
+        return self._void.get(("subject", subject), (0.0, 0.0))[0]
+
+    def is_overtaken(self, subject: str, since: float, now: float) -> bool:
+        """Whether a subject ended after ``since``, and so long ago that what is minted at ``now`` would not be void.
+
+        What ends a subject reaches a little into the future, for those who were asking policy meanwhile. Whoever was
+        held up for longer must not mint.
+        """
+        return since <= self.ended_until(subject) < now
+
     @property
     def is_current(self) -> bool:
         """Whether there was news, or word that there is none, within ``max_silence_seconds``."""
@@ -151,10 +163,11 @@ class RevocationState:
                 del self._void[entry]
 
     def _overflow(self) -> None:
+        # First, for whoever reads meanwhile: what is about to be forgotten is distrusted already.
+        self._distrusted = max(self._distrusted, self._clock() + REACH_SECONDS)
         # Withdrawn keys stay: whoever holds one dates capabilities as they like.
         self._void = {entry: until for entry, until in self._void.items() if entry[0] == "key"}
         self._due = sorted((until[1], entry) for entry, until in self._void.items())
-        self._distrusted = max(self._distrusted, self._clock() + REACH_SECONDS)
         while len(self._void) >= self._capacity:
             del self._void[next(iter(self._void))]
 

@@ -182,6 +182,10 @@ class Revoker:
         """Return how an access token for this API stands by itself; its subject is looked up at each use."""
         return self._state.standing_of(jti, issued_at)
 
+    def is_overtaken(self, subject: str, since: float) -> bool:
+        """Whether a capability minted now, from what was known of a subject at ``since``, could outlive its end."""
+        return self._state.is_overtaken(subject, since, self._clock())
+
     def is_revoked(self, claims: CapabilityClaims, kid: str = "") -> bool:
         """Whether a capability must not be relied on: it is void, or nobody can tell."""
         return self._state.standing(claims, kid) != "good"

@@ -6,7 +6,7 @@ from controlplane.cli import demo, devices, doctor, keys, serve, sidecar, tls, t
 
 app = typer.Typer(
     name="ztfm",
-    help="A policy-as-code zero-trust control plane for federated foundation models.",
+    help="A policy-as-code zero-trust control plane for federated foundation models.\n\nExample: `ztfm serve`",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     add_completion=False,

@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn, TextIO
 import typer
 
 INTERRUPTED = 130
+ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def demo(
@@ -26,7 +27,7 @@ def demo(
 
     Example: `ztfm demo --quick --json`
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDING:
         signal.signal(number, _interrupt)
     try:
         from evaluation.demo.command import run
@@ -38,7 +39,8 @@ def demo(
     except ModuleNotFoundError as error:
         problem = f"the package '{error.name}' is missing: pip install 'ztfm[demo]'"
     except KeyboardInterrupt:
-        _leave()
+        typer.echo("ztfm demo: interrupted; everything that it started is stopped", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     if problem:
         typer.echo(f"ztfm demo: {problem}", err=True)
         raise typer.Exit(1)
@@ -59,12 +61,7 @@ def _own_stdout() -> Iterator[TextIO]:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """End in order; asked again meanwhile, which an impatient user does, nothing of it is cut short."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
-
-
-def _leave() -> NoReturn:
-    """End at once: all that was started is stopped, but a thread of the simulation still waits for answers."""
-    typer.echo("ztfm demo: interrupted; everything that it started is stopped", err=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(INTERRUPTED)

@@ -1,33 +1,62 @@
-"""``ztfm devices``: how a device stands, and setting it apart, back, or out, on the store itself."""
+"""``ztfm devices``: who is enrolled, how one stands, and setting it apart, back, or out, on the store itself."""
 
 import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from controlplane.cli.serve import load_settings
+from controlplane.cli.stores import existing_store
 from controlplane.contracts.identity import Device, DeviceStatus, Trust
 from controlplane.identity.registry import Registry
 from controlplane.rotation import StoredNotices
 from controlplane.settings import Settings
-from controlplane.storage import Store, open_store
+from controlplane.storage import Store
 from controlplane.storage.errors import StoreError
 
+Result = TypeVar("Result")
+
 app = typer.Typer(
-    help="Devices and services: how one stands, and setting it apart, back, or out for good.", no_args_is_help=True
+    help="Devices and services: who is enrolled, and setting one apart, back, or out for good.\n\n"
+    "Example: `ztfm devices list --status quarantined`",
+    no_args_is_help=True,
 )
 
 Identifier = Annotated[str, typer.Argument(metavar="ID", help="The device, such as dev-Qm2f...")]
 StateDir = Annotated[Path | None, typer.Option(help="The control plane's state folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
-Work = Callable[[Settings, Store, Registry], Awaitable[Device | None]]
+Work = Callable[[Settings, Store, Registry], Awaitable[Result]]
+
+
+@app.command("list")
+def list_devices(
+    status: Annotated[Literal["active", "quarantined", "revoked"] | None, typer.Option(help="These alone.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 1_000,
+    after: Annotated[str, typer.Option(metavar="ID", help="Go on after this device.")] = "",
+    state_dir: StateDir = None,
+    json_output: AsJson = False,
+) -> None:
+    """List who is enrolled, in order of id; `more` in the JSON says that there are others after these.
+
+    Example: `ztfm devices list --status quarantined`
+    """
+
+    async def _look(_settings: Settings, store: Store, _registry: Registry) -> list[Device]:
+        found: list[Device] = []
+        last = after
+        while len(found) <= limit and (page := await store.devices.page(last, 1_000)):
+            found += [device for device in page if status in (None, device.status)]
+            last = page[-1].id
+        return found
+
+    _print_all(_run("list", state_dir, _look), limit, json_output)
 
 
 @app.command("show")
@@ -37,10 +66,10 @@ def show(device_id: Identifier, state_dir: StateDir = None, json_output: AsJson 
     Example: `ztfm devices show dev-Qm2fYV0b8i1zW3rj5kq7Xc9sT6uN4oE-LhGaDpRyBvM --json`
     """
 
-    async def look(_settings: Settings, _store: Store, registry: Registry) -> Device | None:
+    async def _look(_settings: Settings, _store: Store, registry: Registry) -> Device | None:
         return await registry.get(device_id)
 
-    _print(_run("show", device_id, state_dir, look), json_output)
+    _print(_known("show", device_id, _run("show", state_dir, _look)), json_output)
 
 
 @app.command("quarantine")
@@ -71,7 +100,7 @@ def revoke(device_id: Identifier, state_dir: StateDir = None, json_output: AsJso
 
 
 def _change(command: str, device_id: str, status: DeviceStatus, state_dir: Path | None, json_output: bool) -> None:
-    async def change(settings: Settings, _store: Store, registry: Registry) -> Device | None:
+    async def _change_it(settings: Settings, _store: Store, registry: Registry) -> Device | None:
         device = await registry.get(device_id)
         if device is None:
             return None
@@ -82,25 +111,25 @@ def _change(command: str, device_id: str, status: DeviceStatus, state_dir: Path 
             _fail(command, f"{device_id} is revoked, and stays so: it enrols again with a new key and token")
         return await registry.get(device_id)
 
-    _print(_run(command, device_id, state_dir, change), json_output)
+    _print(_known(command, device_id, _run(command, state_dir, _change_it)), json_output)
 
 
-def _run(command: str, device_id: str, state_dir: Path | None, work: Work) -> Device:
+def _run(command: str, state_dir: Path | None, work: Work[Result]) -> Result:
     settings = load_settings(state_dir=state_dir)
 
-    async def opened() -> Device | None:
-        store = await open_store(settings.resolved_database_url)
-        try:
+    async def opened() -> Result:
+        async with existing_store(settings) as store:
             return await work(settings, store, Registry(store, time.time, announcer=StoredNotices(time.time)))
-        finally:
-            await store.close()
 
     try:
-        device = asyncio.run(opened())
+        return asyncio.run(opened())
     except (StoreError, OSError) as error:
         _fail(command, str(error))
+
+
+def _known(command: str, device_id: str, device: Device | None) -> Device:
     if device is None:
-        _fail(command, f"no device {device_id} is enrolled")
+        _fail(command, f"no device {device_id} is enrolled; see `ztfm devices list`")
     return device
 
 
@@ -113,8 +142,9 @@ def _print(device: Device, json_output: bool) -> None:
     if json_output:
         typer.echo(json.dumps(device.model_dump(mode="json")))
         return
-    table = Table(show_header=False, title=device.id)
+    table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     rows = {
+        "id": device.id,
         "status": device.status,
         "roles": ", ".join(device.roles),
         "segment": device.segment,
@@ -125,3 +155,19 @@ def _print(device: Device, json_output: bool) -> None:
     for name, value in rows.items():
         table.add_row(name, value)
     Console().print(table)
+
+
+def _print_all(found: list[Device], limit: int, json_output: bool) -> None:
+    shown, is_more = found[:limit], len(found) > limit
+    if json_output:
+        typer.echo(json.dumps({"devices": [device.model_dump(mode="json") for device in shown], "more": is_more}))
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("id", no_wrap=True)  # whole, to be copied
+    table.add_column("status")
+    table.add_column("roles")
+    for device in shown:
+        table.add_row(device.id, device.status, ", ".join(device.roles))
+    Console().print(table)
+    if is_more:
+        typer.echo(f"there are more: --after {shown[-1].id}", err=True)

@@ -1,5 +1,6 @@
 """``ztfm doctor``: what is missing, and how to get it."""
 
+import errno
 import importlib.util
 import json
 import os
@@ -9,6 +10,8 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +25,8 @@ from controlplane.sidecar import OpaNotFound, SidecarError, build_bundle, locate
 from controlplane.sidecar.folders import product_folder, tools_folder
 
 MINIMUM_PYTHON = (3, 11)
+_ASK_SECONDS = 5.0
+_MAX_ANSWER = 65_536
 
 
 @dataclass(frozen=True)
@@ -105,8 +110,31 @@ def _port(settings: Settings) -> Finding:
         family = socket.AF_INET6 if ":" in settings.listen_host else socket.AF_INET
         socket.create_server((settings.listen_host, settings.listen_port), family=family).close()
     except OSError as error:
+        if error.errno == errno.EADDRINUSE and (serving := _serving(settings)) is not None:
+            return serving
         return Finding("port", False, True, f"{place}: {error.strerror}", "choose another with ZTFM_LISTEN_PORT")
     return Finding("port", True, True, f"{place} is free")
+
+
+def _serving(settings: Settings) -> Finding | None:
+    """Return how the control plane stands that has the port already; none when something else has it."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.listen_host, settings.listen_host)  # noqa: S104
+    connection = HTTPConnection(host, settings.listen_port, timeout=_ASK_SECONDS)
+    try:
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        if answer.headers.get("Server") != "ztfm":
+            return None
+        told = json.loads(answer.read(_MAX_ANSWER))
+        failing = "; ".join(f"{part}: {state}" for part, state in told["checks"].items() if state != "ok")
+    except (OSError, HTTPException, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    finally:
+        connection.close()
+    place = f"{settings.listen_host}:{settings.listen_port}: a control plane serves there"
+    if answer.status == HTTPStatus.OK:
+        return Finding("port", True, True, f"{place} and is ready")
+    return Finding("port", False, True, f"{place} and is not ready: {failing}", "docs/runbook.md, ZtfmNotReady")
 
 
 def _regal(_settings: Settings) -> Finding:

@@ -17,15 +17,19 @@ from controlplane.capabilities.keykeeping import KeyKeeper
 from controlplane.capabilities.keyring import stand
 from controlplane.capabilities.sealing import Sealer
 from controlplane.cli.serve import load_settings
+from controlplane.cli.stores import existing_store
 from controlplane.contracts.keys import KeyStanding, KeyStandings, KeyWithdrawal
 from controlplane.rotation import StoredNotices, build_keeper
 from controlplane.settings import Settings
-from controlplane.storage import Store, open_store
+from controlplane.storage import Store
 from controlplane.storage.errors import StoreError
 
 Result = TypeVar("Result")
 
-app = typer.Typer(help="Signing keys: which one signs, the next one, and away with a bad one.", no_args_is_help=True)
+app = typer.Typer(
+    help="Signing keys: which one signs, the next one, and away with a bad one.\n\nExample: `ztfm keys list`",
+    no_args_is_help=True,
+)
 
 StateDir = Annotated[Path | None, typer.Option(help="The control plane's state folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -85,12 +89,8 @@ def _run(settings: Settings, command: str, work: Callable[[Settings, Store], Awa
 
 
 async def _with_store(settings: Settings, work: Callable[[Settings, Store], Awaitable[Result]]) -> Result:
-    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    store = await open_store(settings.resolved_database_url)
-    try:
+    async with existing_store(settings) as store:
         return await work(settings, store)
-    finally:
-        await store.close()
 
 
 async def _standings(_settings: Settings, store: Store) -> list[KeyStanding]:
@@ -123,7 +123,10 @@ def _show(standings: Sequence[KeyStanding], json_output: bool) -> None:
     if json_output:
         typer.echo(KeyStandings(keys=list(standings)).model_dump_json(exclude_none=True))
         return
-    table = Table("state", "kid", "signs from", "until")
+    table = Table("state", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("kid", no_wrap=True)  # whole, to be copied
+    table.add_column("signs from, UTC")
+    table.add_column("until, UTC")
     for item in standings:
         ended = item.withdrawn_at if item.withdrawn_at is not None else item.retired_at
         table.add_row(item.state, item.kid, _moment(item.signs_from), "" if ended is None else _moment(ended))
@@ -131,4 +134,4 @@ def _show(standings: Sequence[KeyStanding], json_output: bool) -> None:
 
 
 def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")

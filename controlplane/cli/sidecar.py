@@ -24,7 +24,10 @@ PUBLISHER_URL = "http://127.0.0.1:8183"
 TOKEN = "opa-token"  # noqa: S105 - a file's name
 GROUP_READABLE = 0o640
 
-app = typer.Typer(help="The sidecar's policies, configuration and token.", no_args_is_help=True)
+app = typer.Typer(
+    help="The sidecar's policies, configuration and token.\n\nExample: `ztfm sidecar publish --policies policies`",
+    no_args_is_help=True,
+)
 
 Policies = Annotated[Path | None, typer.Option(help="Policy folder, instead of the built-in one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

@@ -16,7 +16,9 @@ from controlplane.sidecar.bundle import write_private
 
 FOLDER = "tls"
 
-app = typer.Typer(help="TLS certificates for loopback and labs.", no_args_is_help=True)
+app = typer.Typer(
+    help="TLS certificates for loopback and labs.\n\nExample: `ztfm tls init --host 127.0.0.1`", no_args_is_help=True
+)
 
 
 @app.callback()

@@ -15,7 +15,10 @@ from controlplane.settings import Settings
 from controlplane.storage import open_store
 from controlplane.storage.errors import StoreError
 
-app = typer.Typer(help="Single-use enrolment tokens.", no_args_is_help=True)
+app = typer.Typer(
+    help="Single-use enrolment tokens.\n\nExample: `ztfm tokens issue --role trainer --segment homes`",
+    no_args_is_help=True,
+)
 
 
 @app.callback()

@@ -152,7 +152,7 @@ class CapabilityClaims(StrictModel):
 class Capability(StrictModel):
     """A capability as it is handed out (RFC 6749 section 5.1); ``Bearer`` is one bound to a certificate."""
 
-    access_token: Token
+    access_token: Annotated[Token, Field(repr=False)]
     token_type: Literal["DPoP", "Bearer"] = "DPoP"  # noqa: S105 - the scheme's name
     expires_in: Annotated[float, Field(gt=0, le=MAX_LIFETIME_SECONDS)]
     decision_id: Identifier

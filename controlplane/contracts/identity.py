@@ -34,7 +34,7 @@ class EnrolmentRequest(StrictModel):
         segment: where it lives.
     """
 
-    token: Token
+    token: Annotated[Token, Field(repr=False)]
     roles: Roles
     segment: Label
 
@@ -155,7 +155,7 @@ class IssuedTokens(StrictModel):
         expires_at: Unix seconds.
     """
 
-    tokens: list[Token]
+    tokens: Annotated[list[Token], Field(repr=False)]
     roles: Roles
     segment: Label
     expires_at: Timestamp

@@ -40,6 +40,7 @@ Described = Annotated[str, StringConstraints(pattern=r"^[\x20\x21\x23-\x5b\x5d-\
 """What an ``error_description`` may hold (RFC 6749 section 5.2)."""
 
 _Parameter = Annotated[str, StringConstraints(max_length=8192)]
+_Secret = Annotated[_Parameter | None, Field(repr=False)]
 
 ErrorCode = Literal[
     "invalid_request",
@@ -79,18 +80,18 @@ class TokenRequest(OAuthForm):
     """
 
     grant_type: _Parameter
-    subject_token: _Parameter | None = None
+    subject_token: _Secret = None
     subject_token_type: _Parameter | None = None
     requested_token_type: _Parameter | None = None
     audience: _Parameter | None = None
     authorization_details: _Parameter | None = None
-    client_assertion: _Parameter | None = None
+    client_assertion: _Secret = None
     client_assertion_type: _Parameter | None = None
     client_id: _Parameter | None = None
-    client_secret: _Parameter | None = None
+    client_secret: _Secret = None
     scope: _Parameter | None = None
     resource: _Parameter | None = None
-    actor_token: _Parameter | None = None
+    actor_token: _Secret = None
     actor_token_type: _Parameter | None = None
 
 
@@ -102,7 +103,7 @@ class TokenParameter(OAuthForm):
         token_type_hint: not needed here: the token says what it is.
     """
 
-    token: _Parameter
+    token: Annotated[_Parameter, Field(repr=False)]
     token_type_hint: _Parameter | None = None
 
 
@@ -139,7 +140,7 @@ class TokenResponse(StrictModel):
         policy_revision: of the policy that decided.
     """
 
-    access_token: Token
+    access_token: Annotated[Token, Field(repr=False)]
     token_type: Literal["DPoP", "Bearer"]
     expires_in: Annotated[int, Field(ge=1, le=MAX_LIFETIME_SECONDS)]
     issued_token_type: str | None = None

@@ -64,7 +64,7 @@ class UpdateReport(StrictModel):
     """
 
     subject: Identifier
-    capability: Token | None
+    capability: Annotated[Token | None, Field(repr=False)]
     verification: Verification
     evidence: UpdateEvidence | None = None
 

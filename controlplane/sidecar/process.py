@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ctypes
 import fcntl
 import os
 import secrets
@@ -19,6 +18,7 @@ import structlog
 from controlplane.sidecar.bundle import write_config, write_private
 from controlplane.sidecar.errors import SidecarError
 from controlplane.sidecar.locate import OpaBinary
+from controlplane.sidecar.parent import die_with_parent
 from controlplane.sidecar.publishing import RESOURCE, BundlePublisher
 
 FIRST_BACKOFF_SECONDS = 0.1
@@ -30,11 +30,8 @@ GO_RUNTIME = {"GOGC": "800", "GOMEMLIMIT": "1GiB"}
 """Evaluation leaves much garbage and little else: collecting it less often saved a third of OPA's processor time, for
 memory that the limit bounds."""
 
-_PR_SET_PDEATHSIG = 1
 _NEVER_STARTED = -1
 
-# Looked up here: between fork and exec a child should do as little as it can.
-_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 _log = structlog.get_logger("ztfm.sidecar")
 
 
@@ -60,11 +57,6 @@ class SidecarOptions:
     def socket(self) -> Path:
         """The Unix socket that OPA listens on."""
         return self.folder / "opa.sock"
-
-
-def _die_with_parent() -> None:
-    if _prctl is not None:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Sidecar:
@@ -177,7 +169,7 @@ class Sidecar:
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            preexec_fn=die_with_parent if sys.platform == "linux" else None,
         )
 
     async def _supervise(self) -> None:

@@ -1,5 +1,6 @@
 """What behaviour writes about devices."""
 
+import time
 from collections.abc import Collection, Mapping
 
 from sqlalchemy import Double, Integer, bindparam, case, func, update
@@ -44,10 +45,11 @@ class Behaviour:
         rows = [_row(name, trust.get(name), name in apart) for name in sorted(trust.keys() | apart)]
         if not rows:
             return
+        begun = time.monotonic()
 
         async def _apply(connection: AsyncConnection) -> None:
             await connection.execute(_APPLY, rows)
-            await write_notice(connection, notice or Notice())
+            await write_notice(connection, notice or Notice(), begun)
 
         await self._database.write("keep what behaviour found", _apply)
 

@@ -1,6 +1,7 @@
 """Registered devices."""
 
 import json
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -48,11 +49,12 @@ class Devices:
         """
         may_change = (devices.c.id == device_id) & ((devices.c.status != "revoked") | (status == "revoked"))
         statement = update(devices).where(may_change).values(status=status)
+        begun = time.monotonic()
 
         async def _set(connection: AsyncConnection) -> bool:
             is_known = (await connection.execute(statement)).rowcount == 1
             if is_known and notice is not None:
-                await write_notice(connection, notice)
+                await write_notice(connection, notice, begun)
             return is_known
 
         return await self._database.write("change a device's status", _set)

@@ -49,15 +49,19 @@ class Events:
         return await self._database.change("forget old events", statement)
 
 
-async def append_events(connection: AsyncConnection, added: Sequence[SecurityEvent]) -> None:
-    """Append events within a transaction.
+async def take_turn(connection: AsyncConnection) -> None:
+    """Wait until no other transaction appends events, and keep others waiting until this one has ended.
 
-    Writers take turns until they have committed: a reader that has seen a sequence has seen all before it.
+    So a reader that has seen a sequence has seen all before it.
     """
-    if not added:
-        return
     if connection.dialect.name == "postgresql":
         await connection.execute(_LOCK)
+
+
+async def append_events(connection: AsyncConnection, added: Sequence[SecurityEvent]) -> None:
+    """Append events within a transaction that has taken its turn."""
+    if not added:
+        return
     rows = [{"time": _time(event), "document": event.model_dump_json(exclude_none=True).encode()} for event in added]
     await connection.execute(insert(events), rows)
 

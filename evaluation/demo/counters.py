@@ -6,6 +6,8 @@ from urllib.request import Request, urlopen
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from controlplane.capabilities.nonces import NONCE_CAUSES
+
 ACTIONS = ("model_access", "gradient_submission", "inference")
 OUTCOMES = ("allow", "deny", "error")
 TIMEOUT_SECONDS = 10.0
@@ -13,6 +15,8 @@ TIMEOUT_SECONDS = 10.0
 
 def decisions_and_refusals(url: str, token: str) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
     """How often each outcome was given, by action; and how often credentials did not hold, by cause.
+
+    Being asked for a fresh nonce counts for nothing: it happens to everybody who was silent for a minute.
 
     Args:
         url: of the control plane.
@@ -26,7 +30,8 @@ def decisions_and_refusals(url: str, token: str) -> tuple[dict[str, dict[str, in
     for sample in _samples(url, token):
         if sample.name == "ztfm_decisions_total" and sample.labels["action"] in decisions:
             decisions[sample.labels["action"]][sample.labels["outcome"]] = int(sample.value)
-        if sample.name == "ztfm_capabilities_refused_total" and sample.value:
+        is_refusal = sample.name == "ztfm_capabilities_refused_total" and sample.labels["cause"] not in NONCE_CAUSES
+        if is_refusal and sample.value:
             refusals[sample.labels["cause"]] = int(sample.value)
     return decisions, refusals
 

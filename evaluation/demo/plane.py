@@ -3,13 +3,17 @@
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from controlplane.sidecar.parent import die_with_parent
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -53,13 +57,15 @@ def serving(folder: Path) -> Iterator[Callable[[], Plane]]:
     command = [sys.executable, "-m", "controlplane.cli", "serve", "--port", "0", "--json"]
     log = folder / "control-plane.log"
     with log.open("wb") as errors:
-        # A session of its own: Ctrl-C reaches the demo alone, which then stops the control plane last.
-        process = subprocess.Popen(  # noqa: S603 - our own command, no shell
+        # A session of its own: Ctrl-C reaches the demo alone, which then stops the control plane last. A demo that
+        # is killed stops nothing: the kernel then asks the control plane to end.
+        process = subprocess.Popen(  # noqa: S603 - our own command, no shell; no thread runs yet
             [*command, "--state-dir", str(state_dir)],
             stdout=subprocess.PIPE,
             stderr=errors,
             env=_environment(),
             start_new_session=True,
+            preexec_fn=partial(die_with_parent, signal.SIGTERM),
         )
     try:
         yield lambda: Plane(_announced(process, log), state_dir, process.pid)

@@ -28,6 +28,7 @@ from evaluation.demo.serving import ModelServer
 from evaluation.demo.watch import Watch
 from evaluation.federation.clients import client_app
 from evaluation.federation.devices import Bench, Worth
+from evaluation.federation.ending import RunIsOver
 from evaluation.federation.flower import Trained, train_guarded, train_unguarded
 from evaluation.federation.plain import federate
 from evaluation.federation.plan import FULL, QUICK, Plan
@@ -41,11 +42,7 @@ CORES = 2
 UNGUARDED = {"clean": False, "unguarded": True}
 NEWCOMER = "newcomer"
 NEWCOMER_TRUST = 0.6
-FULL_TRUST = 0.7
-
-
-class RunIsOver(Exception):  # noqa: N818 - a state, not a fault
-    """Ends a thread of a run that failed elsewhere."""
+FIRST_WORD_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -81,9 +78,9 @@ def run_demo(options: Options, narrator: Narrator) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="ztfm-", dir=_short_place(), ignore_cleanup_errors=True) as name:
         folder = Path(name)
         narrator.stage("control plane, OPA and Flower's simulation engine start")
-        processes = 1 if options.is_quick else CORES
-        with serving(folder) as plane_when_ready, simulation(folder / "ray", processes) as simulate:
-            demo = _Demo(options, narrator, folder, plane_when_ready, simulate)
+        processes, is_over = 1 if options.is_quick else CORES, Event()
+        with serving(folder) as plane_when_ready, simulation(folder / "ray", processes, is_over) as simulate:
+            demo = _Demo(options, narrator, folder, plane_when_ready, simulate, is_over)
             demo.play()
         demo.outcome.seconds["all"] = time.monotonic() - began
     narrator.closing(demo.outcome)
@@ -99,7 +96,13 @@ class _Demo:
     """One run. Its parts are called in the order in which they are written."""
 
     def __init__(
-        self, options: Options, narrator: Narrator, folder: Path, when_ready: Callable[[], Plane], simulate: Simulate
+        self,
+        options: Options,
+        narrator: Narrator,
+        folder: Path,
+        when_ready: Callable[[], Plane],
+        simulate: Simulate,
+        is_over: Event,
     ) -> None:
         self._options = options
         self._plan = options.resolved_plan
@@ -107,7 +110,7 @@ class _Demo:
         self._folder = folder
         self._simulate = simulate
         self._cache = folder / "trunk"
-        self._is_over = Event()
+        self._is_over = is_over
         self._seconds: dict[str, float] = {}
         self._task = self._prepared()
         self._plane = when_ready()
@@ -230,18 +233,21 @@ class _Demo:
                 (NEWCOMER, "watched", NEWCOMER_TRUST, text),
                 (distrusted, "quarantined", self.outcome.trust.get(distrusted, NEWCOMER_TRUST), text),
             )
-            server = self._server(fleet, state)
-            for name, standing, known, question in callers:
-                with fleet.member(name) as member:
-                    self.outcome.inferences.append(ask(server, member, name, standing, known, question))
+            with self._server(fleet, state) as server:
+                for name, standing, known, question in callers:
+                    with fleet.member(name) as member:
+                        self.outcome.inferences.append(ask(server, member, name, standing, known, question))
 
-    def _server(self, fleet: Fleet, state: dict[str, Tensor]) -> ModelServer:
-        model = self._task.model()
+    @contextmanager
+    def _server(self, fleet: Fleet, state: dict[str, Tensor]) -> Iterator[ModelServer]:
+        model, intents = self._task.model(), self._task.corpus.intents
         model.load_trainable(state)
         with fleet.member("gateway") as gateway:
-            jwks = gateway.plane.jwks()
-        intents = self._task.corpus.intents
-        return ModelServer(model, intents, name=MODEL, audience=SERVER, jwks=jwks, issuer=self._plane.url)
+            issuer, jwks = self._plane.url, gateway.plane.jwks()
+            standings = gateway.plane.follow_revocations(FIRST_WORD_SECONDS, issuer=issuer)
+            yield ModelServer(
+                model, intents, name=MODEL, audience=SERVER, jwks=jwks, issuer=issuer, standings=standings
+            )
 
     def _collect(self, fleet: Fleet, watch: Watch) -> None:
         with self._timed("records", "decisions on record"):

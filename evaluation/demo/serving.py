@@ -11,6 +11,7 @@ from adapters.credentials import target
 from adapters.member import Member
 from controlplane.capabilities.proof import make_proof
 from controlplane.capabilities.refusals import Refused
+from controlplane.capabilities.revocations import Standings
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.access import InferenceSize, Resource
 from controlplane.contracts.capability import CapabilityContext
@@ -42,7 +43,7 @@ class Ticket:
 
 
 class ModelServer:
-    """Serves one model. It verifies offline, with the control plane's published keys alone.
+    """Serves one model. It verifies offline, with what the control plane published and pushed beforehand.
 
     Args:
         model: the tuned model.
@@ -51,6 +52,7 @@ class ModelServer:
         audience: this server's name.
         jwks: the control plane's published keys.
         issuer: whose capabilities are accepted.
+        standings: knows what was revoked; none knows of nothing.
         clock: Unix seconds.
     """
 
@@ -63,13 +65,14 @@ class ModelServer:
         audience: str,
         jwks: Mapping[str, Any],
         issuer: str,
+        standings: Standings | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
         self.audience = audience
         self._model = model
         self._intents = intents
-        self._verifier = CapabilityVerifier(jwks, issuer, audience, clock)
+        self._verifier = CapabilityVerifier(jwks, issuer, audience, clock, standings=standings)
 
     def answer(self, text: str, ticket: Ticket) -> Answer | Refused:
         """Answer what ``text`` asks for, in the detail that the ticket grants; a bare label where it names none."""

@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event
 
 import ray
 from flwr.app import Context
@@ -12,20 +13,27 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 from flwr.simulation import run_simulation
 
+from evaluation.federation.ending import EndingGrid, RunIsOver
+
 Simulate = Callable[[ClientApp, int, Callable[[Grid], None]], None]
 
 
 @contextmanager
-def simulation(scratch: Path, processes: int) -> Iterator[Simulate]:
+def simulation(scratch: Path, processes: int, is_over: Event) -> Iterator[Simulate]:
     """Start the engine in the background, and stop it after the block.
+
+    Flower runs beside the caller's thread, where Ctrl-C cannot meet it: torn out of Flower, it would stop Ray under
+    workers that wait for its answers, and Ray then ends the whole process on the spot. It is asked to end instead.
 
     Args:
         scratch: a folder with a short path, for the engine's sockets and logs.
         processes: how many devices train at the same time, one core each.
+        is_over: set, by whoever, it ends a simulation early; it is set when a caller is interrupted.
 
     Yields:
         What runs a server's part against simulated nodes, once: an app for all nodes, how many there are, and the
-        server's part, in which several federations may follow one another. It raises whatever that raised.
+        server's part, in which several federations may follow one another. It raises whatever that raised, and
+        leaves nothing of it running.
     """
     logging.getLogger("flwr").setLevel(logging.ERROR)
     with ThreadPoolExecutor(1, "engine") as pool:
@@ -37,10 +45,17 @@ def simulation(scratch: Path, processes: int) -> Iterator[Simulate]:
 
             @server.main()  # type: ignore[untyped-decorator]
             def main(grid: Grid, context: Context) -> None:
-                serve(grid)
+                with suppress(RunIsOver):
+                    serve(EndingGrid(grid, is_over))
 
             resources = {"client_resources": {"num_cpus": 1, "num_gpus": 0.0}}
-            run_simulation(server, client, num_supernodes=nodes, backend_config=resources)
+            running = pool.submit(run_simulation, server, client, num_supernodes=nodes, backend_config=resources)
+            try:
+                running.result()
+            except BaseException:
+                is_over.set()
+                wait([running])
+                raise
 
         try:
             yield simulate

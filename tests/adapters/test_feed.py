@@ -11,6 +11,7 @@ from adapters.feed import RevocationFeed
 from controlplane.capabilities.keys import jwks
 from controlplane.capabilities.refusals import Refused
 from controlplane.capabilities.verification import CapabilityVerifier
+from controlplane.contracts.events import REACH_SECONDS
 from tests.adapters.listening import capability_of, listening, tamper, until
 from tests.support import Caller, ControlPlane, running, wait_until
 
@@ -155,6 +156,87 @@ async def test_an_event_that_was_taken_out_is_missed_and_asked_for_again(
         await until(lambda: feed.ignored["missed"] > 0, 2 * WITHIN)
         relay.alter = lambda data: data
         await until(lambda: feed.standing(held, kid) == "revoked", 2 * WITHIN)
+
+
+async def test_an_event_that_was_taken_out_before_another_one_hides_nothing(
+    plane: ControlPlane, watcher: Caller, device: Caller
+) -> None:
+    _, doomed, kid = capability_of(plane, device)
+    async with listening(plane.url, watcher.key) as (relay, feed):
+        seen = feed.last_event_id or 0
+        named = b"id: %d\nevent: security-ev" % (seen + 1)
+        relay.alter = lambda data: data.replace(named + b"e", named + b"_")
+        await revoke(plane, doomed)
+        await asyncio.sleep(0.5)
+        assert feed.standing(doomed, kid) == "good", "the relay has to hold it back"
+        await revoke(plane, capability_of(plane, device)[1])
+        await until(lambda: feed.last_event_id == seen + 2, WITHIN)
+        assert feed.standing(doomed, kid) == "unknown"
+        assert feed.ignored["missed"] == 1
+        await asyncio.sleep(REACH_SECONDS)
+        assert feed.standing(capability_of(plane, device)[1], kid) == "good"
+
+
+@pytest.mark.parametrize("number", [b"id: 999999999\n", b""])
+async def test_a_reset_with_a_number_that_nobody_signed_is_not_taken_in(
+    plane: ControlPlane, watcher: Caller, device: Caller, number: bytes
+) -> None:
+    async with listening(plane.url, watcher.key) as (relay, feed):
+        seen = feed.last_event_id
+        # Genuine: whoever may listen gets one, by asking to resume from what there never was.
+        reset = plane.services.broadcast._signer.reset(plane.clock(), seen or 0).encode()
+        relay.alter = lambda data: data + chunked(number + b"event: reset\ndata: " + reset + b"\n\n")
+        await until(lambda: feed.ignored["wrong_sequence"] > 0, 3 * WITHIN)
+        assert feed.last_event_id == seen
+        assert not feed.events["reset"]
+
+
+async def test_after_a_reset_nothing_can_be_left_out_either(
+    plane: ControlPlane, watcher: Caller, device: Caller
+) -> None:
+    async with listening(plane.url, watcher.key) as (relay, feed):
+        seen = feed.last_event_id or 0
+        reset = plane.services.broadcast._signer.reset(plane.clock(), seen).encode()
+        relay.alter = lambda data: (
+            data + chunked(b"id: %d\nevent: reset\ndata: %s\n\n" % (seen, reset)) if b"keepalive" in data else data
+        )
+        await until(lambda: feed.events["reset"] > 0, 2 * WITHIN)
+        relay.alter = lambda data: data.replace(b"event: security-event", b"event: security-ev_nt")
+        _, doomed, kid = capability_of(plane, device)
+        await until(lambda: feed.standing(doomed, kid) == "good", WITHIN)
+        await revoke(plane, doomed)
+        await until(lambda: feed.ignored["missed"] > 0, 2 * WITHIN)
+        relay.alter = lambda data: data
+        await until(lambda: feed.standing(doomed, kid) == "revoked", 2 * WITHIN)
+
+
+async def test_an_event_that_comes_once_more_takes_nothing_back(
+    plane: ControlPlane, watcher: Caller, device: Caller
+) -> None:
+    _, first, kid = capability_of(plane, device)
+    _, second, _ = capability_of(plane, device)
+    kept: list[bytes] = []
+
+    def remember(data: bytes) -> bytes:
+        kept.extend([data] if b"event: security-event" in data else [])
+        return data
+
+    async with listening(plane.url, watcher.key) as (relay, feed):
+        relay.alter = remember
+        for doomed in (first, second):
+            await revoke(plane, doomed)
+            await until(lambda: feed.standing(doomed, kid) == "revoked", WITHIN)  # noqa: B023
+        newest = feed.last_event_id
+        relay.alter = lambda data: data + kept[0] if b"event: keepalive" in data else data
+        before = feed.events["keepalive"]
+        await until(lambda: feed.events["keepalive"] >= before + 2, 3 * WITHIN)
+        assert feed.last_event_id == newest
+        assert not feed.ignored
+
+
+def chunked(data: bytes) -> bytes:
+    """Return a piece of a body as HTTP sends it (RFC 9112 section 7.1)."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 def test_a_client_that_blocks_follows_revocations_in_its_own_thread(

@@ -131,3 +131,15 @@ def test_a_capability_is_shown_with_a_proof_of_its_own() -> None:
         thumbprint=prover.key.thumbprint,
     )
     assert isinstance(verdict, Proof), json.dumps(str(verdict))
+
+
+def test_a_nonce_is_forgotten_before_the_server_finds_it_stale() -> None:
+    now = [1_000.0]
+    prover = Prover(DeviceKey.generate(), clock=lambda: now[0])
+    prover.learn(None, 200, {"DPoP-Nonce": "given"})
+    now[0] += 59.0
+    assert prover.nonce == "given"
+    now[0] += 2.0
+    assert prover.nonce is None
+    verdict = examine(prover.prove("GET", "https://a.example/"), method="GET", url="https://a.example/", now=now[0])
+    assert isinstance(verdict, Proof)

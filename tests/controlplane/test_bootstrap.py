@@ -1,6 +1,5 @@
 """The first administrator: one secret, once, for a day, in a private file, and never again."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -8,14 +7,8 @@ import pytest
 from controlplane.bootstrap import LIFETIME_SECONDS
 from controlplane.capabilities.errors import KeyFileError
 from controlplane.capabilities.keys import DeviceKey
+from tests.clocks import EarlyClock
 from tests.support import ControlPlane, running
-
-
-class Clock:
-    ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
 
 
 def secret_of(plane: ControlPlane) -> str:
@@ -65,7 +58,7 @@ def test_it_is_never_made_again_once_there_was_an_administrator(tmp_path: Path) 
 
 
 def test_it_works_for_a_day_and_a_later_start_makes_another(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = EarlyClock()
     with running(state=tmp_path, clock=clock) as plane:
         old = secret_of(plane)
         clock.ahead = LIFETIME_SECONDS + 1

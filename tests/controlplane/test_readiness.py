@@ -7,6 +7,7 @@ import pytest
 from controlplane.decisions.engine import BatchAnswer, BatchFault, Cause
 from controlplane.readiness import ReadinessProbe
 from controlplane.storage import StoreUnavailable
+from tests.clocks import Clock
 
 
 class Opa:
@@ -41,16 +42,9 @@ def sound() -> str:
     return "ok"
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 async def test_all_parts_make_it_ready_and_the_revision_is_told() -> None:
     seen: list[str] = []
-    state = await ReadinessProbe(Opa(), fine, sound, seen.append, clock=Clock())()
+    state = await ReadinessProbe(Opa(), fine, sound, seen.append, clock=Clock(0.0))()
     assert state.ready
     assert state.policy_revision == "rev"
     assert seen == ["rev"]
@@ -66,7 +60,7 @@ async def test_all_parts_make_it_ready_and_the_revision_is_told() -> None:
     ],
 )
 async def test_what_is_wrong_with_opa_is_named(cause: Cause, opa: str, policy: str) -> None:
-    state = await ReadinessProbe(Opa(cause), fine, sound, lambda _: None, clock=Clock())()
+    state = await ReadinessProbe(Opa(cause), fine, sound, lambda _: None, clock=Clock(0.0))()
     assert not state.ready
     assert (state.checks["opa"], state.checks["policy"], state.checks["store"]) == (opa, policy, "ok")
 
@@ -74,13 +68,13 @@ async def test_what_is_wrong_with_opa_is_named(cause: Cause, opa: str, policy: s
 async def test_a_store_that_fails_or_hangs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controlplane.readiness.PROBE_TIMEOUT_SECONDS", 0.05)
     for ping in (broken, hanging):
-        state = await ReadinessProbe(Opa(), ping, sound, lambda _: None, clock=Clock())()
+        state = await ReadinessProbe(Opa(), ping, sound, lambda _: None, clock=Clock(0.0))()
         assert not state.ready
         assert state.checks["store"] == "cannot be used"
 
 
 async def test_many_who_ask_at_once_are_one_load() -> None:
-    opa, clock = Opa(), Clock()
+    opa, clock = Opa(), Clock(0.0)
     probe = ReadinessProbe(opa, fine, sound, lambda _: None, clock=clock)
     await asyncio.gather(*(probe() for _ in range(100)))
     assert opa.calls == 1
@@ -92,7 +86,7 @@ async def test_many_who_ask_at_once_are_one_load() -> None:
 
 
 async def test_one_who_leaves_does_not_take_the_answer_away() -> None:
-    probe = ReadinessProbe(Opa(), fine, sound, lambda _: None, clock=Clock())
+    probe = ReadinessProbe(Opa(), fine, sound, lambda _: None, clock=Clock(0.0))
     first, second = asyncio.create_task(probe()), asyncio.create_task(probe())
     await asyncio.sleep(0)
     first.cancel()
@@ -101,7 +95,7 @@ async def test_one_who_leaves_does_not_take_the_answer_away() -> None:
 
 async def watched(opa: Opa, seconds: list[float]) -> tuple[list[bool], int]:
     """Watch for as many passes as there are steps of time; return the states and how often OPA was called hung."""
-    clock, hung = Clock(), 0
+    clock, hung = Clock(0.0), 0
     states: list[bool] = []
 
     def on_hung() -> None:
@@ -130,7 +124,7 @@ async def test_an_opa_that_is_down_or_well_is_not_called_hung() -> None:
 
 
 async def test_what_is_wrong_with_the_signing_key_is_told() -> None:
-    state = await ReadinessProbe(Opa(), fine, lambda: "its file is gone", lambda _: None, clock=Clock())()
+    state = await ReadinessProbe(Opa(), fine, lambda: "its file is gone", lambda _: None, clock=Clock(0.0))()
     assert not state.ready
     assert state.checks["signing_key"] == "its file is gone"
     assert state.checks["opa"] == state.checks["store"] == "ok"

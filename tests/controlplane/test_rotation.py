@@ -18,20 +18,14 @@ from controlplane.rotation import StoredNotices, build_keeper, follow_keys, open
 from controlplane.settings import Settings
 from controlplane.storage import Store, open_store
 from controlplane.telemetry import Metrics
+from tests.clocks import Clock
 
 NOW = 1_800_000_000.0
 
 
-class Clock:
-    now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

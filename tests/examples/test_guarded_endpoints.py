@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -103,3 +104,25 @@ def test_an_example_is_run_by_its_name(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", f"examples.{name}", str(tmp_path / "nobody"), "http://127.0.0.1:9/"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert "enrol the device first" in result.stderr
+
+
+NODE = shutil.which("node")
+
+
+@pytest.mark.skipif(NODE is None, reason="Node.js is not installed")
+async def test_another_language_needs_no_sdk(plane: ControlPlane, tmp_path: Path) -> None:
+    def call(stdin: str, url: str) -> subprocess.CompletedProcess[str]:
+        command = [str(NODE), str(ROOT / "examples" / "calling.mjs"), str(tmp_path / "key.pem"), plane.url, url]
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+
+    with enrolled(plane, tmp_path / "gateway", "gateway"):
+        async with under_aiohttp(tmp_path / "gateway") as url:
+            refused = await asyncio.to_thread(call, "ztfm-enrol-nonsense", f"{url}/v1/infer")
+            assert refused.returncode == 1
+            assert "token_valid" in refused.stderr
+            assert not (tmp_path / "key.pem").exists()
+            first = await asyncio.to_thread(call, plane.token(["consumer"], SEGMENTS["consumer"]), f"{url}/v1/infer")
+            assert json.loads(first.stdout)["intent"] == "light_on", first.stderr
+            again = await asyncio.to_thread(call, "", f"{url}/v1/infer")
+            assert again.stdout == first.stdout
+    assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600

@@ -22,6 +22,7 @@ from controlplane.capabilities.minting import Minter
 from controlplane.capabilities.proof import make_proof
 from controlplane.contracts.access import ActionName
 from controlplane.contracts.capability import AuthorizationDetail, Constraints
+from tests.clocks import Clock
 
 AUDIENCE = "models-1"
 PUBLIC_URL = "https://models.example/api"
@@ -35,14 +36,6 @@ RULES = (
     Rule("model_access", None, "/models/{resource}/{digest}", ("GET", "HEAD"), purpose="serving"),
     Rule("gradient_submission", "intents", "/rounds/{round}", ("POST",), max_body_bytes=1000),
 )
-
-
-@dataclass
-class Clock:
-    now: float = START
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass(frozen=True)

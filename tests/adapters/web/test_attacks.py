@@ -1,8 +1,9 @@
-"""What an attacker tries at a guarded endpoint: each is refused, with its cause counted and never shown."""
+"""What an attacker tries at a guarded endpoint: each is refused, with its cause counted, logged, and never shown."""
 
 import base64
 import json
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +11,17 @@ import pytest
 from controlplane.capabilities.jws import encode_segment
 from controlplane.capabilities.keys import DeviceKey, SigningKey
 from tests.adapters.web.conftest import DIGEST, PUBLIC_URL, Endpoint, Reply
+
+
+@pytest.fixture(autouse=True)
+def log(endpoint: Endpoint, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever a test sends, each refusal that is counted is in the log with its cause."""
+    caplog.set_level(logging.INFO, "ztfm.point")
+    yield
+    said = [record.getMessage() for record in caplog.get_records("call") if record.name == "ztfm.point"]
+    for action, cause in endpoint.outcomes:
+        is_said = any(line.startswith(f"refused {action}: ") and line.endswith(f", {cause}") for line in said)
+        assert is_said == (cause != "allowed"), (action, cause, said)
 
 
 def refused(endpoint: Endpoint, reply: Reply, status: int, cause: str, action: str = "inference") -> None:

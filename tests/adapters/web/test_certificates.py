@@ -24,7 +24,8 @@ from controlplane.capabilities.minting import Minter
 from controlplane.contracts.capability import AuthorizationDetail, Constraints
 from controlplane.contracts.identity import IssuedCertificate
 from controlplane.identity.authority import CertificateAuthority
-from tests.adapters.web.conftest import AUDIENCE, Clock, Issuer, publishing
+from tests.adapters.web.conftest import AUDIENCE, Issuer, publishing
+from tests.clocks import Clock
 
 RULES = (Rule("inference", "intents", "/v1/infer"),)
 

@@ -15,7 +15,8 @@ from adapters.web.presented import Asked
 from controlplane.capabilities.keys import SigningKey, jwks
 from controlplane.capabilities.revocations import RevocationState
 from controlplane.contracts.events import Revocation
-from tests.adapters.web.conftest import DIGEST, RULES, START, Clock, Endpoint, guarding
+from tests.adapters.web.conftest import DIGEST, RULES, START, Endpoint, guarding
+from tests.clocks import Clock
 
 
 async def test_a_holder_is_let_through_and_the_application_knows_whom_it_serves(endpoint: Endpoint) -> None:

@@ -53,6 +53,9 @@ BODIES: dict[str, tuple[str, dict[str, Any], Any]] = {
     "/access/v1/evaluations": ("gateway", BATCH, EvaluationsRequest),
 }
 PATHS = sorted(BODIES)
+LISTS = {"/v1/rounds", "/v1/rounds/any/updates", "/access/v1/evaluations"}
+"""What is asked about many things at once, and may be as large."""
+
 STRICT = [path for path in PATHS if not path.startswith("/access/")]
 """AuthZEN's endpoints ignore what they do not know, and answer 400 where the others answer 415."""
 
@@ -140,8 +143,21 @@ def test_a_body_that_is_too_large_is_413(callers: dict[str, Caller], path: str) 
 
 
 def test_a_large_body_that_fits_nothing_is_400_all_the_same(callers: dict[str, Caller]) -> None:
-    reply = send(callers, "/v1/capabilities", b'{"a": "' + b"x" * 1_000_000 + b'"}')
+    reply = send(callers, "/v1/rounds", b'{"a": "' + b"x" * 1_000_000 + b'"}')
     assert reply.kind == "invalid-request"
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+@pytest.mark.parametrize("path", [path for path in PATHS if path not in LISTS])
+def test_what_is_about_one_thing_is_not_read_as_if_it_were_about_many(
+    callers: dict[str, Caller], path: str, is_chunked: bool
+) -> None:
+    body = b'{"a": "' + b"x" * 200_000 + b'"}'
+    headers = {"Transfer-Encoding": "chunked"} if is_chunked else {}
+    sent = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if is_chunked else body
+    reply = send(callers, path, sent, headers=headers)
+    assert reply.kind == "too-large"
+    assert "131072" in reply.json["detail"]
 
 
 def test_headers_that_are_too_large_are_a_problem_too(plane: ControlPlane) -> None:

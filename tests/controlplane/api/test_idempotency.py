@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 from controlplane.api import idempotency
 from controlplane.capabilities.keys import DeviceKey
 from controlplane.storage import StoreUnavailable
+from tests.clocks import EarlyClock
 from tests.controlplane.api.oauth_client import OAuthClient
 from tests.servers.postgres import PostgresMissing, running_server
 from tests.support import DIGEST, MODEL, Caller, ControlPlane, Reply, running, wait_until
@@ -30,21 +30,13 @@ ASKED = {
 _keys = itertools.count(1)
 
 
-@dataclass
-class Clock:
-    ahead: float = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
+@pytest.fixture(scope="module")
+def clock() -> EarlyClock:
+    return EarlyClock()
 
 
 @pytest.fixture(scope="module")
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(scope="module")
-def world(clock: Clock) -> Iterator[ControlPlane]:
+def world(clock: EarlyClock) -> Iterator[ControlPlane]:
     """A control plane whose clock can be put forward."""
     with running(clock=clock) as found:
         yield found
@@ -77,7 +69,7 @@ def test_the_same_request_gets_the_same_capability_and_is_decided_once(plane: Co
 
 
 def test_what_is_left_of_a_capability_is_said_and_one_that_expired_is_not_given_again(
-    world: ControlPlane, clock: Clock, key: str
+    world: ControlPlane, clock: EarlyClock, key: str
 ) -> None:
     consumer = world.enrol("consumer")
     lifetime = ask(consumer, key).expect(201)["expires_in"]

@@ -1,7 +1,6 @@
 """``/v1/keys`` and the key set: who may, what is shown, and what a rotation and a withdrawal do to capabilities."""
 
 import json
-import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -14,28 +13,20 @@ from controlplane.capabilities.jws import decode_segment, encode_segment
 from controlplane.capabilities.keyring import RETIRED_SECONDS
 from controlplane.capabilities.keyset import read_keys
 from controlplane.capabilities.refusals import Refused
+from tests.clocks import EarlyClock
 from tests.support import Caller, ControlPlane, Reply, running, wait_until
 
 SIZE = {"prompt_tokens": 1, "max_output_tokens": 1}
 JWKS = "/.well-known/jwks.json"
 
 
-class Clock:
-    """Time that goes on, and can be put forward."""
-
-    ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
+@pytest.fixture
+def clock() -> EarlyClock:
+    return EarlyClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def own(clock: Clock) -> Iterator[ControlPlane]:
+def own(clock: EarlyClock) -> Iterator[ControlPlane]:
     with running(clock=clock) as found:
         yield found
 
@@ -63,7 +54,7 @@ def kid_of(token: str) -> str:
 
 
 def test_a_rotation_publishes_then_signs_and_the_old_key_stays_until_all_has_expired(
-    own: ControlPlane, clock: Clock
+    own: ControlPlane, clock: EarlyClock
 ) -> None:
     keeper, device = own.enrol("administrator"), own.enrol("consumer")
     (first,) = kids(own)
@@ -188,7 +179,7 @@ def test_without_a_key_that_signs_nothing_is_granted(own: ControlPlane) -> None:
     assert own.call("GET", "/readyz").status == 503
 
 
-def test_the_metrics_show_how_the_keys_stand(own: ControlPlane, clock: Clock) -> None:
+def test_the_metrics_show_how_the_keys_stand(own: ControlPlane, clock: EarlyClock) -> None:
     keeper = own.enrol("administrator")
     keeper.post("/v1/keys").expect(202)
     wait_until(lambda: own.metric("ztfm_signing_keys", state="published") == 1)

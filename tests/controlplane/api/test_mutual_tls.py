@@ -31,6 +31,7 @@ from controlplane.contracts.access import InferenceSize, Resource
 from controlplane.contracts.capability import CapabilityClaims, CapabilityContext
 from controlplane.contracts.identity import IssuedCertificate
 from controlplane.identity.authority import CertificateAuthority
+from tests.clocks import EarlyClock
 from tests.support import MODEL, Caller, ControlPlane, running
 
 ASKED = {
@@ -41,22 +42,13 @@ ASKED = {
 }
 
 
-class Clock:
-    """The real time, moved on where a test wants it."""
-
-    ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
+@pytest.fixture(scope="module")
+def clock() -> EarlyClock:
+    return EarlyClock()
 
 
 @pytest.fixture(scope="module")
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(scope="module")
-def secure(clock: Clock) -> Iterator[ControlPlane]:
+def secure(clock: EarlyClock) -> Iterator[ControlPlane]:
     """A control plane that serves TLS beside plain HTTP, with certificates as the command makes them."""
     with tempfile.TemporaryDirectory(prefix="ztfm-") as folder:
         made = CliRunner().invoke(
@@ -212,7 +204,7 @@ def test_a_revoked_device_is_shut_out_on_the_connection_that_it_has(secure: Cont
 
 
 def test_a_certificate_that_expires_ends_what_its_connection_is_worth(
-    secure: ControlPlane, device: Caller, clock: Clock
+    secure: ControlPlane, device: Caller, clock: EarlyClock
 ) -> None:
     context = mutual_tls(device.key, certificate(device, lifetime_seconds=300.0))
     with closing(Line(secure, context)) as line:
@@ -327,7 +319,7 @@ def test_a_connection_is_looked_at_once(secure: ControlPlane, device: Caller, mo
     assert len(reads) == 1
 
 
-def test_the_rate_of_a_certificate_is_its_holders(clock: Clock) -> None:
+def test_the_rate_of_a_certificate_is_its_holders(clock: EarlyClock) -> None:
     from controlplane.api.services import EdgeLimits
 
     with tempfile.TemporaryDirectory(prefix="ztfm-") as folder:

@@ -5,19 +5,12 @@ from hypothesis import strategies as st
 from controlplane.api.paging import TOKEN_SECONDS, Cursor, PageTokens, digest_of
 from controlplane.capabilities.sealing import Sealer
 from controlplane.contracts.search import MAX_TOKEN
+from tests.clocks import Clock
 
 QUERY, OTHER = digest_of("alice asks for lamps"), digest_of("bob asks for lamps")
 NOTHING = digest_of("{}")
 CURSOR = Cursor(after="dev-secret", limit=7, properties=NOTHING)
 KEY = b"k" * 32
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -1,16 +1,18 @@
 """People administer with tokens of a real provider; policy gives their claims roles, and they get no capability."""
 
+import http.client
 import json
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from controlplane.sidecar.folders import product_folder
 from tests.controlplane.identity.issuer import AUDIENCE, Issuer, ec_key, serving_issuer
-from tests.support import ControlPlane, Reply, running
+from tests.support import ControlPlane, Reply, running, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +135,27 @@ def test_a_provider_that_is_down_is_503_and_locks_out_nobody_else() -> None:
         assert ask(plane, token, "GET", "/metrics").status == 503
         assert plane.enrol("operator").get("/metrics").status == 200
         assert plane.call("GET", "/readyz").status == 200
+
+
+def test_a_body_that_comes_after_the_token_has_expired_does_nothing(peopled: ControlPlane, issuer: Issuer) -> None:
+    now = int(peopled.clock())
+    token = issuer.token(iat=now, exp=now + 3, groups=["federation-administrators"])
+    body = json.dumps({"roles": ["trainer"], "segment": "homes"}).encode()
+
+    def known() -> float:
+        return peopled.metric("ztfm_authentications_total", method="person", outcome="ok")
+
+    before, host = known(), urlsplit(peopled.listens)
+    connection = http.client.HTTPConnection(str(host.hostname), host.port, timeout=30.0)
+    try:
+        connection.putrequest("POST", "/v1/enrolment-tokens")
+        stated = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        for name, value in {**stated, "Content-Length": str(len(body))}.items():
+            connection.putheader(name, value)
+        connection.endheaders(body[:5])
+        wait_until(lambda: known() > before)
+        wait_until(lambda: peopled.clock() > now + 3)
+        connection.send(body[5:])
+        assert connection.getresponse().status == 401
+    finally:
+        connection.close()

@@ -5,14 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.api.rates import RateLimit
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clocks import Clock
 
 
 def test_a_burst_is_admitted_and_then_the_rate() -> None:

@@ -15,7 +15,8 @@ from controlplane.capabilities.revocations import RevocationState
 from controlplane.capabilities.revoking import Revoker
 from controlplane.contracts.events import SecurityEventClaims
 from controlplane.storage import Store, open_store
-from tests.controlplane.capabilities.conftest import ISSUER, Clock
+from tests.clocks import Clock
+from tests.controlplane.capabilities.conftest import ISSUER
 
 
 @dataclass

@@ -11,19 +11,12 @@ from controlplane.capabilities.minting import Minter
 from controlplane.capabilities.proof import ProofVerifier, make_proof
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.capability import AuthorizationDetail, CapabilityClaims, Constraints
+from tests.clocks import Clock
 
 ISSUER = "https://control.example"
 AUDIENCE = "aggregator-1"
 TARGET = "urn:ztfm:aggregator-1:r1"
 START = 1_767_225_600.0
-
-
-@dataclass
-class Clock:
-    now: float = START
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass

@@ -13,7 +13,8 @@ from controlplane.capabilities.keys import SigningKey, jwks
 from controlplane.capabilities.refusals import Refused
 from controlplane.capabilities.revocations import Standing
 from controlplane.contracts.capability import Confirmation
-from tests.controlplane.capabilities.conftest import ISSUER, START, Clock, World, forge, opened
+from tests.clocks import Clock
+from tests.controlplane.capabilities.conftest import ISSUER, START, World, forge, opened
 
 
 @dataclass

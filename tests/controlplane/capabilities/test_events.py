@@ -79,7 +79,7 @@ def test_only_so_many_signed_events_are_remembered(world: World) -> None:
 
 
 def test_what_is_about_the_stream_passes_for_no_kept_event(signer: EventSigner, verifier: EventVerifier) -> None:
-    for token in (signer.alive(7, START), signer.reset(START)):
+    for token in (signer.alive(7, START), signer.reset(START, 7)):
         assert isinstance(verifier.verify(token, None), SecurityEventClaims)
         assert verifier.verify(token, 7) == "wrong_sequence"
     assert verifier.verify(signer.kept(7, START, DOCUMENT), None) == "wrong_sequence"

@@ -7,17 +7,11 @@ from controlplane.capabilities.errors import NoSigningKey, SealError
 from controlplane.capabilities.keykeeping import KEPT_PAST_KEYS, KeyKeeper, Schedule
 from controlplane.capabilities.keyring import RETIRED_SECONDS
 from controlplane.capabilities.keys import SigningKey
+from tests.clocks import Clock
 from tests.controlplane.capabilities.keyrings import Announcements, MemoryKeys, keeper
 
 START = 1_767_225_600.0
 DAY = 86_400.0
-
-
-class Clock:
-    now = START
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from controlplane.capabilities.errors import NoSigningKey
 from controlplane.capabilities.keyring import RETIRED_SECONDS, STALE_SECONDS, VERIFYING, KeyRing, stand
 from controlplane.capabilities.keys import SigningKey
 from controlplane.contracts.keys import KeptKey
+from tests.clocks import Clock
 
 START = 1_767_225_600.0
 KEYS = [SigningKey.generate() for _ in range(6)]
@@ -24,13 +25,6 @@ def kept(number: int, signs_from: float, withdrawn_at: float | None = None) -> K
 def states(keys: Sequence[KeptKey], seconds: float) -> dict[str, str]:
     found = {item.kid: item.state for item in stand(keys, START + seconds)}
     return {str(number): found[key.kid] for number, key in enumerate(KEYS) if key.kid in found}
-
-
-class Clock:
-    now = START
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_a_key_is_published_signs_retires_and_is_gone() -> None:

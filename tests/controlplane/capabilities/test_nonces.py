@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.capabilities.nonces import SLOT_SECONDS, Nonces
-from tests.controlplane.capabilities.conftest import START, Clock
+from tests.clocks import Clock
+from tests.controlplane.capabilities.conftest import START
 
 
 @pytest.fixture

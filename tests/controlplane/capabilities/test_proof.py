@@ -14,7 +14,8 @@ from controlplane.capabilities.jws import encode_segment
 from controlplane.capabilities.keys import DeviceKey, load_public
 from controlplane.capabilities.proof import Proof, ProofVerifier, make_proof, token_hash
 from controlplane.capabilities.refusals import Cause, Refused
-from tests.controlplane.capabilities.conftest import START, TARGET, Clock, World, forge, opened
+from tests.clocks import Clock
+from tests.controlplane.capabilities.conftest import START, TARGET, World, forge, opened
 
 TOKEN = "header.payload.signature"
 DIGEST = f"sha256:{'7' * 64}"

@@ -6,18 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controlplane.capabilities.replay import ReplayCache
-
-
-class Clock:
-    def __init__(self, now: float = 1000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clocks import Clock
 
 
 def test_an_identifier_passes_once_until_it_expires() -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     cache = ReplayCache(clock)
     assert cache.use("a", 1010.0) == "first"
     clock.now = 1009.999
@@ -27,7 +20,7 @@ def test_an_identifier_passes_once_until_it_expires() -> None:
 
 
 def test_expired_identifiers_make_room() -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     cache = ReplayCache(clock, capacity=2)
     assert [cache.use(name, 1005.0) for name in "ab"] == ["first", "first"]
     clock.now = 1005.0
@@ -36,12 +29,12 @@ def test_expired_identifiers_make_room() -> None:
 
 
 def test_a_full_cache_lets_nothing_pass_and_forgets_nothing() -> None:
-    cache = ReplayCache(Clock(), capacity=2)
+    cache = ReplayCache(Clock(1000.0), capacity=2)
     assert [cache.use(name, 1005.0) for name in "abca"] == ["first", "first", "full", "again"]
 
 
 def test_a_clock_that_steps_back_does_not_reopen_what_was_forgotten() -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     cache = ReplayCache(clock)
     assert cache.use("a", 1005.0) == "first"
     clock.now = 1006.0
@@ -54,16 +47,16 @@ def test_a_clock_that_steps_back_does_not_reopen_what_was_forgotten() -> None:
 @pytest.mark.parametrize("expiry", [math.inf, -math.inf, math.nan])
 def test_an_expiry_that_is_no_time_is_a_fault(expiry: float) -> None:
     with pytest.raises(ValueError, match="finite"):
-        ReplayCache(Clock()).use("a", expiry)
+        ReplayCache(Clock(1000.0)).use("a", expiry)
 
 
 def test_a_cache_without_room_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="room"):
-        ReplayCache(Clock(), capacity=0)
+        ReplayCache(Clock(1000.0), capacity=0)
 
 
 def test_of_many_threads_one_is_first() -> None:
-    cache = ReplayCache(Clock())
+    cache = ReplayCache(Clock(1000.0))
     with ThreadPoolExecutor(8) as pool:
         uses = list(pool.map(lambda _: cache.use("a", 1010.0), range(400)))
     assert uses.count("first") == 1
@@ -75,7 +68,7 @@ def test_of_many_threads_one_is_first() -> None:
     st.lists(st.tuples(st.sampled_from("abcdef"), st.floats(-3.0, 5.0)), max_size=60),
 )
 def test_no_identifier_ever_passes_twice(expiries: dict[str, float], steps: list[tuple[str, float]]) -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     cache = ReplayCache(clock, capacity=4)
     passed: set[str] = set()
     for name, move in steps:

@@ -23,7 +23,8 @@ from controlplane.contracts.events import (
     SecurityEvent,
     SessionRevoked,
 )
-from tests.controlplane.capabilities.conftest import AUDIENCE, ISSUER, START, Clock, World
+from tests.clocks import Clock
+from tests.controlplane.capabilities.conftest import AUDIENCE, ISSUER, START, World
 
 KID = "k" * 43
 

@@ -5,10 +5,14 @@ import re
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from click.testing import Result
 
 from controlplane.cli.doctor import examine
@@ -23,6 +27,25 @@ def test_help_lists_the_commands(quick: Quick) -> None:
     assert done.exit_code == 0
     for command in ("serve", "doctor", "demo", "tokens"):
         assert command in done.stdout
+
+
+def _commands() -> list[tuple[str, ...]]:
+    """Return every command and every group of them."""
+    from controlplane.cli.commands import app
+
+    def below(command: Any, name: tuple[str, ...]) -> list[tuple[str, ...]]:
+        inner = getattr(command, "commands", {})
+        return [name, *(found for word, sub in inner.items() for found in below(sub, (*name, word)))]
+
+    return below(typer.main.get_command(app), ())
+
+
+@pytest.mark.parametrize("words", _commands(), ids=" ".join)
+def test_every_help_has_an_example_and_every_command_speaks_json(quick: Quick, words: tuple[str, ...]) -> None:
+    shown = quick(*words, "--help").stdout
+    assert re.search(rf"Example: +ztfm {' '.join(words)}", " ".join(shown.split()))
+    if "COMMAND [ARGS]" not in shown:
+        assert "--json" in shown
 
 
 def test_without_a_command_it_shows_its_help(quick: Quick) -> None:
@@ -64,6 +87,31 @@ def test_doctor_names_broken_policies_a_taken_port_and_a_bad_folder(broken: Path
     (tmp_path / "new").mkdir()
     fresh = {finding.name: finding for finding in examine(Settings(state_dir=tmp_path / "a" / "b" / "c"))}
     assert fresh["state folder"].ok
+
+
+@pytest.mark.parametrize("is_ready", [True, False])
+def test_doctor_tells_a_control_plane_that_serves_from_a_taken_port(tmp_path: Path, is_ready: bool) -> None:
+    class Serving(BaseHTTPRequestHandler):
+        """Stands for a control plane in one of two states; tests/controlplane/cli/test_serve.py has a real one."""
+
+        def version_string(self) -> str:
+            return "ztfm"
+
+        def log_message(self, *_: object) -> None: ...
+
+        def do_GET(self) -> None:
+            self.send_response(200 if is_ready else 503)
+            self.end_headers()
+            checks = {"opa": "ok" if is_ready else "unreachable", "store": "ok"}
+            self.wfile.write(json.dumps({"ready": is_ready, "checks": checks}).encode())
+
+    with HTTPServer(("127.0.0.1", 0), Serving) as server:
+        threading.Thread(target=server.handle_request).start()
+        found = {item.name: item for item in examine(Settings(listen_port=server.server_port, state_dir=tmp_path))}
+    assert found["port"].ok is is_ready
+    assert "serves there" in found["port"].found
+    assert ("opa: unreachable" in found["port"].found) is not is_ready
+    assert bool(found["port"].remedy) is not is_ready
 
 
 def test_tokens_are_issued_once_shown_once_and_kept_as_hashes(quick: Quick, state: Path) -> None:

@@ -101,3 +101,34 @@ def test_tls_init_says_what_is_wrong(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["tls", "init", "--host", "localhost", "--state-dir", str(tmp_path)])
     assert done.exit_code == 1
     assert "authority" in done.stderr
+
+
+def test_it_lists_who_is_enrolled_by_status_and_in_pages(
+    served: ControlPlane, run: Callable[..., Result], device: Caller
+) -> None:
+    def listed(*words: str) -> tuple[list[str], bool]:
+        told = json.loads(run("devices", "list", *words, "--json").stdout)
+        return [item["id"] for item in told["devices"]], told["more"]
+
+    served.enrol("consumer")
+    everybody, is_more = listed()
+    assert device.id in everybody
+    assert everybody == sorted(everybody)
+    assert not is_more
+    assert listed("--limit", "1") == (everybody[:1], True)
+    assert listed("--after", everybody[0]) == (everybody[1:], False)
+    assert device.id not in listed("--status", "quarantined")[0]
+    run("devices", "quarantine", device.id)
+    assert device.id in listed("--status", "quarantined")[0]
+    shown = run("devices", "list", "--limit", "1")
+    assert everybody[0] in shown.stdout, "whole, also on a narrow terminal"
+    assert f"--after {everybody[0]}" in shown.stderr
+
+
+@pytest.mark.parametrize("words", [("devices", "list"), ("devices", "show", "dev-x"), ("keys", "list")])
+def test_a_mistyped_state_folder_is_said_and_not_made(tmp_path: Path, words: tuple[str, ...]) -> None:
+    nowhere = tmp_path / "stat"
+    done = CliRunner().invoke(app, [*words, "--state-dir", str(nowhere)])
+    assert done.exit_code == 1
+    assert "--state-dir" in done.stderr
+    assert not nowhere.exists()

@@ -47,8 +47,8 @@ def test_keys_are_rotated_listed_and_withdrawn(quick: Quick, state: Path) -> Non
 
 def test_a_table_is_for_people(quick: Quick) -> None:
     (key,) = standings(quick, "rotate")
-    shown = quick("keys", "list").stdout
-    assert key["kid"] in shown
+    shown = quick("keys", "list", COLUMNS="80").stdout
+    assert key["kid"] in shown, "whole, also on a narrow terminal"
     assert "signing" in shown
     assert "UTC" in shown
 

@@ -4,14 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.decisions.usage import Usage, UsageWindow
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clocks import Clock
 
 
 def test_the_first_request_finds_nothing_used() -> None:

@@ -1,5 +1,4 @@
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +8,9 @@ from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.identity import Attestation, Device, Trust
 from controlplane.identity.names import device_id
 from controlplane.storage import Store, open_store
+from tests.clocks import Clock
 
 NOW = 1_767_225_600.0
-
-
-@dataclass
-class Clock:
-    now: float = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

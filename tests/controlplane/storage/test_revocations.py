@@ -1,7 +1,14 @@
 import asyncio
+from collections.abc import Callable
 
-from controlplane.contracts.events import Notice, Revocation, RevocationKind
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from controlplane.capabilities.revoking import status_notice
+from controlplane.contracts.events import REACH_SECONDS, Notice, Revocation, RevocationKind, SecurityEvent
+from controlplane.contracts.identity import Device, Trust
 from controlplane.storage import Store
+from controlplane.storage.tables import devices
 from tests.controlplane.storage.conftest import NOW
 
 ALL: tuple[RevocationKind, ...] = ("capability", "subject", "key", "place")
@@ -44,3 +51,33 @@ async def test_replicas_that_revoke_the_same_at_once_do_not_wait_for_one_another
 async def test_nothing_is_written_for_an_empty_notice(store: Store) -> None:
     await store.revocations.add(Notice())
     assert await store.events.bounds() == (1, 0)
+
+
+async def test_a_revocation_that_waited_for_its_turn_dates_from_its_turn(
+    store: Store, replica: Store, new_device: Callable[..., Device]
+) -> None:
+    first, second = new_device(), new_device()
+    for device in (first, second):
+        await store.devices.add(device)
+    holds = asyncio.Event()
+
+    async def hold(connection: AsyncConnection) -> None:
+        await connection.execute(update(devices).values(segment=devices.c.segment))
+        holds.set()
+        await asyncio.sleep(0.6)
+
+    async def begin(name: str) -> Notice:
+        return status_notice([name], "quarantined", NOW, "policy")
+
+    holding = asyncio.create_task(replica._database.write("hold", hold))
+    await holds.wait()
+    await asyncio.gather(
+        store.devices.set_status(first.id, "quarantined", await begin(first.id)),
+        store.behaviour.apply({second.id: Trust(score=0.1, observations=1)}, [second.id], await begin(second.id)),
+    )
+    await holding
+    for void_now in await store.revocations.live(NOW, ("subject",)):
+        assert void_now.revoked_at >= NOW + REACH_SECONDS + 0.5
+    times = [SecurityEvent.model_validate_json(row[2]).events.caep for row in await store.events.after(0)]
+    assert len(times) == 2
+    assert all(event is not None and event.event_timestamp >= NOW + 0.5 for event in times)

@@ -13,15 +13,9 @@ from controlplane.contracts.events import Notice
 from controlplane.contracts.keys import KeptKey, KeyChange
 from controlplane.rotation import StoredNotices
 from controlplane.storage import Store, StoreUnavailable
+from tests.clocks import Clock
 
 NOW = 1_767_225_600.0
-
-
-class Clock:
-    now = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def kept(signs_from: float = NOW) -> KeptKey:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +113,17 @@ def test_an_encoder_that_nobody_has_ends_the_demo_before_it_begins(tmp_path: Pat
     assert out.read_text() == ""
 
 
-def test_an_interrupted_demo_stops_all_that_it_started(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("moment", "times"), [("guarded federation", 1), ("guarded round 1", 2)])
+def test_an_interrupted_demo_stops_all_that_it_started(tmp_path: Path, moment: str, times: int) -> None:
     process, out, log = start(DEMO, tmp_path)
-    wait_for("guarded federation", log, process)
+    wait_for(moment, log, process)
     started = descendants(process.pid)
-    process.send_signal(signal.SIGINT)
+    for _ in range(times):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
     assert process.wait(30) == 130, log.read_text()
+    assert "everything that it started is stopped" in log.read_text()
+    assert "Traceback" not in log.read_text()
     assert out.read_text() == ""
     assert not (tmp_path / "demo.html").exists()
     wait_until_gone(started)

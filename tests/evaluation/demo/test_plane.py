@@ -1,8 +1,19 @@
+import sys
 from pathlib import Path
 
 import pytest
 
 from evaluation.demo.plane import PlaneFailed, serving
+from tests.evaluation.demo.processes import descendants, start, wait_for, wait_until_gone
+
+HELD = """
+import time
+from pathlib import Path
+from evaluation.demo.plane import serving
+with serving(Path("run")) as when_ready:
+    print(when_ready(), flush=True)
+    time.sleep(60)
+"""
 
 
 def test_a_control_plane_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,3 +29,14 @@ def test_settings_of_another_control_plane_do_not_reach_it(tmp_path: Path, monke
         assert (plane.state_dir / "ztfm.db").exists()
         assert Path(f"/proc/{plane.pid}").exists()
     assert not Path(f"/proc/{plane.pid}").exists()
+
+
+def test_a_demo_that_is_killed_takes_its_control_plane_along(tmp_path: Path) -> None:
+    process, out, log = start([sys.executable, "-c", HELD], tmp_path)
+    wait_for("url", out, process)
+    started = descendants(process.pid)
+    assert "opa" in started.values()
+    process.kill()
+    process.wait()
+    wait_until_gone(started)
+    assert log.read_text() == ""
