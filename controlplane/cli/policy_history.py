@@ -17,14 +17,17 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from controlplane.cli.policy_explained import explained, show
 from controlplane.cli.serve import load_settings
 from controlplane.contracts.decision import DecisionQuery
 from controlplane.history.changes import CHANGES, MAX_SUBJECTS, Comparison
 from controlplane.history.engine import deciding
-from controlplane.history.records import DamagedRecord, count, recorded
+from controlplane.history.explain import Explanation, explain
+from controlplane.history.records import DamagedRecord, allowed_alike, count, parse, recorded
 from controlplane.history.replay import ReplayFailed, replay
 from controlplane.settings import Settings
 from controlplane.sidecar import SidecarError, locate_opa
+from controlplane.sidecar.folders import product_folder
 from controlplane.storage import Store, open_store
 from controlplane.storage.errors import StoreError
 
@@ -51,6 +54,7 @@ _ROWS = 40
 def register(app: typer.Typer) -> None:
     """Add these commands to the group ``ztfm policy``."""
     app.command("replay")(replay_decisions)
+    app.command("explain")(explain_decision)
 
 
 def replay_decisions(
@@ -78,6 +82,41 @@ def replay_decisions(
     else:
         _show(comparison, revision, seconds)
     raise typer.Exit(int(comparison.is_changed))
+
+
+def explain_decision(
+    decision_id: Annotated[str, typer.Argument(help="The decision, as a denial names it.")],
+    policies: Annotated[Path | None, typer.Option(help="Policy folder, instead of the one that serves.")] = None,
+    state_dir: StateDir = None,
+    json_output: Json = False,
+) -> None:
+    """Explain a recorded decision: what held, what was missing, where its rules are, what would have been allowed.
+
+    The smallest change of facts is searched for with a real OPA and the policies of today.
+
+    Example: `ztfm policy explain dec-019a7b0c1d2e3f405162738495a6b7c8`
+    """
+    settings = load_settings(state_dir=state_dir)
+    try:
+        folder = policies or settings.policies or product_folder("policies")
+    except FileNotFoundError as error:
+        _fail("explain", str(error))
+    found = _run("explain", _explain(settings, decision_id, folder))
+    if found is None:
+        _fail("explain", f"there is no decision {decision_id!r}; records are kept for {settings.decision_days:g} days")
+    typer.echo(json.dumps(explained(found))) if json_output else show(found, Console())
+
+
+async def _explain(settings: Settings, decision_id: str, folder: Path) -> Explanation | None:
+    async def work(store: Store) -> Explanation | None:
+        kept = await store.decisions.record(decision_id)
+        if kept is None:
+            return None
+        found = parse(decision_id, *kept)
+        opa = await asyncio.to_thread(locate_opa, os.environ)
+        return await explain(found, opa, folder, await allowed_alike(store.decisions, found))
+
+    return await _with_store(settings, work)
 
 
 async def _replay(

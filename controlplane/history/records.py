@@ -12,6 +12,8 @@ from controlplane.storage.decisions import Decisions
 
 PIECE = 2048
 _SCAN = 1_000_000
+_ALIKE = 64
+_DONORS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,16 @@ async def recorded(store: Decisions, query: DecisionQuery, limit: int) -> AsyncI
 async def count(store: Decisions, query: DecisionQuery) -> int:
     """Return how many there are, by the columns alone."""
     return await store.count(wanted_by(query))
+
+
+async def allowed_alike(store: Decisions, recorded: Recorded) -> list[dict[str, Any]]:
+    """Return the facts of a few requests that were allowed lately, those for the same resource first."""
+    query = DecisionQuery(action=recorded.package, outcome="allow")
+    page = await store.page(wanted_by(query), _ALIKE, _SCAN)
+    found = [parse(*record) for record in page.records]
+    resource = recorded.document["resource"]
+    found.sort(key=lambda one: one.document["resource"] != resource)
+    return [one.facts for one in found[:_DONORS]]
 
 
 def parse(identifier: str, package: str, document: bytes) -> Recorded:

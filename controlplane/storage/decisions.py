@@ -75,11 +75,16 @@ class Decisions:
 
     async def get(self, decision_id: str) -> bytes | None:
         """Return a record as it was serialised, or none."""
+        found = await self.record(decision_id)
+        return None if found is None else found[1]
+
+    async def record(self, decision_id: str) -> tuple[str, bytes] | None:
+        """Return what a record was kept under, its action or package, and the record as it was serialised, or none."""
         if not is_identifier(decision_id):
             return None
-        query = select(decisions.c.document).where(decisions.c.id == decision_id)
+        query = select(decisions.c.action, decisions.c.document).where(decisions.c.id == decision_id)
         rows = await self._database.read("look up a decision", query)
-        return rows[0].document if rows else None
+        return (rows[0].action, rows[0].document) if rows else None
 
     async def page(self, wanted: Wanted, limit: int, scan: int) -> FoundRecords:
         """Return up to ``limit`` wanted records (at most 4096), newest first, of the next ``scan`` that there are."""
