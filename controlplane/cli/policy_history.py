@@ -1,6 +1,7 @@
 """``ztfm policy replay`` and ``explain``: what was decided, why, and what another policy would have decided."""
 
 import asyncio
+import gc
 import json
 import os
 import re
@@ -29,6 +30,7 @@ from controlplane.settings import Settings
 from controlplane.sidecar import SidecarError, locate_opa
 from controlplane.sidecar.folders import product_folder
 from controlplane.storage import Store, open_store
+from controlplane.storage.addresses import read_address
 from controlplane.storage.errors import StoreError
 
 Result = TypeVar("Result")
@@ -77,6 +79,9 @@ def replay_decisions(
     settings = load_settings(state_dir=state_dir)
     query = _query("replay", since, until, action, subject)
     comparison, revision, seconds = _run("replay", _replay(settings, candidate, query, limit))
+    if not comparison.decided:
+        # A gate that compared nothing must not be open.
+        _fail("replay", "there are no recorded decisions to compare; look at --since, --action and --state-dir")
     if json_output:
         typer.echo(json.dumps(_document(comparison, revision, seconds)))
     else:
@@ -122,6 +127,10 @@ async def _explain(settings: Settings, decision_id: str, folder: Path) -> Explan
 async def _replay(
     settings: Settings, candidate: Path, query: DecisionQuery, limit: int
 ) -> tuple[Comparison, str, float]:
+    # Records leave no cycles behind: looking for them cost a quarter of the time.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
+
     async def work(store: Store) -> tuple[Comparison, str, float]:
         opa = await asyncio.to_thread(locate_opa, os.environ)
         async with deciding(opa, candidate) as policies:
@@ -195,6 +204,10 @@ def _run(command: str, work: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def _with_store(settings: Settings, work: Callable[[Store], Coroutine[Any, Any, Result]]) -> Result:
+    address = read_address(settings.resolved_database_url)
+    if address.get_backend_name() == "sqlite" and not await asyncio.to_thread(Path(str(address.database)).is_file):
+        # Looking back makes no new store.
+        raise FileNotFoundError(f"there is no store at {address.database}; name the folder of one with --state-dir")
     store = await open_store(settings.resolved_database_url)
     try:
         return await work(store)

@@ -84,7 +84,7 @@ def values(path: Place, readings: Sequence[Reading], facts: dict[str, Any], data
 
 
 def _pool(path: Place, readings: Sequence[Reading], facts: dict[str, Any], data: dict[str, Any]) -> Iterator[Value]:
-    """Yield values of the type that a field has, or of any where nothing stands; what fits it is the contract's to say."""
+    """Yield values of the type that a field has, or of any where nothing stands: the contract says what fits."""
     current = at(facts, path)
     is_open = current is ABSENT or current is None
     others = [at(facts, other) for reading in readings for other in sorted(reading.inputs) if other != path]
@@ -119,8 +119,8 @@ def _numbers(known: list[Value], others: list[Value]) -> Iterator[float]:
     for bound in [*bounds, *beside]:
         yield bound
         if float(bound).is_integer():
-            # Below, where the bound itself is too much; and without a fraction, where whole numbers are counted.
-            yield from (int(bound), int(bound) - 1)
+            # Beside it, where the bound itself is not within; and without a fraction, where things are counted.
+            yield from (int(bound), int(bound) - 1, int(bound) + 1)
     # What is left of a bound when other facts take their part.
     sums = [sum(some) for size in (1, 2) for some in combinations(beside[:4], size)]
     yield from (bound - taken for bound in bounds for taken in sums if bound > taken)
