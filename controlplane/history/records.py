@@ -11,7 +11,7 @@ from controlplane.decisions.logged import wanted_by
 from controlplane.storage.decisions import Decisions
 
 PIECE = 2048
-_SCAN = 1_000_000
+_SCAN = 50_000
 _ALIKE = 64
 _DONORS = 8
 
