@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from aiohttp import web
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from controlplane.api.admin import administer
 from controlplane.api.paging import Cursor, digest_of
@@ -16,7 +16,7 @@ from controlplane.api.replies import reply
 from controlplane.api.routing import Parameter, Route
 from controlplane.api.services import SERVICES, Services
 from controlplane.audit.looking import look
-from controlplane.contracts.base import is_identifier
+from controlplane.contracts.base import Label, Name, is_identifier
 from controlplane.contracts.decision import MAX_PAGE_TOKEN, DecisionQuery, DecisionRecord, DecisionsFound
 from controlplane.decisions.logged import wanted_by
 from controlplane.storage.decisions import LAST_ID, Decisions, FoundRecords
@@ -27,7 +27,7 @@ MAX_LIMIT = 200
 
 _ID = re.compile(r"dec-[0-9a-f]{32}")
 _LIMIT = re.compile(r"[0-9]{1,3}")
-_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
+_SECONDS = re.compile(r"[0-9]{1,11}(\.[0-9]{1,6})?")
 _NAMES = {*DecisionQuery.model_fields, "limit", "page_token"}
 
 
@@ -107,14 +107,17 @@ def _parameter(name: str, text: str, **schema: Any) -> Parameter:
     return Parameter(name, "query", text, {"type": "string", **schema})
 
 
+_NAME: dict[str, Any] = TypeAdapter(Name).json_schema()
+_LABEL: dict[str, Any] = TypeAdapter(Label).json_schema()
+
 _PARAMETERS = (
-    _parameter("action", "What was decided on; `admin` and `other` are all actions of theirs.", maxLength=128),
+    _parameter("action", "What was decided on; `admin` and `other` are all actions of theirs.", **_NAME),
     _parameter("outcome", "How it was decided.", enum=["allow", "deny", "error"]),
-    _parameter("subject", "Who asked; whoever is no operator names itself.", maxLength=128),
-    _parameter("reason", "The code of a requirement that was missing.", maxLength=64),
+    _parameter("subject", "Who asked; whoever is no operator names itself.", **_NAME),
+    _parameter("reason", "The code of a requirement that was missing.", **_LABEL),
     _parameter("since", "Unix seconds; only decisions of this time and later.", pattern=f"^{_SECONDS.pattern}$"),
     _parameter("until", "Unix seconds; only decisions before this time.", pattern=f"^{_SECONDS.pattern}$"),
-    _parameter("revision", "The policy revision that decided.", maxLength=128),
+    _parameter("revision", "The policy revision that decided.", minLength=1, maxLength=128),
     Parameter(
         "limit",
         "query",
