@@ -36,14 +36,18 @@ async def list_decisions(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     caller = await authenticate_administrator(request)
     query, limit, token = _asked(request)
-    owner = query.subject if query.subject is not None and is_identifier(query.subject) else None
-    await administer(request, caller, "decision:list", "decision_log", LOG, owner)
+    await administer(request, caller, "decision:list", "decision_log", LOG, _owner(query.subject))
     asker = digest_of(json.dumps([caller.id, LOG, query.model_dump()], sort_keys=True))
     before = _place(services, token, asker) or LAST_ID
     found = await look(partial(_page, services.records, query), query, before, limit)
     cursor = Cursor(after=found.before, properties=digest_of(LOG))
     following = "" if found.before is None else services.pages.make(cursor, asker)
     return reply(DecisionsFound(decisions=found.decisions, next_token=following))
+
+
+def _owner(subject: str | None) -> str | None:
+    """Return whose decisions these are; whoever bears a name that nobody can enrol with owns none."""
+    return subject if subject is not None and is_identifier(subject) else None
 
 
 async def _page(records: Decisions, query: DecisionQuery, before: str, limit: int, scan: int) -> FoundRecords:
@@ -97,7 +101,9 @@ async def read_decision(request: web.Request) -> web.Response:
     if not _ID.fullmatch(identifier):
         raise not_found("decision")
     record = await services.log.get(identifier)
-    await administer(request, caller, "decision:read", "decision", identifier, record.subject if record else None)
+    await administer(
+        request, caller, "decision:read", "decision", identifier, _owner(record.subject if record else None)
+    )
     if record is None:
         raise not_found("decision")
     return reply(record)

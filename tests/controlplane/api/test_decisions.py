@@ -172,3 +172,15 @@ def test_what_is_no_query_is_refused(operator: Caller, query: str) -> None:
 def test_a_name_in_sql_finds_nothing(operator: Caller) -> None:
     found = operator.get("/v1/decisions?subject=" + quote("dev' OR '1'='1", safe="")).expect(200)
     assert found["decisions"] == []
+
+
+def test_a_subject_with_a_name_that_no_device_can_bear_has_decisions_too(gateway: Caller, operator: Caller) -> None:
+    name = "Alice in Wonderland"
+    asked = {
+        "subject": {"type": "user", "id": name},
+        "action": {"name": "open"},
+        "resource": {"type": "door", "id": "front"},
+    }
+    gateway.post("/access/v1/evaluation", asked).expect(200)
+    (found,) = operator.get(f"/v1/decisions?subject={quote(name)}").expect(200)["decisions"]
+    assert operator.get(f"/v1/decisions/{found['id']}").expect(200)["subject"] == name
