@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from adapters.calls import FORM, Calls, segment
 from adapters.wire import read_answer
-from controlplane.contracts.decision import DecisionRecord
+from controlplane.contracts.decision import DecisionQuery, DecisionRecord, DecisionsFound
 from controlplane.contracts.identity import Device, DeviceStatus, IssuedTokens, StatusChange, TokensRequest
 from controlplane.contracts.keys import KeyStanding, KeyStandings, KeyWithdrawal
 from controlplane.contracts.oauth import Introspection
@@ -17,6 +17,20 @@ class Administering(Calls):
     async def decision(self, decision_id: str) -> DecisionRecord:
         """Return a recorded decision with the facts behind it."""
         return read_answer(DecisionRecord, await self._get(f"/v1/decisions/{segment(decision_id)}"))
+
+    async def decisions(
+        self, query: DecisionQuery | None = None, *, limit: int = 50, page_token: str = ""
+    ) -> DecisionsFound:
+        """Return a page of recorded decisions, newest first; `next_token` of one page is the token of the next.
+
+        Args:
+            query: which ones; whoever is no operator asks for its own, by ``subject``.
+            limit: decisions a page at most, up to 200.
+            page_token: of the page before; none for the first.
+        """
+        asked = {} if query is None else query.model_dump(exclude_none=True)
+        stated = {**asked, "limit": limit, **({"page_token": page_token} if page_token else {})}
+        return read_answer(DecisionsFound, await self._get(f"/v1/decisions?{urlencode(stated)}"))
 
     async def device(self, device_id: str) -> Device:
         """Return how a device stands."""

@@ -49,6 +49,7 @@ class SyncControlPlane(Blocking[ControlPlane]):
     search_resources = blocking(ControlPlane.search_resources)
     search_actions = blocking(ControlPlane.search_actions)
     decision = blocking(ControlPlane.decision)
+    decisions = blocking(ControlPlane.decisions)
     device = blocking(ControlPlane.device)
     set_status = blocking(ControlPlane.set_status)
     issue_tokens = blocking(ControlPlane.issue_tokens)

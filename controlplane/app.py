@@ -235,6 +235,7 @@ def _wire(
         tokens=EnrolmentTokens(store.tokens, clock),
         behaviour=TrustModel(),
         ledger=store.capabilities,
+        records=store.decisions,
         log=app[AUDIT],
         proofs=ProofVerifier(clock, capacity=PROOFS_REMEMBERED),
         newcomers=ProofVerifier(clock),

@@ -26,6 +26,7 @@ from controlplane.decisions.candidates import Candidates
 from controlplane.decisions.decider import Decider
 from controlplane.decisions.gathering import Gatherer
 from controlplane.decisions.rounds import RoundBook
+from controlplane.storage.decisions import Decisions
 from controlplane.telemetry.metrics import Metrics
 
 
@@ -175,6 +176,7 @@ class Services:
     tokens: Tokens
     behaviour: Behaviour
     ledger: Ledger
+    records: Decisions
     log: DecisionLog
     proofs: ProofVerifier
     newcomers: ProofVerifier

@@ -1,6 +1,6 @@
 """What audit needs of its surroundings."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 Row = tuple[str, float, str, str, str, bytes]
@@ -17,6 +17,24 @@ class RecordStore(Protocol):
     async def get(self, decision_id: str) -> bytes | None:
         """Return a record as it was serialised, or none."""
         ...
+
+
+class FoundRecords(Protocol):
+    """A page of records, newest first."""
+
+    @property
+    def records(self) -> Sequence[tuple[str, str, bytes]]:
+        """Id, action and document of each."""
+        ...
+
+    @property
+    def before(self) -> str | None:
+        """Where the next page begins; none at the end."""
+        ...
+
+
+PageOf = Callable[[str, int, int], Awaitable[FoundRecords]]
+"""Returns records whose ids come before one: how many at most, after a look at how many."""
 
 
 class AuditObserver(Protocol):

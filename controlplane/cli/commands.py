@@ -2,7 +2,7 @@
 
 import typer
 
-from controlplane.cli import demo, devices, doctor, keys, serve, sidecar, tls, tokens
+from controlplane.cli import demo, devices, doctor, keys, policy_history, serve, sidecar, tls, tokens
 
 app = typer.Typer(
     name="ztfm",
@@ -20,3 +20,7 @@ app.add_typer(tokens.app, name="tokens")
 app.add_typer(keys.app, name="keys")
 app.add_typer(devices.app, name="devices")
 app.add_typer(tls.app, name="tls")
+
+policy = typer.Typer(help="Policies: what they decided, and what others would.", no_args_is_help=True)
+policy_history.register(policy)
+app.add_typer(policy, name="policy")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from controlplane.contracts.access import AccessReason
 from controlplane.contracts.base import Count, Identifier, Label, Name, ResourceName, StrictModel, Timestamp
@@ -11,6 +11,8 @@ Outcome = Literal["allow", "deny", "error"]
 """``error`` denies as ``deny`` does; it says that policy could not be asked."""
 
 MAX_REASONS = 64
+
+MAX_PAGE_TOKEN = 2048
 
 
 class Obligations(StrictModel):
@@ -92,6 +94,38 @@ class DecisionRecord(Decision):
     """
 
     facts: dict[str, object]
+
+
+class DecisionQuery(StrictModel):
+    """Which recorded decisions are looked for; each member that is given narrows.
+
+    Attributes:
+        action: ``model_access``, an admin action such as ``key:rotate``, an action of one's own; ``admin`` and
+            ``other`` are all of theirs.
+        reason: the code of a requirement that was missing.
+        since: only decisions of this time and later.
+        until: only decisions before this time.
+        revision: of the policy that decided.
+    """
+
+    action: Name | None = None
+    outcome: Outcome | None = None
+    subject: Name | None = None
+    reason: Label | None = None
+    since: Timestamp | None = None
+    until: Timestamp | None = None
+    revision: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+
+
+class DecisionsFound(StrictModel):
+    """A page of recorded decisions, newest first; the facts behind each are at ``/v1/decisions/{id}``.
+
+    Attributes:
+        next_token: opaque; empty at the end. A page may hold fewer decisions than asked for, or none, and still go on.
+    """
+
+    decisions: list[Decision]
+    next_token: Annotated[str, StringConstraints(max_length=MAX_PAGE_TOKEN)]
 
 
 class AccessResponse(StrictModel):

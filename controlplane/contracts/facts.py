@@ -294,6 +294,7 @@ AdminActionName = Literal[
     "capability:introspect",
     "capability:revoke",
     "certificate:issue",
+    "decision:list",
     "decision:read",
     "device:read",
     "device:set_status",
@@ -314,6 +315,7 @@ AdministeredKind = Literal[
     "capability",
     "certificate",
     "decision",
+    "decision_log",
     "device",
     "enrolment_token",
     "evaluation",
@@ -336,8 +338,8 @@ class AdministeredProperties(StrictModel):
     """Whose thing it is, and what is to become of it.
 
     Attributes:
-        owner: the subject that a decision is about, that a capability or certificate is for, that a device is, or that
-            opened a round.
+        owner: the subject that a decision is about, or every decision that is asked for; that a capability or
+            certificate is for, that a device is, or that opened a round.
         status: what a device's status is to become.
     """
 

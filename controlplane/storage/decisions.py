@@ -1,8 +1,13 @@
-"""Recorded decisions: a few columns to look by, and the whole document as it was serialised."""
+"""Recorded decisions: a few columns to look by, and the whole document as it was serialised.
+
+Their ids are in order of time, so that pages, newest first, need no index but the primary key's: every further one
+would have to be written with every decision.
+"""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, and_, delete, func, select, true
 
 from controlplane.contracts.base import is_identifier
 from controlplane.storage.database import Database
@@ -11,9 +16,47 @@ from controlplane.storage.tables import decisions
 DecisionRow = tuple[str, float, str, str, str, bytes]
 """Id, time (Unix seconds), action, subject, outcome, and the record as JSON."""
 
+LAST_ID = "~"
+"""Comes after every id."""
+
+MAX_PAGE = 4096
 _SUBJECTS = 500
 _INSERT = "INSERT INTO decisions (id, time, action, subject, outcome, document) VALUES "
 _PLACES = {"sqlite": "(?, ?, ?, ?, ?, ?)", "postgresql": "($1, $2, $3, $4, $5, $6)"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which decisions a page is to hold, as far as the columns say.
+
+    Attributes:
+        before: only ids that come before this one; the page begins right before it.
+        floor: only ids that come after this one.
+        since: only decisions of this time (Unix seconds) and later.
+        until: only decisions before this time.
+        actions: only these, as they were recorded: by package.
+    """
+
+    before: str = LAST_ID
+    floor: str = ""
+    since: float | None = None
+    until: float | None = None
+    actions: tuple[str, ...] = ()
+    outcome: str | None = None
+    subject: str | None = None
+
+
+@dataclass(frozen=True)
+class FoundRecords:
+    """A page, newest first.
+
+    Attributes:
+        records: id, action and document of each.
+        before: where the next page begins; none at the end.
+    """
+
+    records: list[tuple[str, str, bytes]]
+    before: str | None
 
 
 class Decisions:
@@ -32,11 +75,37 @@ class Decisions:
 
     async def get(self, decision_id: str) -> bytes | None:
         """Return a record as it was serialised, or none."""
+        found = await self.record(decision_id)
+        return None if found is None else found[1]
+
+    async def record(self, decision_id: str) -> tuple[str, bytes] | None:
+        """Return what a record was kept under, its action or package, and the record as it was serialised, or none."""
         if not is_identifier(decision_id):
             return None
-        query = select(decisions.c.document).where(decisions.c.id == decision_id)
+        query = select(decisions.c.action, decisions.c.document).where(decisions.c.id == decision_id)
         rows = await self._database.read("look up a decision", query)
-        return rows[0].document if rows else None
+        return (rows[0].action, rows[0].document) if rows else None
+
+    async def page(self, wanted: Wanted, limit: int, scan: int) -> FoundRecords:
+        """Return up to ``limit`` wanted records (at most 4096), newest first, of the next ``scan`` that there are."""
+        limit = min(max(limit, 1), MAX_PAGE)
+        is_within = (decisions.c.id < wanted.before) & (decisions.c.id > wanted.floor)
+        # The keys alone say how far this page looks, whatever is rare in it.
+        reach = select(decisions.c.id).where(is_within).order_by(decisions.c.id.desc()).limit(1).offset(scan - 1)
+        found = await self._database.read("look how far a page of decisions goes", reach)
+        edge = found[0].id if found else None
+        is_near = true() if edge is None else decisions.c.id >= edge
+        query = select(decisions.c.id, decisions.c.action, decisions.c.document)
+        query = query.where(is_within & is_near & _is_wanted(wanted)).order_by(decisions.c.id.desc()).limit(limit)
+        rows = await self._database.read("look decisions up", query)
+        records = [(row.id, row.action, row.document) for row in rows]
+        return FoundRecords(records, records[-1][0] if len(records) == limit else edge)
+
+    async def count(self, wanted: Wanted) -> int:
+        """Return how many records are wanted."""
+        is_within = (decisions.c.id < wanted.before) & (decisions.c.id > wanted.floor)
+        query = select(func.count()).select_from(decisions).where(is_within & _is_wanted(wanted))
+        return int((await self._database.read("count decisions", query))[0][0])
 
     async def allowed(self, subjects: Collection[str], since: float, until: float) -> list[tuple[str, float, str]]:
         """Return subject, time (Unix seconds) and id of what was allowed to ``subjects`` within a time."""
@@ -53,3 +122,14 @@ class Decisions:
     async def purge(self, before: float) -> int:
         """Forget the decisions made before ``before`` (Unix seconds); return how many."""
         return await self._database.change("forget old decisions", delete(decisions).where(decisions.c.time < before))
+
+
+def _is_wanted(wanted: Wanted) -> ColumnElement[bool]:
+    claims = [
+        true() if wanted.since is None else decisions.c.time >= wanted.since,
+        true() if wanted.until is None else decisions.c.time < wanted.until,
+        decisions.c.action.in_(wanted.actions) if wanted.actions else true(),
+        true() if wanted.outcome is None else decisions.c.outcome == wanted.outcome,
+        true() if wanted.subject is None else decisions.c.subject == wanted.subject,
+    ]
+    return and_(*claims)

@@ -21,6 +21,7 @@ from controlplane.contracts.access import (
     Subject,
 )
 from controlplane.contracts.capability import CapabilityContext
+from controlplane.contracts.decision import DecisionQuery
 from controlplane.contracts.search import (
     ActionSearch,
     Page,
@@ -53,6 +54,20 @@ def test_who_may_not_administer_is_forbidden_and_told_why(enrol: Enrol) -> None:
         consumer.plane.set_status(other.id, "revoked", "for fun")
     assert "role_granted" in {reason.code for reason in caught.value.reasons}
     assert caught.value.decision_id
+
+
+def test_decisions_are_found_page_by_page(enrol: Enrol) -> None:
+    operator, consumer = enrol("operator"), enrol("consumer")
+    for _ in range(3):
+        consumer.plane.capability("inference", RESOURCE, "gateway-1", CapabilityContext(inference=SIZE)).require()
+    query = DecisionQuery(subject=consumer.id, action="inference", since=1.5)
+    first = operator.plane.decisions(query, limit=2)
+    rest = operator.plane.decisions(query, limit=2, page_token=first.next_token)
+    assert (len(first.decisions), len(rest.decisions), rest.next_token) == (2, 1, "")
+    assert consumer.plane.decisions(query).decisions == [*first.decisions, *rest.decisions]
+    with pytest.raises(Forbidden) as caught:
+        consumer.plane.decisions()
+    assert "role_granted" in {reason.code for reason in caught.value.reasons}
 
 
 def test_tokens_are_issued_and_enrol_once(enrol: Enrol) -> None:

@@ -83,6 +83,7 @@ FREE_OF_EXAMPLE: dict[str, dict[str, str]] = {
     "allowed_open_round": {"resource.properties": NAMED},
     "allowed_evaluation": {"resource.properties": NAMED},
     "allowed_search": {"resource.properties": NAMED},
+    "allowed_operator_lists": {"resource.properties": NAMED},
     "allowed_operator_reads": {"resource.properties": NAMED},
     "allowed_person_reads": {"resource.properties": NAMED, "subject.properties.claims.sub": UNMAPPED},
     "allowed_administrator_issues_tokens": {"resource.properties": NAMED},

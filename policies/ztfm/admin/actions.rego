@@ -10,6 +10,12 @@ actions := {
 	"capability:introspect": {"kind": "capability", "may_assert": [], "required": service, "own": own},
 	"capability:revoke": {"kind": "capability", "may_assert": [], "required": service, "own": own},
 	"certificate:issue": {"kind": "certificate", "may_assert": [], "required": (own | {"key_known", "owner"})},
+	"decision:list": {
+		"kind": "decision_log",
+		"may_assert": [],
+		"own": {"resource_kind", "subject_known", "subject_unrevoked"},
+		"required": service,
+	},
 	"decision:read": {
 		"kind": "decision",
 		"may_assert": [],

@@ -9,6 +9,7 @@ granted := {
 	"capability:introspect": ["capability", {"administrator", "aggregator", "gateway"}],
 	"capability:revoke": ["capability", {"administrator"}],
 	"certificate:issue": ["certificate", set()],
+	"decision:list": ["decision_log", {"administrator", "operator"}],
 	"decision:read": ["decision", {"administrator", "operator"}],
 	"device:read": ["device", {"administrator", "operator"}],
 	"device:set_status": ["device", set()],
@@ -112,6 +113,27 @@ test_what_is_ones_own_needs_no_role if {
 		}
 		foreign := samples.put(mine(action, kind, "active"), "/resource/properties/owner", "dev-other")
 		not admin.decision.allow with input as foreign
+	}
+}
+
+test_who_asks_lists_its_own_decisions_even_in_quarantine if {
+	every status in ["active", "quarantined"] {
+		admin.decision.allow with input as mine("decision:list", "decision_log", status)
+	}
+	samples.codes(admin.decision) == {"subject_unrevoked"} with input as mine("decision:list", "decision_log", "revoked")
+}
+
+test_nobody_else_lists_decisions_of_another_or_of_all if {
+	foreign := samples.put(mine("decision:list", "decision_log", "active"), "/resource/properties/owner", "dev-other")
+	samples.codes(admin.decision) == {"network_allowed", "role_granted", "segment_allowed"} with input as foreign
+	everything := samples.put(mine("decision:list", "decision_log", "active"), "/resource/properties", {})
+	samples.codes(admin.decision) == {"network_allowed", "role_granted", "segment_allowed"} with input as everything
+}
+
+test_a_log_is_no_decision if {
+	every action, kind in {"decision:list": "decision", "decision:read": "decision_log"} {
+		samples.codes(admin.decision) == {"resource_kind"} with input as mine(action, kind, "active")
+		samples.codes(admin.decision) == {"resource_kind"} with input as samples.administering("operator", action, kind)
 	}
 }
 

@@ -9,6 +9,7 @@ from controlplane.contracts.decision import (
     AccessResponse,
     AccessResponses,
     DecisionRecord,
+    DecisionsFound,
     EvaluationsAnswer,
     PolicyDecision,
 )
@@ -291,6 +292,7 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
         },
     ),
     (DecisionRecord, {**_DECISION, "facts": {"subject": {"id": "dev-a"}}}),
+    (DecisionsFound, {"decisions": [_DECISION], "next_token": "bm90IGZvciB5b3U"}),
     (AccessResponse, {"decision": True, "context": {"id": "dec-1"}}),
     (AccessResponses, {"evaluations": [{"decision": False, "context": {}}]}),
     (SubjectsFound, {**_FOUND, "results": [{"type": "user", "id": "alice"}]}),

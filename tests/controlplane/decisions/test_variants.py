@@ -92,7 +92,7 @@ def without_level(_value: Any, facts: dict[str, Any]) -> bool:
 def own_decision(_value: Any, facts: dict[str, Any]) -> bool:
     """A subject reads decisions about itself whatever its role, place, trust or usage."""
     action, properties = facts["action"]["name"], facts["resource"].get("properties", {})
-    return bool(action == "decision:read" and properties.get("owner") == facts["subject"]["id"])
+    return bool(action in {"decision:list", "decision:read"} and properties.get("owner") == facts["subject"]["id"])
 
 
 def own_thing(value: Any, facts: dict[str, Any]) -> bool:
@@ -102,7 +102,7 @@ def own_thing(value: Any, facts: dict[str, Any]) -> bool:
     return own_decision(value, facts) or (facts["action"]["name"] == "certificate:issue" and is_own)
 
 
-WHOSEVER = ("round:create", "evaluation:ask", "decision:read", "token:issue", "events:read")
+WHOSEVER = ("round:create", "evaluation:ask", "decision:list", "decision:read", "token:issue", "events:read")
 
 
 def roles_suffice(_value: Any, facts: dict[str, Any]) -> bool:

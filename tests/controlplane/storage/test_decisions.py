@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from controlplane.storage import Store, StoreUnavailable
-from controlplane.storage.decisions import DecisionRow
+from controlplane.storage.decisions import DecisionRow, Wanted
 
 NOW = 1_767_225_600.0
 
@@ -51,3 +53,63 @@ async def test_what_was_allowed_to_some_subjects_is_found_by_time(store: Store) 
     )
     assert await store.decisions.allowed([], NOW, NOW + 9) == []
     assert await store.decisions.allowed([f"dev-{number}" for number in range(1200)], NOW, NOW + 9) != []
+
+
+def _many(count: int) -> list[DecisionRow]:
+    """Rows in order of id and time; each third is of another subject, each fourth denied."""
+    return [
+        (
+            f"dec-{number:05d}",
+            NOW + number,
+            "admin" if number % 5 == 0 else "inference",
+            f"dev-{number % 3}",
+            "deny" if number % 4 == 0 else "allow",
+            b"%d" % number,
+        )
+        for number in range(count)
+    ]
+
+
+async def _all(store: Store, wanted: Wanted, limit: int, scan: int) -> list[str]:
+    found: list[str] = []
+    for _ in range(1000):
+        page = await store.decisions.page(wanted, limit, scan)
+        assert len(page.records) <= limit
+        found += [name for name, _, _ in page.records]
+        if page.before is None:
+            return found
+        wanted = replace(wanted, before=page.before)
+    raise AssertionError("the pages do not end")
+
+
+@pytest.mark.parametrize("scan", [1, 2, 7, 100, 101, 1000])
+@pytest.mark.parametrize("limit", [1, 3, 100])
+async def test_pages_hold_each_wanted_record_once_newest_first(store: Store, limit: int, scan: int) -> None:
+    rows = _many(100)
+    await store.decisions.add_many(rows)
+    wanted = Wanted(subject="dev-1", outcome="allow", actions=("inference",))
+    expected = [row[0] for row in rows if row[2:5] == ("inference", "dev-1", "allow")]
+    assert await _all(store, wanted, limit, scan) == expected[::-1]
+    assert await store.decisions.count(wanted) == len(expected)
+
+
+async def test_a_page_is_bounded_by_id_and_by_time(store: Store) -> None:
+    rows = _many(20)
+    await store.decisions.add_many(rows)
+    by_id = await store.decisions.page(Wanted(before="dec-00012", floor="dec-00008"), 100, 100)
+    assert [name for name, _, _ in by_id.records] == ["dec-00011", "dec-00010", "dec-00009"]
+    by_time = await store.decisions.page(Wanted(since=NOW + 3, until=NOW + 5), 100, 100)
+    assert by_time.records == [("dec-00004", "inference", b"4"), ("dec-00003", "inference", b"3")]
+    assert by_time.before is None
+
+
+async def test_what_is_rare_costs_a_page_no_more_than_its_reach(store: Store) -> None:
+    await store.decisions.add_many(_many(50))
+    page = await store.decisions.page(Wanted(subject="dev-nobody"), 10, 20)
+    assert page.records == []
+    assert page.before == "dec-00030"
+
+
+async def test_an_empty_log_has_one_empty_page(store: Store) -> None:
+    page = await store.decisions.page(Wanted(), 10, 10)
+    assert (page.records, page.before) == ([], None)

@@ -1,0 +1,104 @@
+"""Recorded decisions, read from the store in large pieces, newest first."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from controlplane.contracts.decision import DecisionQuery
+from controlplane.decisions.logged import wanted_by
+from controlplane.storage.decisions import Decisions
+
+PIECE = 2048
+_SCAN = 50_000
+_ALIKE = 64
+_DONORS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A decision as it was recorded.
+
+    Attributes:
+        package: that decided.
+        document: the whole record.
+    """
+
+    id: str
+    package: str
+    document: dict[str, Any]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What it was decided on."""
+        found: dict[str, Any] = self.document["facts"]
+        return found
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """The requirements that were missing."""
+        return frozenset(reason["code"] for reason in self.document["reasons"])
+
+    @property
+    def segment(self) -> str:
+        """Where the subject was enrolled; ``people`` for a person, ``none`` for whom nobody knew."""
+        subject = self.facts["subject"]
+        if subject["type"] == "person":
+            return "people"
+        return str((subject.get("properties") or {}).get("segment", "none"))
+
+
+class DamagedRecord(Exception):  # noqa: N818 - a state, as callers see it
+    """A record of the store cannot be read."""
+
+
+async def recorded(store: Decisions, query: DecisionQuery, limit: int) -> AsyncIterator[list[Recorded]]:
+    """Yield up to ``limit`` recorded decisions that ``query`` wants by its columns, in pieces, newest first.
+
+    Raises:
+        DamagedRecord: one cannot be read.
+        StoreUnavailable: the store cannot be used.
+    """
+    left, wanted = limit, wanted_by(query)
+    while left > 0:
+        page = await store.page(wanted, min(PIECE, left), _SCAN)
+        found = [parse(*record) for record in page.records]
+        piece = [one for one in found if query.action in (None, one.package, one.document["action"])]
+        if piece:
+            yield piece
+        if page.before is None:
+            return
+        left -= len(page.records)
+        wanted = wanted_by(query, page.before)
+
+
+async def count(store: Decisions, query: DecisionQuery) -> int:
+    """Return how many there are, by the columns alone."""
+    return await store.count(wanted_by(query))
+
+
+async def allowed_alike(store: Decisions, recorded: Recorded) -> list[dict[str, Any]]:
+    """Return the facts of a few requests that were allowed lately, those for the same resource first."""
+    query = DecisionQuery(action=recorded.package, outcome="allow")
+    page = await store.page(wanted_by(query), _ALIKE, _SCAN)
+    found = [parse(*record) for record in page.records]
+    resource = recorded.document["resource"]
+    found.sort(key=lambda one: one.document["resource"] != resource)
+    return [one.facts for one in found[:_DONORS]]
+
+
+def parse(identifier: str, package: str, document: bytes) -> Recorded:
+    """Return a record as it was kept.
+
+    Raises:
+        DamagedRecord: it cannot be read.
+    """
+    try:
+        read = orjson.loads(document)
+        found = Recorded(identifier, package, read)
+        # Whatever is not there is missed now, by name, and not in the middle of a report.
+        _ = (read["action"], read["outcome"], read["obligations"], read["ttl_seconds"], found.codes, found.segment)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise DamagedRecord(f"the record of {identifier} is damaged; restore it from a backup") from None
+    return found
