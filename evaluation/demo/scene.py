@@ -182,12 +182,19 @@ class _Demo:
         for run, attacked in UNGUARDED.items():
             with self._timed(run, f"{run} federation (plain loop)"):
                 self.outcome.histories[run] = federate(
-                    self._task, self._plan, attacked=attacked, on_round=partial(self._told, run)
+                    self._task,
+                    self._plan,
+                    attacked=attacked,
+                    on_round=partial(self._told, run),
+                    on_device=self._go_on,
                 )
 
-    def _told(self, run: str, turn: int, worth: Worth) -> None:
+    def _go_on(self) -> None:
         if self._is_over.is_set():
             raise RunIsOver
+
+    def _told(self, run: str, turn: int, worth: Worth) -> None:
+        self._go_on()
         self._narrator.worth(run, turn, worth)
 
     def _federations(self, grid: Grid, guard: Guard, watch: Watch) -> Trained:

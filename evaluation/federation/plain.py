@@ -11,7 +11,12 @@ from evaluation.smart_home.training import Update
 
 
 def federate(
-    task: Task, plan: Plan, *, attacked: bool, on_round: Callable[[int, Worth], None] = lambda turn, worth: None
+    task: Task,
+    plan: Plan,
+    *,
+    attacked: bool,
+    on_round: Callable[[int, Worth], None] = lambda turn, worth: None,
+    on_device: Callable[[], None] = lambda: None,
 ) -> list[Worth]:
     """Train for all rounds of ``plan`` and return the global model's worth after each.
 
@@ -20,12 +25,16 @@ def federate(
         plan: how.
         attacked: whether hostile devices behave as such.
         on_round: told of every round as it ends, counted from 1.
+        on_device: called before each device trains; what it raises ends the federation.
     """
     bench = Bench(task, plan)
     state = bench.initial()
     history = []
     for turn in range(1, plan.rounds + 1):
-        sent = [bench.update(state, device, turn, attacked=attacked) for device in range(task.devices)]
+        sent = []
+        for device in range(task.devices):
+            on_device()
+            sent.append(bench.update(state, device, turn, attacked=attacked))
         state = averaged(state, [update for update, _ in sent], [examples for _, examples in sent], plan.server_rate)
         history.append(bench.worth(state))
         on_round(turn, history[-1])

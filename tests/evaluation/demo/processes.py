@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+STARTED: list["subprocess.Popen[bytes]"] = []
+
 
 def descendants(pid: int) -> dict[int, str]:
     """The command names of all living descendants of a process."""
@@ -65,4 +67,5 @@ def start(command: list[str], folder: Path, **settings: str) -> tuple[subprocess
     environment = {**os.environ, "PYTHONWARNINGS": "default", **settings}
     with out.open("wb") as stdout, log.open("wb") as stderr:
         process = subprocess.Popen(command, stdout=stdout, stderr=stderr, cwd=folder, env=environment)
+    STARTED.append(process)
     return process, out, log

@@ -121,7 +121,7 @@ def test_an_interrupted_demo_stops_all_that_it_started(tmp_path: Path, moment: s
     for _ in range(times):
         process.send_signal(signal.SIGINT)
         time.sleep(0.5)
-    assert process.wait(30) == 130, log.read_text()
+    assert process.wait(90) == 130, log.read_text()
     assert "everything that it started is stopped" in log.read_text()
     assert "Traceback" not in log.read_text()
     assert out.read_text() == ""
