@@ -2,7 +2,7 @@
 
 import typer
 
-from controlplane.cli import demo, devices, doctor, keys, serve, sidecar, tls, tokens
+from controlplane.cli import demo, devices, doctor, keys, policy, serve, sidecar, tls, tokens
 
 app = typer.Typer(
     name="ztfm",
@@ -15,6 +15,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
+app.add_typer(policy.app, name="policy")
 app.add_typer(sidecar.app, name="sidecar")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(keys.app, name="keys")
