@@ -66,7 +66,7 @@ def _example(example: Example) -> Iterator[tuple[int, str, str]]:
             path = ".".join(str(part) for part in item["loc"])
             remedy = "See docs/policy-reference.md for what may be there."
             yield (
-                line_of(example.path, f'"{item["loc"][-1]}"' if item["loc"] else ""),
+                line_of(example.path, f'"{item["loc"][-1]}"') if item["loc"] else 1,
                 f"{path}: {item['msg']}.",
                 remedy,
             )
@@ -166,10 +166,8 @@ def _at_required(folder: PolicyFolder, package: str, problem: tuple[str, str, st
 def _texts(folder: PolicyFolder, codes: dict[str, str]) -> Iterator[Finding]:
     texts, file = folder.reasons(), folder.root / "data" / "reasons" / "data.json"
     name = file.relative_to(folder.root).as_posix()
-    rules = folder.rego_files()
     for code in sorted(set(codes) - set(texts)):
-        own = [path for path in rules if path.parent == folder.root / "ztfm" / codes[code]]
-        place = place_of_code([*own, *rules], code) or (file, 1)
+        place = place_of_code(folder.rules_of(codes[code]), code) or (file, 1)
         remedy = f"Add it to {name}: a message, and a remedy that whoever was denied can act on."
         where = place[0].relative_to(folder.root).as_posix()
         yield Finding(where, place[1], "requirements", f"The reason {code} has no text.", remedy)

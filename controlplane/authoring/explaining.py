@@ -108,9 +108,7 @@ def _place(folder: PolicyFolder, package: str, code: str, traces: list[RuleTrace
     chosen = next((trace for trace in traces if trace.held == held), None)
     if chosen is not None:
         return chosen.file, chosen.line
-    rules = folder.rego_files()
-    own = [path for path in rules if path.parent == folder.root / "ztfm" / package]
-    place = place_of_code([*own, *rules], code)
+    place = place_of_code(folder.rules_of(package), code)
     return (place[0].relative_to(folder.root).as_posix(), place[1]) if place else ("", 0)
 
 

@@ -1,6 +1,7 @@
 """A folder of policies: where its decisions, tests, examples, data and schemas lie."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from controlplane.authoring.errors import AuthoringError
 from controlplane.contracts.facts import FACTS
 
+_IMPORT = re.compile(r"^import data\.(ztfm(?:\.\w+)+)", re.MULTILINE)
 EXTRA = "extra"
 OTHER = "other"
 
@@ -88,6 +90,18 @@ class PolicyFolder:
     def rego_files(self, *, tests: bool = False) -> list[Path]:
         """Return the rules, or the tests of them."""
         return [path for path in sorted(self.root.rglob("*.rego")) if path.name.endswith("_test.rego") == tests]
+
+    def rules_of(self, package: str) -> list[Path]:
+        """Return the files of a decision's package, then those of the packages that it imports, nearest first."""
+        found: list[Path] = []
+        folders = [self.root / "ztfm" / package]
+        for folder in folders:
+            files = [path for path in sorted(folder.glob("*.rego")) if not path.name.endswith("_test.rego")]
+            found += files
+            for name in (name for path in files for name in _IMPORT.findall(path.read_text())):
+                imported = self.root / Path(*name.split("."))
+                folders += [imported] if imported not in folders else []
+        return found
 
     def decisions(self) -> list[str]:
         """Return the packages that decide, below ``ztfm``: the product's, then those for types of one's own."""

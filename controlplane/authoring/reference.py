@@ -121,13 +121,12 @@ def _kind(node: dict[str, Any]) -> str:
 
 
 def _requirements(folder: PolicyFolder, package: str, codes: list[str]) -> Iterator[str]:
-    rules = folder.rego_files()
-    own = [path for path in rules if path.parent == folder.root / "ztfm" / package]
+    rules = folder.rules_of(package)
     yield "| requirement | missing means | shown in |"
     yield "|---|---|---|"
     texts = folder.reasons()
     for code in codes:
-        place = place_of_code([*own, *rules], code)
+        place = place_of_code(rules, code)
         where = f"`{place[0].relative_to(folder.root).as_posix()}`" if place else ""
         yield f"| [`{code}`](#reasons) | {_cell(texts.get(code, {}).get('message', ''))} | {where} |"
 

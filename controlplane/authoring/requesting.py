@@ -46,12 +46,11 @@ def read_request(folder: PolicyFolder, action: str, text: str) -> Request:
     try:
         FACTS[package].model_validate_json(json.dumps(facts))
     except ValidationError as error:
-        lines = [
-            f"  {_path(item['loc'])}: {item['msg']}" for item in error.errors(include_url=False, include_input=False)
-        ]
-        shown = "\n".join(lines[:10])
+        wrong = error.errors(include_url=False, include_input=False)
+        shown = "\n".join(f"  {_path(item['loc'])}: {item['msg']}" for item in wrong[:10])
         raise AuthoringError(
-            f"the control plane would refuse this before policy sees it (see docs/policy-reference.md#{package}):\n{shown}"
+            "the control plane would refuse this before policy sees it "
+            f"(see docs/policy-reference.md#input-of-{package}):\n{shown}"
         ) from None
     return Request(package, facts)
 

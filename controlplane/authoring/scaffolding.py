@@ -7,12 +7,12 @@ from pathlib import Path
 
 from controlplane.authoring.errors import AuthoringError
 from controlplane.authoring.folder import EXTRA, PolicyFolder
-from controlplane.authoring.tools import builtin_names
+from controlplane.authoring.tools import builtin_names, call
 
 TEMPLATE = Path(__file__).parent / "template"
 PLACEHOLDER = "thing"
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-_MAX_NAME = 40
+_MAX_NAME = 32
 _RESERVED = {
     "as", "contains", "data", "default", "else", "every", "false", "if", "import", "in", "input", "limits", "not",
     "null", "other", "package", "samples", "set", "some", "test", "true", "verdict", "with",
@@ -51,8 +51,10 @@ def create(opa: Path, folder: PolicyFolder, name: str) -> list[Path]:
         for path, source in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(_filled(source, name))
+        # Imports are in order of name, so where one comes depends on it.
+        call(opa, "fmt", "--write", ".", cwd=policy)
         reasons.write_text(merged)
-    except OSError:
+    except (OSError, AuthoringError):
         shutil.rmtree(policy, ignore_errors=True)
         shutil.rmtree(data, ignore_errors=True)
         raise

@@ -90,7 +90,9 @@ def check_policies(
     folder, tools = _open("check", policies)
 
     def once() -> bool:
-        begun, findings, skipped = time.monotonic(), [], {}
+        begun = time.monotonic()
+        findings: list[Finding] = []
+        skipped: dict[str, str] = {}
         for done in check(tools, folder, lint=lint):
             findings += done.findings
             skipped |= {done.check: done.skipped} if done.skipped else {}

@@ -1,8 +1,9 @@
 # METADATA
 # title: Thing
 # description: |
-#   Decides who may do what to resources of the type `thing`. What is known lies in `data.data.thing`; what the
-#   enforcement point claims lies under `input.claims`, and counts only where a rule here reads it.
+#   Decides who may do what to resources of the type `thing`.
+#   What is known lies in `data.data.thing`. What the enforcement point claims lies under `input.claims`,
+#   and counts only where a rule here reads it.
 # schemas:
 #   - input: schema.input.other
 package ztfm.extra.thing
@@ -14,7 +15,12 @@ import data.ztfm.lib.verdict
 # METADATA
 # title: Decision
 # description: Whether the subject may do that to the resource.
-decision := verdict.of(required, missing, {"obligations": {}, "ttl_seconds": thing.ttl_seconds})
+decision := verdict.of(required, missing, granted)
+
+# METADATA
+# title: Granted
+# description: What an allowed request comes with.
+granted := {"obligations": {}, "ttl_seconds": thing.ttl_seconds}
 
 # METADATA
 # title: Missing

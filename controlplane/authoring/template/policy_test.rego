@@ -43,7 +43,8 @@ broken := {
 }
 
 test_what_is_granted_is_allowed if {
-	decision := thing.decision with input as asking with data.data.thing as known
+	decision := thing.decision with input as asking
+		with data.data.thing as known
 	decision.allow
 	decision.reasons == []
 	decision.ttl_seconds == 30
@@ -52,8 +53,8 @@ test_what_is_granted_is_allowed if {
 test_each_requirement_is_missed if {
 	every code, breaks in broken {
 		every change in breaks {
-			facts := samples.put(asking, change[0], change[1])
-			decision := thing.decision with input as facts with data.data.thing as known
+			decision := thing.decision with input as samples.put(asking, change[0], change[1])
+				with data.data.thing as known
 			not decision.allow
 			code in samples.codes(decision)
 			decision.ttl_seconds == 0
@@ -65,9 +66,10 @@ test_every_requirement_is_tested if {
 	thing.required == object.keys(broken)
 }
 
-test_what_is_missing_satisfies_nothing if {
+test_what_is_not_there_satisfies_nothing if {
 	every path in ["/subject", "/action", "/resource", "/context", "/subject/id", "/action/name", "/resource/id"] {
-		decision := thing.decision with input as samples.without(asking, path) with data.data.thing as known
+		decision := thing.decision with input as samples.without(asking, path)
+			with data.data.thing as known
 		not decision.allow
 	}
 }
@@ -75,21 +77,24 @@ test_what_is_missing_satisfies_nothing if {
 test_a_number_is_a_number if {
 	every path in ["/context/usage/requests", "/context/usage/window_seconds"] {
 		every value in samples.not_numbers {
-			decision := thing.decision with input as samples.put(asking, path, value) with data.data.thing as known
+			decision := thing.decision with input as samples.put(asking, path, value)
+				with data.data.thing as known
 			not decision.allow
 		}
 	}
 }
 
 test_an_empty_input_is_denied if {
-	decision := thing.decision with input as {} with data.data.thing as known
+	decision := thing.decision with input as {}
+		with data.data.thing as known
 	not decision.allow
 	decision.rules == thing.required
 }
 
 test_a_claim_grants_nothing if {
-	facts := samples.put(asking, "/claims/subject/role", "administrator")
-	decision := thing.decision with input as samples.put(facts, "/subject/id", "mallory") with data.data.thing as known
+	claiming := samples.put(asking, "/claims/subject/role", "administrator")
+	decision := thing.decision with input as samples.put(claiming, "/subject/id", "mallory")
+		with data.data.thing as known
 	not decision.allow
 }
 
@@ -99,7 +104,10 @@ test_questions_about_this_type_come_here if {
 }
 
 test_searches_look_at_all_that_is_known if {
-	thing.subjects == {"user": {"alice"}} with data.data.thing as known
-	thing.resources == {"first", "second"} with data.data.thing as known
-	thing.actions == {"read", "write"} with data.data.thing as known
+	subjects := thing.subjects with data.data.thing as known
+	resources := thing.resources with data.data.thing as known
+	actions := thing.actions with data.data.thing as known
+	subjects == {"user": {"alice"}}
+	resources == {"first", "second"}
+	actions == {"read", "write"}
 }
