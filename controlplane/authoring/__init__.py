@@ -8,7 +8,7 @@ from controlplane.authoring.folder import PolicyFolder
 from controlplane.authoring.reference import write_reference
 from controlplane.authoring.requesting import read_request
 from controlplane.authoring.scaffolding import create, start_folder
-from controlplane.authoring.testing import Tested, test
+from controlplane.authoring.testing import Results, run_tests
 from controlplane.authoring.tools import Tools
 
 __all__ = [
@@ -17,13 +17,13 @@ __all__ = [
     "Explanation",
     "Finding",
     "PolicyFolder",
-    "Tested",
+    "Results",
     "Tools",
     "check",
     "create",
     "explain",
     "read_request",
+    "run_tests",
     "start_folder",
-    "test",
     "write_reference",
 ]

@@ -17,7 +17,7 @@ MIN_COVERAGE = 0.95
 
 
 @dataclass(frozen=True)
-class Tested:
+class Results:
     """What came of it.
 
     Attributes:
@@ -33,7 +33,7 @@ class Tested:
     findings: list[Finding]
 
 
-def test(tools: Tools, folder: PolicyFolder) -> Tested:
+def run_tests(tools: Tools, folder: PolicyFolder) -> Results:
     """Run tests, coverage and examples.
 
     The clock is the one in the input: builtins that read another do not exist for policies or tests.
@@ -53,7 +53,7 @@ def test(tools: Tools, folder: PolicyFolder) -> Tested:
         findings += judged.result()
     if not results:
         findings.append(Finding("ztfm", 1, "test", "There are no tests.", "Write policy_test.rego beside the policy."))
-    return Tested(len(results), len(examples), coverage, sorted(findings))
+    return Results(len(results), len(examples), coverage, sorted(findings))
 
 
 def _run(tools: Tools, folder: PolicyFolder, builtins: str, *options: str) -> str:

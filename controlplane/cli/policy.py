@@ -20,8 +20,8 @@ from controlplane.authoring import (
     create,
     explain,
     read_request,
+    run_tests,
     start_folder,
-    test,
     write_reference,
 )
 from controlplane.authoring.explaining import Explanation, Requirement
@@ -121,7 +121,7 @@ def test_policies(policies: Policies = None, watch: Watch = False, json_output: 
     folder, tools = _open("test", policies)
 
     def once() -> bool:
-        begun, tested = time.monotonic(), test(tools, folder)
+        begun, tested = time.monotonic(), run_tests(tools, folder)
         if json_output:
             found = {**asdict(tested), "findings": _located(folder, tested.findings)}
             typer.echo(json.dumps(found))

@@ -2,8 +2,8 @@
 # title: Thing
 # description: |
 #   Decides who may do what to resources of the type `thing`.
-#   What is known lies in `data.data.thing`. What the enforcement point claims lies under `input.claims`,
-#   and counts only where a rule here reads it.
+#   What is known lies in `data.data.thing`.
+#   What the enforcement point claims lies under `input.claims`, and counts only where a rule here reads it.
 # schemas:
 #   - input: schema.input.other
 package ztfm.extra.thing

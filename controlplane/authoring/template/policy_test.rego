@@ -105,9 +105,9 @@ test_questions_about_this_type_come_here if {
 
 test_searches_look_at_all_that_is_known if {
 	subjects := thing.subjects with data.data.thing as known
-	resources := thing.resources with data.data.thing as known
-	actions := thing.actions with data.data.thing as known
 	subjects == {"user": {"alice"}}
+	resources := thing.resources with data.data.thing as known
 	resources == {"first", "second"}
+	actions := thing.actions with data.data.thing as known
 	actions == {"read", "write"}
 }
