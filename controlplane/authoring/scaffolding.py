@@ -13,6 +13,7 @@ TEMPLATE = Path(__file__).parent / "template"
 PLACEHOLDER = "thing"
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _MAX_NAME = 32
+_RULES = ("actions", "decision", "granted", "missing", "required", "resources", "satisfied", "subjects")
 _RESERVED = {
     "as", "contains", "data", "default", "else", "every", "false", "if", "import", "in", "input", "limits", "not",
     "null", "other", "package", "samples", "set", "some", "test", "true", "verdict", "with",
@@ -67,6 +68,8 @@ def _refuse_name(opa: Path, name: str) -> None:
             f"{name!r} cannot be a name here: use up to {_MAX_NAME} small letters, digits and single underscores, "
             "as in door or pump_station; docs/policies.md says what to do for a type that is no word"
         )
+    if any(rule.startswith(name) for rule in _RULES):
+        raise AuthoringError(f"{name!r} begins the name of a rule of every decision: choose another name")
     if name in _RESERVED or name in builtin_names(opa):
         raise AuthoringError(
             f"{name!r} means something else in Rego, and a rule of that name would hide it: choose another"
