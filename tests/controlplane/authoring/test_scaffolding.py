@@ -46,7 +46,7 @@ def test_nothing_is_overwritten(tools: Tools, folder: PolicyFolder) -> None:
     with pytest.raises(AuthoringError, match="exists already"):
         create(tools.opa, folder, "door")
     with pytest.raises(AuthoringError, match="exists already"):
-        create(tools.opa, folder, "resources")
+        create(tools.opa, folder, "segments")
     assert policy.read_text() == "mine"
 
 
