@@ -2,7 +2,7 @@
 
 import typer
 
-from controlplane.cli import demo, devices, doctor, keys, policy_history, serve, sidecar, tls, tokens
+from controlplane.cli import demo, devices, doctor, keys, policy, policy_history, serve, sidecar, tls, tokens
 
 app = typer.Typer(
     name="ztfm",
@@ -15,12 +15,10 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
+policy_history.register(policy.app)
+app.add_typer(policy.app, name="policy")
 app.add_typer(sidecar.app, name="sidecar")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(keys.app, name="keys")
 app.add_typer(devices.app, name="devices")
 app.add_typer(tls.app, name="tls")
-
-policy = typer.Typer(help="Policies: what they decided, and what others would.", no_args_is_help=True)
-policy_history.register(policy)
-app.add_typer(policy, name="policy")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.authoring import Tools
 from controlplane.sidecar import OpaBinary, locate_opa
 from controlplane.sidecar.folders import tools_folder
 from controlplane.sidecar.install import install
@@ -36,6 +37,11 @@ def _runner(binary: Path) -> Run:
 @pytest.fixture(scope="session")
 def run_opa(opa: OpaBinary) -> Run:
     return _runner(opa.path)
+
+
+@pytest.fixture(scope="session")
+def tools(opa: OpaBinary) -> Tools:
+    return Tools(opa.path, install("regal", tools_folder()))
 
 
 @pytest.fixture(scope="session")

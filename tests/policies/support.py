@@ -6,10 +6,11 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from controlplane.authoring import PolicyFolder
+from controlplane.authoring.folder import Example
 from controlplane.decisions.engine import BatchFault
 from controlplane.decisions.opa import OpaAddress, OpaTransport
 from controlplane.sidecar import OpaBinary, Sidecar, SidecarOptions, build_bundle
@@ -20,24 +21,9 @@ POLICIES = ROOT / "policies"
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Example:
-    """A file of a decision's ``examples`` folder."""
-
-    package: str
-    name: str
-    title: str
-    input: dict[str, Any]
-    decision: bool
-    reasons: list[str]
-
-
 def load_examples() -> list[Example]:
-    """Return all examples, in order of package and name."""
-    return [
-        Example(path.parent.parent.name, path.stem, **json.loads(path.read_text()))
-        for path in sorted(POLICIES.glob("ztfm/*/examples/*.json"))
-    ]
+    """Return all examples of the product's own policies, in order of package and name."""
+    return PolicyFolder.open(POLICIES, POLICIES).examples()
 
 
 class Engine:

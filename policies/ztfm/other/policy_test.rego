@@ -68,5 +68,6 @@ test_nobody_is_exempt_from_it if {
 		"until": "2025-12-01T00:00:00Z",
 	}}}
 	decision := other.decision with input as samples.opening_door with data.data.exceptions as waiver
+		with data.ztfm.extra as {}
 	samples.codes(decision) == {"action_known"}
 }

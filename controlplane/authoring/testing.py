@@ -1,0 +1,131 @@
+"""Run a folder's own tests and examples, and measure what they cover."""
+
+import json
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from controlplane.authoring.asking import ask
+from controlplane.authoring.errors import AuthoringError
+from controlplane.authoring.findings import Finding, line_of
+from controlplane.authoring.folder import OTHER, Example, PolicyFolder
+from controlplane.authoring.tools import FORBIDDEN, Tools, allowed_builtins, call
+
+MIN_COVERAGE = 0.95
+
+
+@dataclass(frozen=True)
+class Results:
+    """What came of it.
+
+    Attributes:
+        tests: how many tests ran, of the folder's own.
+        examples: how many examples were decided.
+        coverage: the share of lines that the tests ran, by package; empty when a test failed.
+        findings: what did not hold.
+    """
+
+    tests: int
+    examples: int
+    coverage: dict[str, float]
+    findings: list[Finding]
+
+
+def run_tests(tools: Tools, folder: PolicyFolder) -> Results:
+    """Run tests, coverage and examples.
+
+    The clock is the one in the input: builtins that read another do not exist for policies or tests.
+
+    Raises:
+        AuthoringError: the policies do not compile, or OPA fails.
+    """
+    examples = folder.examples()
+    with ThreadPoolExecutor(2) as pool, allowed_builtins(tools.opa) as builtins:
+        judged = pool.submit(judge, tools.opa, folder, examples)
+        results = _read(_run(tools, folder, builtins))
+        findings = [_failed(item) for item in results if item.get("fail") or item.get("error")]
+        coverage: dict[str, float] = {}
+        if not findings:
+            coverage, missed = cover(json.loads(_run(tools, folder, builtins, "--coverage")))
+            findings += missed
+        findings += judged.result()
+    if not results:
+        findings.append(Finding("ztfm", 1, "test", "There are no tests.", "Write policy_test.rego beside the policy."))
+    return Results(len(results), len(examples), coverage, sorted(findings))
+
+
+def _run(tools: Tools, folder: PolicyFolder, builtins: str, *options: str) -> str:
+    arguments = ["test", "--bundle", ".", "--format", "json", "--capabilities", builtins, *options]
+    result = call(tools.opa, *arguments, cwd=folder.root)
+    return result.stdout if result.stdout.lstrip().startswith(("[", "{")) else result.stdout + result.stderr
+
+
+def _read(said: str) -> list[dict[str, Any]]:
+    try:
+        results = json.loads(said)
+    except ValueError:
+        hint = next((f" ({name} {why}, which no test may)" for name, why in FORBIDDEN.items() if name in said), "")
+        raise AuthoringError(f"the policies do not compile{hint}:\n{said.strip()}") from None
+    return results if isinstance(results, list) else []
+
+
+def _failed(item: dict[str, Any]) -> Finding:
+    place, name = item["location"], item["name"]
+    message = f"{name} does not hold." if item.get("fail") else f"{name}: {item['error'].get('message', 'error')}."
+    remedy = f"See why: opa test --bundle . --var-values --run '{item['package']}.{name}$' in the policy folder."
+    return Finding(place["file"], place["row"], "test", message, remedy)
+
+
+def judge(opa: Path, folder: PolicyFolder, examples: list[Example]) -> list[Finding]:
+    """Find examples that are not decided as they say; those of one's own types are asked as the control plane asks.
+
+    Raises:
+        AuthoringError: the policies do not compile.
+    """
+    asked = {f"{example.package} {example.name}": (example.contract, example.input) for example in examples}
+    answers = ask(opa, folder, asked)
+    findings = []
+    for example in examples:
+        answer = answers.get(f"{example.package} {example.name}")
+        answer = answer if isinstance(answer, dict) else {}
+        allowed = answer.get("allow")
+        reasons = sorted(str(reason.get("code")) for reason in answer.get("reasons", ()))
+        if (allowed, reasons) == (example.decision, example.reasons):
+            continue
+        said = {True: "allowed", False: "denied", None: "left undecided"}[allowed]
+        message = f"{example.title} It is {said}{' for ' + ', '.join(reasons) if reasons else ''}."
+        if example.contract == OTHER and reasons == ["action_known"]:
+            remedy = (
+                "No package of the resource's type decides: package ztfm.extra.<type> is the type, letter by letter."
+            )
+        else:
+            remedy = f"See why: ztfm policy eval {example.package.split('/')[-1]} --input {example.name}"
+        name = example.path.relative_to(folder.root).as_posix()
+        findings.append(Finding(name, line_of(example.path, '"decision"'), "example", message, remedy))
+    return findings
+
+
+def cover(report: dict[str, Any]) -> tuple[dict[str, float], list[Finding]]:
+    """Return the share of covered lines by package, and what is not covered of those below the bound."""
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    missed: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for name, file in report["files"].items():
+        if name.endswith("_test.rego"):
+            continue
+        package = Path(name).parent.as_posix()
+        counts[package][0] += file.get("covered_lines", 0)
+        counts[package][1] += file.get("not_covered_lines", 0)
+        missed[package] += [(name, part["start"]["row"]) for part in file.get("not_covered", ())]
+    shares = {name: covered / (covered + not_) for name, (covered, not_) in sorted(counts.items()) if covered + not_}
+    findings = [
+        Finding(name, row, "coverage", f"No test runs this line ({share:.0%} of {package}).", _COVER)
+        for package, share in shares.items()
+        if share < MIN_COVERAGE
+        for name, row in missed[package]
+    ]
+    return shares, findings
+
+
+_COVER = f"Test what it decides, both ways; {MIN_COVERAGE:.0%} of each package must be run."

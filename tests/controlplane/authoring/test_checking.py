@@ -1,0 +1,125 @@
+import json
+import time
+
+import pytest
+
+from controlplane.authoring import AuthoringError, PolicyFolder, Tools, check
+from controlplane.authoring.checking import (
+    CHECKS,
+    check_compile,
+    check_data,
+    check_format,
+    check_lint,
+    check_structure,
+)
+from controlplane.authoring.tools import FORBIDDEN, builtin_names
+from tests.controlplane.authoring.breaking import INFERENCE, append, places, replace, write
+
+
+def test_the_products_policies_pass(tools: Tools, product: PolicyFolder) -> None:
+    assert [item for name in CHECKS if name != "lint" for item in CHECKS[name](tools, product)] == []
+
+
+def test_a_misspelt_input_is_found_where_it_is(tools: Tools, folder: PolicyFolder) -> None:
+    replace(folder, INFERENCE, "input.context.usage.requests >= 0", "input.context.usage.requets >= 0")
+    [found] = check_compile(tools, folder)
+    lines = (folder.root / INFERENCE).read_text().splitlines()
+    assert (found.file, lines[found.line - 1].strip()) == (INFERENCE, "input.context.usage.requets >= 0")
+    assert "requets" in found.message
+    assert "policy-reference" in found.remedy
+
+
+@pytest.mark.parametrize("builtin", sorted(FORBIDDEN))
+def test_a_builtin_that_is_not_deterministic_or_not_bounded_is_refused(
+    tools: Tools, folder: PolicyFolder, builtin: str
+) -> None:
+    line = append(folder, INFERENCE, f"\nleak := {builtin}({{}})\n")
+    [found] = check_compile(tools, folder)
+    assert (found.file, found.line) == (INFERENCE, line + 1)
+    assert builtin in found.message
+    assert "input.context.time" in found.remedy
+
+
+def test_what_is_forbidden_exists(tools: Tools) -> None:
+    assert set(FORBIDDEN) <= builtin_names(tools.opa)
+
+
+def test_what_does_not_parse_is_found_where_it_ends(tools: Tools, folder: PolicyFolder) -> None:
+    line = append(folder, INFERENCE, "\nbroken if {\n")
+    assert all(file == INFERENCE and at >= line for file, at in places(check_compile(tools, folder)))
+    assert check_compile(tools, folder)
+
+
+def test_what_is_not_formatted_is_found(tools: Tools, folder: PolicyFolder) -> None:
+    append(folder, INFERENCE, "\nspare   :=   1\n")
+    [found] = check_format(tools, folder)
+    assert found.file == INFERENCE
+    assert "opa fmt --write" in found.remedy
+
+
+def test_a_package_outside_its_folder_a_long_file_and_a_folder_without_tests_are_found(
+    tools: Tools, folder: PolicyFolder
+) -> None:
+    write(folder.root / "ztfm/lib/elsewhere/rules.rego", "package ztfm.lib.here\n" + "\n" * 100 + "one := 1\n")
+    messages = {item.message for item in check_structure(tools, folder)}
+    assert messages == {"The package is ztfm.lib.here.", "The file has 102 lines.", "Nothing tests this package."}
+
+
+def test_data_that_does_not_fit_its_schema_is_found_on_its_line(tools: Tools, folder: PolicyFolder) -> None:
+    path = folder.root / "data/limits/data.json"
+    replace(folder, "data/limits/data.json", '"cosine_minimum": -0.2', '"cosine_minimum": "x"')
+    [found] = check_data(tools, folder)
+    assert found.file == "data/limits/data.json"
+    assert '"cosine_minimum"' in path.read_text().splitlines()[found.line - 1]
+
+
+def test_data_without_a_schema_or_that_is_no_json_is_found(tools: Tools, folder: PolicyFolder) -> None:
+    write(folder.root / "data/free/data.json", "{}")
+    write(folder.root / "data/limits/data.json", "{")
+    assert places(check_data(tools, folder)) == {("data/free/data.json", 1), ("data/limits/data.json", 1)}
+
+
+@pytest.mark.parametrize("name", ["count", "time"])
+def test_a_rule_with_the_name_of_a_builtin_is_found(tools: Tools, folder: PolicyFolder, name: str) -> None:
+    line = append(folder, INFERENCE, f"\n{name} := 1\n")
+    found = [item for item in check_lint(tools, folder) if item.check == "lint:rule-shadows-builtin"]
+    assert places(found) == {(INFERENCE, line + 1)}
+
+
+def test_without_a_linter_nothing_passes_unseen(tools: Tools, folder: PolicyFolder) -> None:
+    with pytest.raises(AuthoringError, match=r"install --regal"):
+        list(check(Tools(tools.opa), folder))
+    done = [one.check for one in check(Tools(tools.opa), folder, lint=False)]
+    assert done == [name for name in CHECKS if name != "lint"]
+
+
+def test_what_needs_policies_that_compile_is_said_to_be_skipped(tools: Tools, folder: PolicyFolder) -> None:
+    append(folder, INFERENCE, "\nbroken if {\n")
+    done = {one.check: one for one in check(Tools(tools.opa), folder, lint=False)}
+    assert done["compile"].findings
+    skipped = {name for name, one in done.items() if one.skipped}
+    assert skipped == {"structure", "descriptions", "requirements", "examples"}
+
+
+def test_a_folder_of_ones_own_borrows_schemas_and_linter_rules(tools: Tools, folder: PolicyFolder) -> None:
+    for path in sorted((folder.root / "schemas" / "input").iterdir()):
+        path.unlink()
+    (folder.root / "schemas" / "input").rmdir()
+    (folder.root / "schemas").rmdir()
+    replace(folder, INFERENCE, "input.context.usage.requests >= 0", "input.context.usage.requets >= 0")
+    assert len(check_compile(tools, folder)) == 1
+
+
+def test_a_broken_policy_is_told_within_a_second(tools: Tools, folder: PolicyFolder) -> None:
+    replace(folder, INFERENCE, "input.context.usage.requests >= 0", "input.context.usage.requets >= 0")
+    took = []
+    for _ in range(3):
+        begun = time.monotonic()
+        assert next(iter(check(Tools(tools.opa), folder, lint=False))).findings
+        took.append(time.monotonic() - begun)
+    assert min(took) < 1.0
+
+
+def test_a_finding_is_json(tools: Tools, folder: PolicyFolder) -> None:
+    append(folder, INFERENCE, "\nspare   :=   1\n")
+    assert json.dumps([vars(item) for item in check_format(tools, folder)])
