@@ -106,12 +106,12 @@ async def read_sources(opa: OpaBinary, folder: Path) -> Sources:
     files = await asyncio.to_thread(_bundled, folder)
     turn = asyncio.Semaphore(_AT_A_TIME)
 
-    async def parse(path: Path) -> Any:
+    async def _parsed(path: Path) -> Any:
         async with turn:
             return await _parse(opa, path)
 
     modules = [path for path in files if path.suffix == ".rego"]
-    trees = await asyncio.gather(*map(parse, modules))
+    trees = await asyncio.gather(*map(_parsed, modules))
     packages = {_package(tree) for tree in trees}
     rules = [
         rule
