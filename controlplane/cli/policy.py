@@ -34,7 +34,10 @@ from controlplane.sidecar.folders import product_folder, tools_folder
 FOUND, FAULT = 1, 2
 REFERENCE = Path("docs/policy-reference.md")
 
-app = typer.Typer(help="Write policies: make, check, test, ask and describe decisions.", no_args_is_help=True)
+app = typer.Typer(
+    help="Write policies: make, check, test, ask, describe and replay decisions.\n\nExample: `ztfm policy check`",
+    no_args_is_help=True,
+)
 
 Policies = Annotated[Path | None, typer.Option(help="Policy folder, instead of the built-in one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON: one object, or one a run with --watch.")]
