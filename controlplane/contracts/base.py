@@ -28,10 +28,16 @@ class StrictModel(BaseModel):
 
         Args:
             fields: every field without a default, by name.
+
+        Raises:
+            TypeError: one is left out, or there is no such field.
         """
+        parts = {**_defaults(cls), **fields}
+        if parts.keys() != cls.model_fields.keys():
+            raise TypeError(f"{cls.__name__} has other fields: {sorted(parts.keys() ^ cls.model_fields.keys())}")
         made = cls.__new__(cls)
         # As pydantic's own `model_construct` fills an instance, without its loop over aliases and factories.
-        object.__setattr__(made, "__dict__", {**_defaults(cls), **fields})
+        object.__setattr__(made, "__dict__", parts)
         object.__setattr__(made, "__pydantic_fields_set__", set(fields))
         object.__setattr__(made, "__pydantic_extra__", {} if cls.model_config.get("extra") == "allow" else None)
         object.__setattr__(made, "__pydantic_private__", None)
