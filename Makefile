@@ -34,7 +34,7 @@ $(READY): pyproject.toml constraints.txt
 
 .PHONY: setup
 setup: $(READY) ## Python environment and Open Policy Agent
-	@$(BIN)/python -m controlplane.sidecar.install
+	@$(BIN)/python -m controlplane.sidecar.install --or-embedded
 
 .PHONY: tools
 tools: $(READY)
@@ -64,10 +64,15 @@ test: check ## Everything that must hold: linters, types, Rego tests, Python tes
 bench: setup ## The figures that we promise, measured beside their peers
 	@$(BIN)/python -m benchmarks.decisions --json
 	@$(BIN)/python -m benchmarks.capabilities --json
+	@$(BIN)/python -m benchmarks.embedded --json
 
 .PHONY: schemas
 schemas: $(READY) ## Write the JSON Schemas of the policies' inputs anew
 	@$(BIN)/python -m controlplane.contracts.schemas --out policies/schemas/input
+
+.PHONY: compiled
+compiled: setup ## Compile what is shipped for machines without OPA anew, after a change to policies/ or opa/layers.rego
+	@$(BIN)/python -m controlplane.releases.compiled
 
 .PHONY: lock
 lock: ## Write constraints.txt anew from the newest versions that fit

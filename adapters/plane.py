@@ -28,18 +28,42 @@ from controlplane.contracts.rounds import (
 )
 
 
+class LayerReadiness(StrictModel):
+    """Where a layer of policies stands.
+
+    Attributes:
+        layer: base, tenant or site.
+        active_revision: by which it decides; empty when by none.
+        released_revision: that is to decide; empty when nothing was published.
+        age_seconds: since that was published; none when nothing was.
+        refused: why that was not taken, in a word; none when it was.
+    """
+
+    layer: str
+    active_revision: str
+    released_revision: str
+    age_seconds: float | None
+    refused: str | None
+
+
 class Readiness(StrictModel):
     """Whether the control plane can decide.
 
     Attributes:
         ready: all of its parts are there.
+        engine: what evaluates policies: ``opa``, or ``embedded``.
         checks: each part by name: ``ok``, or what is wrong with it.
         policy_revision: the revision that decides; empty when none does.
+        policy_age_seconds: since it was published; none when that is not known.
+        policies: where each layer stands.
     """
 
     ready: bool
+    engine: str
     checks: dict[str, str]
     policy_revision: str
+    policy_age_seconds: float | None
+    policies: list[LayerReadiness]
 
 
 class ControlPlane(Asking, Administering):

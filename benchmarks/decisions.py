@@ -3,9 +3,11 @@
 ``python -m benchmarks.decisions --json``. The control plane looks the device up, gathers the facts, asks its OPA
 sidecar, mints a capability, records the decision durably and counts it. Each device proves its key by its TLS
 connection (RFC 8705); with ``--caller proof`` by a DPoP proof in each request instead (RFC 9449), over plain TCP.
-Raw OPA only evaluates, one plain HTTP request for each decision, without authorisation of its API, or, with
-``--guarded``, behind a token and the sidecar's own ``system.authz``. Both are driven from this process, in turn, by
-as many connections, which are made beforehand.
+Raw OPA only evaluates, one request for each decision, without authorisation of its API, or, with ``--guarded``,
+behind a token and the sidecar's own ``system.authz``. Both are driven from this process, in turn, by as many
+connections of the same kind, which are made beforehand: where devices come over mutual TLS, raw OPA is asked over
+mutual TLS by the same certificates, so that neither side has the load generator's encryption to itself. ``--plain``
+asks raw OPA over plain TCP all the same.
 """
 
 import argparse
@@ -51,6 +53,10 @@ ASKED = orjson.dumps(
 )
 OPA_PATH = "/v1/data/ztfm/model_access/decision"
 START_SECONDS = 15.0
+WARM_UP = 1024
+"""Requests to either side before anything is measured."""
+
+LOAD = "load"
 
 Caller = Literal["tls", "proof"]
 """How devices prove their keys: by their TLS connections, or by a proof in each request."""
@@ -65,18 +71,49 @@ class Figures:
         p50_ms: median latency, milliseconds.
         p99_ms: latency below which 99 % of the requests lie, milliseconds.
         cpu_us: processor time for each request, all processes of that side together, microseconds.
+        cpu_us_by: the same by process.
+        load_cpu_us: processor time of the load generator for each request, microseconds.
     """
 
     rps: float
     p50_ms: float
     p99_ms: float
     cpu_us: float
+    cpu_us_by: dict[str, float]
+    load_cpu_us: float
 
     @classmethod
-    def of(cls, load: Load, cpu_seconds: float) -> "Figures":
-        """The figures of a load that took ``cpu_seconds`` of processor time."""
+    def of(cls, load: Load, used: "Used") -> "Figures":
+        """The figures of a load during which so much processor time was used."""
         p50, p99 = load.percentile(0.5), load.percentile(0.99)
-        return cls(load.rate, p50 * 1e3, p99 * 1e3, cpu_seconds / load.requests * 1e6)
+        each = {name: round(seconds / load.requests * 1e6, 1) for name, seconds in used.seconds.items()}
+        own = each.pop(LOAD)
+        return cls(load.rate, p50 * 1e3, p99 * 1e3, round(sum(each.values()), 1), each, own)
+
+
+@dataclass(frozen=True)
+class Used:
+    """Processor seconds by process, and those of the load generator as ``load``."""
+
+    seconds: dict[str, float]
+
+    @classmethod
+    def so_far(cls, side: psutil.Process) -> "Used":
+        """What a side's processes and this one have used since they began."""
+        processes = {_role(one, side): one for one in (side, *side.children())} | {LOAD: psutil.Process()}
+        times = {name: one.cpu_times() for name, one in processes.items()}
+        return cls({name: time.user + time.system for name, time in times.items()})
+
+    def since(self, before: "Used") -> "Used":
+        """What was used since ``before``."""
+        return Used({name: seconds - before.seconds.get(name, 0.0) for name, seconds in self.seconds.items()})
+
+
+def _role(process: psutil.Process, side: psutil.Process) -> str:
+    name = process.name()
+    if name.startswith("opa"):
+        return "opa"
+    return "control plane" if process.pid == side.pid else f"worker {process.pid}"
 
 
 @dataclass(frozen=True)
@@ -120,6 +157,11 @@ class Callers:
     keys: Sequence[DeviceKey]
     tls: Sequence[ssl.SSLContext]
 
+    @property
+    def process(self) -> psutil.Process:
+        """The control plane's first process."""
+        return psutil.Process(self.plane.pid)
+
     async def put_load(self, requests: int, connections: int) -> Load:
         """Ask for ``requests`` capabilities."""
         base = self.plane.tls_url if self.tls else self.plane.url
@@ -139,35 +181,62 @@ class Callers:
 
 @dataclass(frozen=True)
 class Alone:
-    """An OPA without a control plane: its port, its process, and the headers that it wants."""
+    """An OPA without a control plane.
+
+    Attributes:
+        port: on which it listens.
+        process: that runs it.
+        headers: that it wants.
+        tls: how connections to it are made; none for plain ones.
+    """
 
     port: int
     process: psutil.Process
     headers: dict[str, str]
+    tls: Sequence[ssl.SSLContext]
 
     async def put_load(self, inputs: Sequence[bytes], requests: int, connections: int) -> Load:
         """Ask it ``requests`` times."""
         bodies = (b'{"input":' + facts + b"}" for facts in islice(cycle(inputs), requests))
         load = await drive(
-            "127.0.0.1", self.port, [encode(OPA_PATH, body, self.headers) for body in bodies], connections
+            "127.0.0.1", self.port, [encode(OPA_PATH, body, self.headers) for body in bodies], connections, self.tls
         )
         _require(load, 200)
         return load
 
 
-async def measure(runs: int, size: Size, *, caller: Caller = "tls", guarded: bool = False) -> list[Run]:
-    """Measure ``runs`` runs; raw OPA's API is open, or guarded as the sidecar's is."""
+@dataclass(frozen=True)
+class Setting:
+    """What is measured.
+
+    Attributes:
+        caller: how devices prove their keys.
+        guarded: raw OPA wants a token and authorises each request.
+        plain: raw OPA is asked over plain TCP, however devices come.
+        workers: processes of the control plane that serve; 0 for as many as the cores bear.
+    """
+
+    caller: Caller = "tls"
+    guarded: bool = False
+    plain: bool = False
+    workers: int = 0
+
+
+async def measure(runs: int, size: Size, setting: Setting = Setting()) -> tuple[list[Run], int]:
+    """Measure ``runs`` runs; returns them, and how many workers the control plane had."""
     with tempfile.TemporaryDirectory(prefix="ztfm-bench-") as folder:
         state = Path(folder) / "state"
         state.mkdir(mode=0o700)
         keys = await populate(state, size.devices)
-        async with served(state, tls=caller == "tls") as plane, _raw_opa(Path(folder), guarded) as alone:
-            contexts = [await _certified(plane, key) for key in keys] if caller == "tls" else []
+        is_tls = setting.caller == "tls"
+        async with served(state, tls=is_tls, workers=setting.workers) as plane:
+            contexts = [await _certified(plane, key) for key in keys] if is_tls else []
             callers = Callers(plane, keys, contexts)
-            await callers.put_load(size.devices, size.connections)
-            inputs = _recorded_facts(state)
-            await alone.put_load(inputs, size.devices, size.connections)
-            return [await _run(callers, alone, inputs, size) for _ in range(runs)]
+            async with _raw_opa(Path(folder), plane, setting, contexts) as alone:
+                await callers.put_load(max(size.devices, WARM_UP), size.connections)
+                inputs = _recorded_facts(state)
+                await alone.put_load(inputs, max(size.devices, WARM_UP), size.connections)
+                return [await _run(callers, alone, inputs, size) for _ in range(runs)], plane.workers
 
 
 async def _certified(plane: Served, key: DeviceKey) -> ssl.SSLContext:
@@ -176,19 +245,12 @@ async def _certified(plane: Served, key: DeviceKey) -> ssl.SSLContext:
 
 
 async def _run(callers: Callers, alone: Alone, inputs: Sequence[bytes], size: Size) -> Run:
-    before = _cpu_seconds(alone.process)
+    before = Used.so_far(alone.process)
     raw = await alone.put_load(inputs, size.requests, size.connections)
-    raw_figures = Figures.of(raw, _cpu_seconds(alone.process) - before)
-    process = psutil.Process(callers.plane.pid)
-    before = _cpu_seconds(process)
+    raw_figures = Figures.of(raw, Used.so_far(alone.process).since(before))
+    before = Used.so_far(callers.process)
     control = await callers.put_load(size.requests, size.connections)
-    return Run(Figures.of(control, _cpu_seconds(process) - before), raw_figures)
-
-
-def _cpu_seconds(process: psutil.Process) -> float:
-    """Processor time of a process and its children."""
-    times = [one.cpu_times() for one in (process, *process.children())]
-    return float(sum(time.user + time.system for time in times))
+    return Run(Figures.of(control, Used.so_far(callers.process).since(before)), raw_figures)
 
 
 def _require(load: Load, status: int) -> None:
@@ -204,8 +266,11 @@ def _recorded_facts(state: Path) -> list[bytes]:
 
 
 @asynccontextmanager
-async def _raw_opa(folder: Path, guarded: bool) -> AsyncIterator[Alone]:
+async def _raw_opa(
+    folder: Path, plane: Served, setting: Setting, tls: Sequence[ssl.SSLContext]
+) -> AsyncIterator[Alone]:
     """OPA alone with the same bundle, on a free TCP port, once it decides."""
+    tls = [] if setting.plain else tls
     opa, bundle = locate_opa(os.environ), folder / "raw.tar.gz"
     build_bundle(opa, product_folder("policies"), bundle)
     with socket.socket() as probe:
@@ -214,28 +279,32 @@ async def _raw_opa(folder: Path, guarded: bool) -> AsyncIterator[Alone]:
     command = ["run", "--server", "--addr", f"127.0.0.1:{port}", "--optimize-store-for-read-speed"]
     command += ["--skip-version-check", "--log-level=error", "--set", f"bundles.ztfm.resource={bundle.as_uri()}"]
     environment, headers = dict(os.environ), {}
-    if guarded:
+    if tls:
+        (folder / "raw-authority.pem").write_text(plane.authority)
+        command += [f"--tls-cert-file={plane.certificate}", f"--tls-private-key-file={plane.key}"]
+        command += [f"--tls-ca-cert-file={folder / 'raw-authority.pem'}", "--min-tls-version=1.3"]
+    if setting.guarded:
         environment["ZTFM_OPA_TOKEN"] = secrets.token_urlsafe(32)
         headers["Authorization"] = f"Bearer {environment['ZTFM_OPA_TOKEN']}"
-        command += ["--authentication=token", "--authorization=basic", str(product_folder("opa") / "authz.rego")]
+        command += ["--authorization=basic", "--authentication=token", str(product_folder("opa") / "authz.rego")]
     process = await asyncio.create_subprocess_exec(
         str(opa.path), *command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        await _await_answer(port, headers)
-        yield Alone(port, psutil.Process(process.pid), headers)
+        await _await_answer(port, headers, tls)
+        yield Alone(port, psutil.Process(process.pid), headers, tls)
     finally:
         process.terminate()
         await process.wait()
 
 
-async def _await_answer(port: int, headers: dict[str, str]) -> None:
+async def _await_answer(port: int, headers: dict[str, str], tls: Sequence[ssl.SSLContext]) -> None:
     deadline = time.monotonic() + START_SECONDS
-    url = f"http://127.0.0.1:{port}{OPA_PATH}"
+    url = f"{'https' if tls else 'http'}://127.0.0.1:{port}{OPA_PATH}"
     async with aiohttp.ClientSession(headers=headers) as session:
         while True:
             with suppress(aiohttp.ClientError):
-                async with session.post(url, json={"input": {}}) as answer:
+                async with session.post(url, json={"input": {}}, ssl=tls[0] if tls else True) as answer:
                     if "result" in await answer.json():
                         return
             if time.monotonic() > deadline:
@@ -243,19 +312,22 @@ async def _await_answer(port: int, headers: dict[str, str]) -> None:
             await asyncio.sleep(0.05)
 
 
-def summary(runs: Sequence[Run]) -> dict[str, Any]:
-    """The medians over all runs, and the runs themselves."""
+def summary(runs: Sequence[Run], workers: int) -> dict[str, Any]:
+    """The medians over all runs, the runs themselves, and what they were made with."""
     return {
         "ratio_rps": round(median([run.ratio_rps for run in runs]), 3),
         "ratio_p99": round(median([run.ratio_p99 for run in runs]), 3),
+        "workers": workers,
         "runs": [{"ratio_rps": run.ratio_rps, "ratio_p99": run.ratio_p99, **asdict(run)} for run in runs],
         "machine": {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
         "opa": ".".join(map(str, locate_opa(os.environ).version)),
     }
 
 
-def _line(side: dict[str, float]) -> str:
-    return f"{side['rps']:7.0f}/s p99 {side['p99_ms']:6.1f} ms cpu {side['cpu_us']:4.0f} us"
+def _line(side: dict[str, Any]) -> str:
+    shares = ", ".join(f"{name} {each:.0f}" for name, each in side["cpu_us_by"].items())
+    figures = f"{side['rps']:7.0f}/s p99 {side['p99_ms']:6.1f} ms cpu {side['cpu_us']:4.0f} us ({shares})"
+    return f"{figures} and the load's own {side['load_cpu_us']:4.0f}"
 
 
 def main() -> None:
@@ -267,22 +339,21 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--devices", type=int, default=64, help="devices that ask; each has a budget a minute")
     parser.add_argument("--caller", choices=("tls", "proof"), default="tls", help="how devices prove their keys")
+    parser.add_argument("--workers", type=int, default=0, help="of the control plane; 0 for as many as the cores bear")
+    parser.add_argument("--plain", action="store_true", help="ask raw OPA over plain TCP, however devices come")
     parser.add_argument("--guarded", action="store_true", help="raw OPA wants a token and authorises each request")
     given = parser.parse_args()
     size = Size(given.requests, given.connections, given.devices)
-    found = summary(uvloop.run(measure(given.runs, size, caller=given.caller, guarded=given.guarded)))
-    found["caller"] = given.caller
+    setting = Setting(given.caller, given.guarded, given.plain, given.workers)
+    found = summary(*uvloop.run(measure(given.runs, size, setting)))
+    found |= {"caller": given.caller, "raw_opa_over": "tls" if given.caller == "tls" and not given.plain else "tcp"}
     if given.json:
         print(json.dumps(found))
         return
     for run in found["runs"]:
-        plane, raw = run["control_plane"], run["raw_opa"]
-        sides = (
-            f"{side['rps']:7.0f}/s p99 {side['p99_ms']:6.1f} ms cpu {side['cpu_us']:4.0f} us" for side in (plane, raw)
-        )
-        print("control plane {}   raw OPA {}   ".format(*sides), end="")
-        print(f"ratios {run['ratio_rps']:.2f} and {run['ratio_p99']:.2f}")
-    print(f"medians: ratio_rps {found['ratio_rps']}, ratio_p99 {found['ratio_p99']}")
+        print(f"control plane {_line(run['control_plane'])}")
+        print(f"raw OPA       {_line(run['raw_opa'])}   ratios {run['ratio_rps']:.2f} and {run['ratio_p99']:.2f}")
+    print(f"{found['workers']} workers; medians: ratio_rps {found['ratio_rps']}, ratio_p99 {found['ratio_p99']}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.identity import Attestation, Device, Trust
 from controlplane.contracts.rounds import Round
+from controlplane.entry import load_authority
 from controlplane.identity.names import device_id
 from controlplane.identity.tokens import EnrolmentTokens, token_digest
 from controlplane.storage import Store, open_store
@@ -34,12 +35,20 @@ class Served:
         tls_url: where it listens with TLS; empty when it does not.
         pid: its process.
         database: URL of its store.
+        workers: processes that serve.
+        certificate: PEM file with its TLS certificate; none when it serves none.
+        key: PEM file with the private key of that.
+        authority: the authority of client certificates, PEM.
     """
 
     url: str
     tls_url: str
     pid: int
     database: str
+    workers: int
+    certificate: Path | None
+    key: Path | None
+    authority: str
 
 
 def database_of(state: Path) -> str:
@@ -88,10 +97,17 @@ async def _populate(store: Store, count: int) -> list[DeviceKey]:
 
 
 @asynccontextmanager
-async def served(state: Path, *, tls: bool = False) -> AsyncIterator[Served]:
-    """Run ``ztfm serve`` on a free port, and with ``tls`` on a second one with TLS, until the context ends."""
-    environment = {**os.environ, **(await _tls_settings(state) if tls else {})}
-    command = [*_ZTFM, "serve", "--port", "0", "--state-dir", str(state), "--json"]
+async def served(state: Path, *, tls: bool = False, workers: int = 1) -> AsyncIterator[Served]:
+    """Run ``ztfm serve`` on a free port, and with ``tls`` on a second one with TLS, until the context ends.
+
+    Args:
+        state: its folder.
+        tls: serve TLS too.
+        workers: processes that serve; 0 for as many as the cores bear.
+    """
+    made = await _tls_settings(state) if tls else {}
+    environment = {**os.environ, **made}
+    command = [*_ZTFM, "serve", "--port", "0", "--workers", str(workers), "--state-dir", str(state), "--json"]
     with (state / "serve.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=log, env=environment)
     assert process.stdout is not None
@@ -100,7 +116,16 @@ async def served(state: Path, *, tls: bool = False) -> AsyncIterator[Served]:
         if not line:
             raise RuntimeError(f"the control plane did not start; see {state / 'serve.log'}")
         found = json.loads(line)
-        yield Served(found["url"], found.get("tls_url", ""), process.pid, database_of(state))
+        yield Served(
+            found["url"],
+            found.get("tls_url", ""),
+            process.pid,
+            database_of(state),
+            found["workers"],
+            Path(made["ZTFM_TLS_CERT_FILE"]) if tls else None,
+            Path(made["ZTFM_TLS_KEY_FILE"]) if tls else None,
+            load_authority(state, "default", time.time()).certificate_pem if tls else "",
+        )
     finally:
         process.terminate()
         await asyncio.wait_for(process.wait(), STOP_SECONDS)

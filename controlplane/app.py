@@ -3,10 +3,10 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import structlog
 from aiohttp import web
@@ -14,13 +14,15 @@ from aiohttp import web
 from controlplane.announcing import Announcing
 from controlplane.api import SERVICES, Services, build_edge
 from controlplane.api.access import Access
-from controlplane.api.idempotency import Repeats
+from controlplane.api.idempotency import KEYS_A_SECOND, KEYS_AT_ONCE, Repeats
 from controlplane.api.paging import PageTokens
 from controlplane.api.people import PERSON_CAUSES
 from controlplane.api.rates import RateLimit
 from controlplane.api.services import EDGE_CAUSES, EdgeLimits
 from controlplane.audit import AuditLog
 from controlplane.behavior import TrustModel
+from controlplane.bundles import PolicyKeyError
+from controlplane.bundles import Trust as Signers
 from controlplane.capabilities.accesstokens import AccessTokens
 from controlplane.capabilities.keykeeping import KeyKeeper
 from controlplane.capabilities.keys import jwks
@@ -28,29 +30,52 @@ from controlplane.capabilities.minting import Minter
 from controlplane.capabilities.nonces import Nonces
 from controlplane.capabilities.proof import ProofVerifier
 from controlplane.capabilities.refusals import Cause
-from controlplane.capabilities.replay import ReplayCache
 from controlplane.capabilities.sealing import Sealer
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.identity import Trust
+from controlplane.contracts.policies import PolicyStanding
 from controlplane.decisions import Coalescer, Decider
 from controlplane.decisions.candidates import Candidates
 from controlplane.decisions.coalescing import CoalescingLimits
+from controlplane.decisions.exceptions import CurrentExceptions
 from controlplane.decisions.gathering import Gatherer
+from controlplane.decisions.log_policy import LogPolicy
 from controlplane.decisions.opa import OpaAddress, OpaTransport
 from controlplane.decisions.rounds import RoundBook
 from controlplane.decisions.usage import UsageWindow
+from controlplane.embedding import build_without_opa, embedded_places, embedded_transport
 from controlplane.entry import admitting
 from controlplane.identity.registry import Registry
 from controlplane.identity.tokens import EnrolmentTokens
 from controlplane.observing import Observer
 from controlplane.readiness import ReadinessProbe
+from controlplane.releases.errors import NothingPublished
+from controlplane.releases.following import Follower
+from controlplane.releases.publishing import Publisher
+from controlplane.releases.seeding import Build
+from controlplane.releases.shadows import ShadowBook
+from controlplane.releases.standing import latest, stand
+from controlplane.releasing import (
+    build_base,
+    build_publisher,
+    build_seeding,
+    following,
+    keys_for_opa,
+    places,
+    trust_of,
+)
 from controlplane.rotation import build_keeper, follow_keys, open_keys
 from controlplane.settings import Settings
-from controlplane.sidecar import Sidecar, SidecarOptions, build_bundle, locate_opa
-from controlplane.sidecar.folders import product_folder
+from controlplane.shadowing import shadowing
+from controlplane.sharing import Part, own
+from controlplane.sidecar import Sidecar, SidecarOptions, locate_opa
+from controlplane.sidecar.folders import beside
 from controlplane.storage import Store, open_store
 from controlplane.telemetry import Metrics
 from controlplane.upkeep import keep_up
+
+if TYPE_CHECKING:
+    from controlplane.decisions.embedded import EmbeddedTransport
 
 _log = structlog.get_logger("ztfm.app")
 
@@ -60,10 +85,12 @@ OPA: web.AppKey[OpaAddress] = web.AppKey("opa", OpaAddress)
 OBSERVER: web.AppKey[Observer] = web.AppKey("observer", Observer)
 ACCESS: web.AppKey[Access] = web.AppKey("access", Access)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
+LOG_POLICY: web.AppKey[LogPolicy] = web.AppKey("log_policy", LogPolicy)
+TRUST: web.AppKey[Signers] = web.AppKey("trust", Signers)
+PUBLISHER: web.AppKey[Publisher] = web.AppKey("publisher", Publisher)
+FOLLOWER: web.AppKey[Follower] = web.AppKey("follower", Follower)
 SIDECAR: web.AppKey[Sidecar] = web.AppKey("sidecar", Sidecar)
-
-PROOFS_REMEMBERED = 500_000
-"""Proofs of enrolled keys that are remembered for their 65 s: 7,600 requests a second, in at most 125 MB."""
+EMBEDDED: "web.AppKey[EmbeddedTransport]" = web.AppKey("embedded")
 
 
 class StartFailed(Exception):  # noqa: N818 - a state, as callers see it
@@ -79,7 +106,12 @@ def product_version() -> str:
 
 
 def build_app(
-    settings: Settings, *, clock: Callable[[], float] = time.time, limits: EdgeLimits | None = None
+    settings: Settings,
+    *,
+    clock: Callable[[], float] = time.time,
+    limits: EdgeLimits | None = None,
+    part: Part | None = None,
+    build: Build | None = None,
 ) -> web.Application:
     """Return the control plane as an application whose start-up brings every part up, in order.
 
@@ -87,34 +119,43 @@ def build_app(
         settings: how it runs.
         clock: Unix time in seconds.
         limits: how often callers may ask.
+        part: what it has of the others, where it is one of several workers; none where it is alone.
+        build: builds the policies of the installation, where they are released for the first time; none for the way
+            of the engine.
     """
+    build = build or (build_without_opa if settings.engine == "embedded" else build_base)
     app = build_edge(product_version())
     metrics = Metrics(product_version(), (*get_args(Cause), *EDGE_CAUSES, *PERSON_CAUSES))
     app[METRICS] = metrics
     app[OBSERVER] = Observer(metrics, clock)
-    app.cleanup_ctx.append(lambda app: _store(app, settings, clock))
-    app.cleanup_ctx.append(lambda app: _access(app, settings, clock))
+    app.cleanup_ctx.append(lambda app: _store(app, settings))
+    app.cleanup_ctx.append(lambda app: _access(app, settings, clock, part is None))
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.append(_audit)
-    app.cleanup_ctx.append(lambda app: _opa(app, settings))
-    app.cleanup_ctx.append(lambda app: _services(app, settings, clock, limits or EdgeLimits()))
+    app.cleanup_ctx.append(lambda app: _policies(app, settings, clock, build if part is None else None))
+    engine = _embedded if settings.engine == "embedded" else _opa
+    app.cleanup_ctx.append(lambda app: engine(app, settings, clock))
+    app.cleanup_ctx.append(lambda app: _services(app, settings, clock, limits or EdgeLimits(), part))
+    app.cleanup_ctx.append(lambda app: _shadow(app, settings, clock, part is None))
+    if part is None:
+        # Of several workers, the parent forgets for all.
+        app.cleanup_ctx.append(lambda app: _upkeep(app, settings, clock))
     return app
 
 
-async def _store(app: web.Application, settings: Settings, clock: Callable[[], float]) -> AsyncIterator[None]:
+async def _store(app: web.Application, settings: Settings) -> AsyncIterator[None]:
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    store = await open_store(settings.resolved_database_url)
-    app[STORE] = store
-    upkeep = asyncio.create_task(keep_up(store, settings.decision_days, clock), name="upkeep")
+    store = app[STORE] = await open_store(settings.resolved_database_url)
     try:
         yield
     finally:
-        await _end(upkeep)
         await store.close()
 
 
-async def _access(app: web.Application, settings: Settings, clock: Callable[[], float]) -> AsyncIterator[None]:
-    async with admitting(settings, app[STORE], app[METRICS], clock) as access:
+async def _access(
+    app: web.Application, settings: Settings, clock: Callable[[], float], is_first: bool
+) -> AsyncIterator[None]:
+    async with admitting(settings, app[STORE], app[METRICS], clock, offers=is_first) as access:
         app[ACCESS] = access
         yield
 
@@ -125,25 +166,93 @@ async def _audit(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
-async def _opa(app: web.Application, settings: Settings) -> AsyncIterator[None]:
-    if settings.opa_mode == "external":
-        app[OPA] = _external(settings)
-        yield
-        return
-    opa = await asyncio.to_thread(locate_opa, os.environ)
-    folder = settings.state_dir.resolve() / "opa"
-    bundle = folder / "bundle.tar.gz"
-    revision = await asyncio.to_thread(build_bundle, opa, settings.policies or product_folder("policies"), bundle)
-    options = SidecarOptions(opa, folder, bundle, product_folder("opa") / "authz.rego", settings.opa_tcp)
-    sidecar = app[SIDECAR] = Sidecar(options, on_restart=app[OBSERVER].restarted)
+async def _policies(
+    app: web.Application, settings: Settings, clock: Callable[[], float], build: Build | None
+) -> AsyncIterator[None]:
+    observer, store = app[OBSERVER], app[STORE]
     try:
-        await sidecar.start()
-        shown = ".".join(map(str, opa.version))
-        _log.info("sidecar_started", opa=str(opa.path), version=shown, policy_revision=revision)
-        app[OPA] = OpaAddress(token=sidecar.token, socket=options.socket)
+        trust = app[TRUST] = await asyncio.to_thread(trust_of, settings)
+        app[PUBLISHER] = build_publisher(store, trust, clock, observer)
+        if build is not None:
+            await build_seeding(settings, store, trust, clock, observer, build).seed()
+    except (PolicyKeyError, NothingPublished) as error:
+        raise StartFailed(str(error)) from None
+    yield
+
+
+async def _opa(app: web.Application, settings: Settings, clock: Callable[[], float]) -> AsyncIterator[None]:
+    external = settings.opa_mode == "external"
+    sidecar = None if external else await _sidecar(app, settings)
+    offer = places(settings) if sidecar is None else places(settings, sidecar.offer)
+    follower = app[FOLLOWER] = Follower(app[STORE].releases, app[TRUST], settings.layers, offer, clock, app[OBSERVER])
+    async with following(follower):
+        _require_taken(follower)
+        if sidecar is None:
+            app[OPA] = _external(settings)
+            yield
+            return
+        try:
+            await sidecar.start()
+            app[OPA] = OpaAddress(token=sidecar.token, socket=sidecar.options.socket)
+            yield
+        finally:
+            await sidecar.stop()
+
+
+async def _embedded(app: web.Application, settings: Settings, clock: Callable[[], float]) -> AsyncIterator[None]:
+    transport = app[EMBEDDED] = embedded_transport(settings)
+    offer = embedded_places(settings, transport)
+    follower = app[FOLLOWER] = Follower(app[STORE].releases, app[TRUST], settings.layers, offer, clock, app[OBSERVER])
+    try:
+        async with following(follower):
+            _require_taken(follower)
+            _log.warning(
+                "engine_embedded",
+                layers=list(follower.taken),
+                remedy="no OPA decides: policies run as WebAssembly in this process; see docs/embedded.md",
+            )
+            yield
+    finally:
+        # Where what comes after it did not start, nobody else does.
+        await transport.close()
+
+
+def _require_taken(follower: Follower) -> None:
+    for layer, refusal in follower.refusals.items():
+        if layer not in follower.taken:
+            raise StartFailed(
+                f"what is released for {layer} is refused ({refusal.reason}: {refusal.detail}). Give this machine the "
+                "key that signed it (ZTFM_POLICY_KEY_FILE), trust that key (ZTFM_POLICY_TRUST_DIR), or publish others "
+                "that are trusted here with `ztfm policy publish`"
+            )
+
+
+async def _sidecar(app: web.Application, settings: Settings) -> Sidecar:
+    opa = await asyncio.to_thread(locate_opa, os.environ)
+    _log.info("opa_found", opa=str(opa.path), version=".".join(map(str, opa.version)))
+    keys = keys_for_opa(app[TRUST], settings.layers)
+    folder = settings.state_dir.resolve() / "opa"
+    options = SidecarOptions(opa, folder, beside(), settings.opa_tcp, settings.layers, keys)
+    sidecar = app[SIDECAR] = Sidecar(options, on_restart=app[OBSERVER].restarted)
+    return sidecar
+
+
+async def _upkeep(app: web.Application, settings: Settings, clock: Callable[[], float]) -> AsyncIterator[None]:
+    upkeep = asyncio.create_task(
+        keep_up(app[STORE], settings.decision_days, app[LOG_POLICY].retention, clock), name="upkeep"
+    )
+    try:
         yield
     finally:
-        await sidecar.stop()
+        await _end(upkeep)
+
+
+async def _shadow(
+    app: web.Application, settings: Settings, clock: Callable[[], float], hosts: bool
+) -> AsyncIterator[None]:
+    live = app[SERVICES].decider
+    async with shadowing(settings, app[STORE], app[TRUST], live, app[OBSERVER], clock, hosts=hosts):
+        yield
 
 
 async def _end_streams(app: web.Application) -> None:
@@ -170,9 +279,9 @@ def _external(settings: Settings) -> OpaAddress:
 
 
 async def _services(
-    app: web.Application, settings: Settings, clock: Callable[[], float], edge: EdgeLimits
+    app: web.Application, settings: Settings, clock: Callable[[], float], edge: EdgeLimits, part: Part | None
 ) -> AsyncIterator[None]:
-    transport = OpaTransport(app[OPA])
+    transport = app[EMBEDDED] if EMBEDDED in app else OpaTransport(app[OPA])
     limits = CoalescingLimits(queue=settings.queue, deadline_seconds=settings.opa_deadline_seconds)
     engine = Coalescer(transport, app[OBSERVER], clock=time.monotonic, limits=limits)
     watch: asyncio.Task[None] | None = None
@@ -190,14 +299,18 @@ async def _services(
             app[STORE].ping,
             lambda: _first_fault(keys.examine(), sealer.examine(path)),
             app[OBSERVER].revision,
+            policies=lambda revision: _standing(app, settings, revision, clock()),
+            published_at=app[FOLLOWER].times.at,
+            now=clock,
             clock=time.monotonic,
+            engine=settings.engine,
         )
-        app[SERVICES] = _wire(app, settings, clock, engine, keys, announcing, sealer, probe, edge)
+        app[SERVICES] = _wire(app, settings, clock, engine, keys, announcing, sealer, probe, edge, part)
         rotation = asyncio.create_task(follow_keys(keys, app[OBSERVER]), name="rotation")
         await _await_ready(probe, settings.start_seconds)
         on_hung = app[SIDECAR].kill if SIDECAR in app else lambda: None
         watch = asyncio.create_task(probe.watch(app[OBSERVER].ready, on_hung), name="watch")
-        async with announcing.following():
+        async with announcing.following(), app[SERVICES].excepted.following():
             yield
     finally:
         await _end(watch)
@@ -216,11 +329,15 @@ def _wire(
     sealer: Sealer,
     probe: ReadinessProbe,
     edge: EdgeLimits,
+    part: Part | None,
 ) -> Services:
     store = app[STORE]
+    counted = own(clock) if part is None else part.counted
+    log_policy = app[LOG_POLICY] = LogPolicy(engine, app[OBSERVER], clock=time.monotonic)
     rounds = RoundBook(store.rounds, clock)
+    excepted = CurrentExceptions(store.exceptions, app[OBSERVER].exception_uses, app[OBSERVER], clock, time.monotonic)
     issuer = settings.resolved_public_url
-    verifier = CapabilityVerifier(jwks(()), issuer, None, clock, ReplayCache(clock), standings=announcing.revoker)
+    verifier = CapabilityVerifier(jwks(()), issuer, None, clock, counted.capabilities, standings=announcing.revoker)
     keys.follow(lambda found: verifier.update_keys(jwks(found)))
     return Services(
         public_url=issuer,
@@ -228,23 +345,33 @@ def _wire(
         newcomer_trust=Trust(score=settings.newcomer_trust, observations=0),
         federation=settings.federation,
         clock=clock,
-        decider=Decider(engine, app[AUDIT], app[OBSERVER], clock=clock, timer=time.perf_counter),
-        gatherer=Gatherer(rounds, UsageWindow(clock), clock),
+        decider=Decider(
+            engine,
+            app[AUDIT],
+            app[OBSERVER],
+            log_policy,
+            clock=clock,
+            timer=time.perf_counter,
+            published_at=app[FOLLOWER].times.at,
+        ),
+        gatherer=Gatherer(rounds, UsageWindow(clock, cells=counted.usage), clock, excepted),
         rounds=rounds,
         registry=Registry(store, clock, announcer=announcing.revoker),
         tokens=EnrolmentTokens(store.tokens, clock),
         behaviour=TrustModel(),
         ledger=store.capabilities,
         records=store.decisions,
+        exceptions=store.exceptions,
+        excepted=excepted,
         log=app[AUDIT],
-        proofs=ProofVerifier(clock, capacity=PROOFS_REMEMBERED),
-        newcomers=ProofVerifier(clock),
+        proofs=ProofVerifier(clock, replay=counted.proofs),
+        newcomers=ProofVerifier(clock, replay=counted.newcomers),
         minter=Minter(keys.ring.current, issuer, clock),
         capabilities=verifier,
         access_tokens=AccessTokens(
             keys.ring.current, keys.ring.verifying, issuer, clock, announcing.revoker.standing_of
         ),
-        nonces=Nonces(clock),
+        nonces=Nonces(clock, counted.nonce_secret),
         nonce_mode=settings.dpop_nonce,
         keys=keys,
         revoker=announcing.revoker,
@@ -253,17 +380,40 @@ def _wire(
         jwks=lambda: jwks(keys.ring.verifying()),
         readiness=probe,
         metrics=app[METRICS],
-        callers=RateLimit(time.monotonic, rate=edge.rate, burst=edge.burst),
-        strangers=RateLimit(time.monotonic, rate=edge.stranger_rate, burst=edge.stranger_burst),
+        exposition=_own_exposition(app[METRICS]) if part is None else part.exposition,
+        callers=RateLimit(time.monotonic, rate=edge.rate, burst=edge.burst, cells=counted.callers),
+        strangers=RateLimit(
+            time.monotonic, rate=edge.stranger_rate, burst=edge.stranger_burst, cells=counted.strangers
+        ),
         repeats=Repeats(
             store.idempotency,
             sealer,
             clock,
             lambda outcome: app[METRICS].repeats.labels(outcome).inc(),
+            rate=RateLimit(time.monotonic, rate=KEYS_A_SECOND, burst=KEYS_AT_ONCE, cells=counted.repeated),
         ),
         candidates=Candidates(engine, store.devices),
         pages=PageTokens(sealer, clock),
+        publisher=app[PUBLISHER],
+        releases=store.releases,
+        shadows=ShadowBook(store.shadows, app[PUBLISHER].examine, clock),
+        policies=lambda revision: _standing(app, settings, revision, clock()),
     )
+
+
+def _own_exposition(metrics: Metrics) -> Callable[[], Awaitable[tuple[bytes, str]]]:
+    async def _expose() -> tuple[bytes, str]:
+        return metrics.expose()
+
+    return _expose
+
+
+def _standing(app: web.Application, settings: Settings, revision: str, now: float) -> PolicyStanding:
+    follower = app[FOLLOWER]
+    refusals = latest(app[PUBLISHER].refusals, follower.refusals)
+    standing = stand(settings.engine, revision, follower.layers, follower.heads, refusals, now)
+    app[OBSERVER].policies(standing)
+    return standing
 
 
 def _first_fault(*findings: str) -> str:

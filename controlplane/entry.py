@@ -14,6 +14,7 @@ from controlplane.api.access import Access
 from controlplane.api.listening import (
     Listener,
     ListenError,
+    bind_together,
     listen_tcp,
     listen_unix,
     load_certificate,
@@ -55,8 +56,12 @@ def load_authority(state_dir: Path, federation: str, now: float) -> CertificateA
         raise KeyFileError(f"{path} holds no authority: {error}. Move it away, and a new one is made.") from None
 
 
-def open_listeners(settings: Settings) -> tuple[Settings, list[Listener]]:
+def open_listeners(settings: Settings, *, together: bool = False) -> tuple[Settings, list[Listener]]:
     """Return every listener that the settings ask for, and the settings with the ports that were taken.
+
+    Args:
+        settings: what is asked for.
+        together: other processes of this control plane listen at the same ports.
 
     Raises:
         ListenError: a certificate, key or socket cannot be used.
@@ -64,14 +69,15 @@ def open_listeners(settings: Settings) -> tuple[Settings, list[Listener]]:
         OSError: an address is taken, or is not ours.
     """
     opened: list[Listener] = []
+    listen = bind_together if together else listen_tcp
     try:
         tls = _tls(settings)
         if not settings.serves_tls_alone:
-            opened.append(listen_tcp(settings.listen_host, settings.listen_port))
+            opened.append(listen(settings.listen_host, settings.listen_port))
             settings = settings.model_copy(update={"listen_port": _port(opened[-1])})
         if tls is not None:
             name = "listen_port" if settings.tls_port is None else "tls_port"
-            opened.append(listen_tcp(settings.listen_host, getattr(settings, name), tls))
+            opened.append(listen(settings.listen_host, getattr(settings, name), tls))
             settings = settings.model_copy(update={name: _port(opened[-1])})
         if settings.listen_socket is not None:
             opened.append(listen_unix(settings.listen_socket, int(settings.listen_socket_mode, 8)))
@@ -90,6 +96,20 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
         authorities += "\n" + settings.tls_client_ca_file.read_text()
     minimum = ssl.TLSVersion.TLSv1_3 if settings.tls_minimum == "1.3" else ssl.TLSVersion.TLSv1_2
     return server_context(settings.tls_cert_file, settings.tls_key_file, authorities, minimum)
+
+
+def reserve_listeners(settings: Settings) -> tuple[Settings, list[Listener]]:
+    """Return what several workers listen at, held for them: ports that nobody else has, and the Unix socket.
+
+    Raises:
+        ListenError: a certificate, key or socket cannot be used.
+        CapabilityError: the authority's file cannot be used.
+        OSError: an address is taken, or is not ours.
+    """
+    for port in {settings.listen_port, settings.tls_port or 0} - {0}:
+        # Ports are shared with our workers, and not with another control plane that shares its own.
+        listen_tcp(settings.listen_host, port).socket.close()
+    return open_listeners(settings, together=True)
 
 
 async def follow_certificate(
@@ -133,9 +153,16 @@ def _port(listener: Listener) -> int:
 
 @asynccontextmanager
 async def admitting(
-    settings: Settings, store: Store, metrics: Metrics, clock: Callable[[], float]
+    settings: Settings, store: Store, metrics: Metrics, clock: Callable[[], float], *, offers: bool = True
 ) -> AsyncIterator[Access]:
     """Bring up what lets callers in, and take it down.
+
+    Args:
+        settings: how it runs.
+        store: knows who is enrolled.
+        metrics: count.
+        clock: Unix seconds.
+        offers: leaves a secret for the first administrator; a worker leaves that to its parent.
 
     Raises:
         CapabilityError: a private file cannot be used.
@@ -146,8 +173,9 @@ async def admitting(
     people = _people(settings, metrics, clock)
     expiring: asyncio.Task[None] | None = None
     try:
-        await bootstrap.offer()
-        expiring = asyncio.create_task(_settle_again(bootstrap), name="bootstrap")
+        if offers:
+            await bootstrap.offer()
+            expiring = asyncio.create_task(_settle_again(bootstrap), name="bootstrap")
         yield Access(
             tls_url=settings.resolved_tls_public_url,
             authority=load_authority(settings.state_dir, settings.federation, clock()),

@@ -8,18 +8,26 @@ import structlog
 
 from controlplane.contracts.decision import Decision
 from controlplane.contracts.keys import KeyStanding, KeyState
+from controlplane.contracts.policies import PolicyStanding, Refusal, Release
+from controlplane.contracts.shadow import ShadowCounts
+from controlplane.decisions.exceptionuses import ExceptionUses
 from controlplane.telemetry.metrics import Metrics
 
 _log = structlog.get_logger("ztfm.decisions")
 
 
 class Observer:
-    """Counts decisions, calls to OPA and audit groups."""
+    """Counts decisions, calls to OPA and audit groups.
+
+    Attributes:
+        exception_uses: how often granted exceptions were needed, until it is written.
+    """
 
     def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
         self._metrics = metrics
         self._clock = clock
         self._revision = ""
+        self.exception_uses = ExceptionUses()
 
     def decided(self, package: str, decision: Decision, seconds: float) -> None:
         """Count a decision and note the revision that made it."""
@@ -28,6 +36,8 @@ class Observer:
         metrics.decision_duration.labels(package).observe(seconds)
         for reason in decision.reasons:
             metrics.decision_reasons.labels(package, metrics.reason(reason.code)).inc()
+        if decision.obligations.exceptions and package != "search":
+            self._excepted(package, decision)
         self.revision(decision.policy_revision)
         # A search meets denials by the hundred, and nobody was denied anything by them.
         if decision.outcome == "error" or (decision.outcome == "deny" and package != "search"):
@@ -39,12 +49,51 @@ class Observer:
                 reasons=[reason.code for reason in decision.reasons],
             )
 
+    def _excepted(self, package: str, decision: Decision) -> None:
+        for code in decision.obligations.waived:
+            self._metrics.exceptions_used.labels(package, self._metrics.reason(code)).inc()
+        self.exception_uses.add(decision.obligations.exceptions, decision.time)
+        _log.info(
+            "allowed_by_exception",
+            decision_id=decision.id,
+            action=decision.action,
+            exceptions=decision.obligations.exceptions,
+            waived=decision.obligations.waived,
+        )
+
+    def excepting(self, live: int, age_seconds: float) -> None:
+        """Show how many granted exceptions have not ended, and how long ago that was read."""
+        self._metrics.exceptions_live.set(live)
+        self._metrics.exceptions_age.set(age_seconds)
+
+    def exceptions_ending(self, ending: int) -> None:
+        """Show how many granted exceptions are in use and end within a day."""
+        self._metrics.exceptions_ending.set(ending)
+
     def revision(self, revision: str) -> None:
         """Note the revision that decides."""
         if revision and revision != self._revision:
             self._revision = revision
             self._metrics.policy_revision(revision, self._clock())
             _log.info("policy_active", policy_revision=revision)
+
+    def released(self, release: Release) -> None:
+        """Count a release that was made here."""
+        self._metrics.policy_releases.labels(release.layer, release.origin).inc()
+
+    def refused(self, refusal: Refusal) -> None:
+        """Count a bundle that was not taken."""
+        self._metrics.policy_refused.labels(refusal.reason).inc()
+
+    def policies(self, standing: PolicyStanding) -> None:
+        """Show what evaluates policies, when what is to decide was published, and whether it does."""
+        self._metrics.policy_engine.labels(standing.engine).set(1)
+        for layer in (one for one in standing.layers if one.is_expected):
+            release = layer.release
+            is_current = release is not None and release.revision == layer.active_revision
+            self._metrics.policy_current.labels(layer.layer).set(1 if is_current else 0)
+            if release is not None:
+                self._metrics.policy_published.labels(layer.layer).set(release.published_at)
 
     def call(self, result: str, seconds: float, size: int) -> None:
         """Count a call to OPA."""
@@ -95,10 +144,28 @@ class Observer:
         self._metrics.sidecar_restarts.inc()
         _log.error("sidecar_ended", exit_code=code, remedy="it is being restarted; see its log above")
 
+    def masked(self, package: str, count: int) -> None:
+        """Count values that were kept out of the log."""
+        self._metrics.masked_fields.labels(package).inc(count)
+
+    def terms_unavailable(self, cause: str) -> None:
+        """Count and log that policy did not say what the log may hold."""
+        self._metrics.log_terms_failures.inc()
+        remedy = "all that callers add is masked, and kept as long as the setting says: see policies/ztfm/log"
+        _log.error("log_terms_unavailable", cause=cause, remedy=remedy)
+
     def wrote(self, group: int) -> None:
         """Count an audit commit."""
         self._metrics.audit_records.labels("written").inc(group)
         self._metrics.audit_group_size.observe(group)
+
+    def shadowed(self, counts: ShadowCounts) -> None:
+        """Count what a candidate in the shadow decided."""
+        results = {"agreed": counts.agreed, "failed": counts.failed, "dropped": counts.dropped}
+        for result, number in {**results, "disagreed": sum(counts.changes.values())}.items():
+            self._metrics.shadow_decisions.labels(result).inc(number)
+        for change, number in counts.changes.items():
+            self._metrics.shadow_changes.labels(change).inc(number)
 
     def lost(self, group: int) -> None:
         """Count records that could not be kept; their decisions were not given out."""

@@ -1,9 +1,11 @@
-"""Readiness: whether OPA answers with an active policy, and whether the store can be used."""
+"""Readiness: whether the policy engine answers with an active policy, and whether the store can be used."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
 from controlplane.api.services import Readiness
+from controlplane.contracts.policies import PolicyStanding
 from controlplane.decisions.engine import BatchFault, BatchTransport
 from controlplane.storage import StoreUnavailable
 
@@ -19,11 +21,15 @@ class ReadinessProbe:
     So probing is never a load, whoever probes.
 
     Args:
-        transport: carries an empty batch to OPA.
+        transport: carries an empty batch to the engine.
         ping: returns when the store can be used.
         examine_key: says ``ok``, or what is wrong with the signing key; may read a file.
         on_revision: told the revision that decides.
+        policies: says where the layers stand when a revision decides.
+        published_at: says when a revision was published, Unix seconds.
+        now: Unix seconds.
         clock: seconds, monotonic.
+        engine: by whose name its state is told.
     """
 
     def __init__(
@@ -33,13 +39,21 @@ class ReadinessProbe:
         examine_key: Callable[[], str],
         on_revision: Callable[[str], None],
         *,
+        policies: Callable[[str], PolicyStanding],
+        published_at: Callable[[str], float | None],
+        now: Callable[[], float],
         clock: Callable[[], float],
+        engine: Literal["opa", "embedded"] = "opa",
     ) -> None:
         self._transport = transport
         self._ping = ping
         self._examine_key = examine_key
         self._on_revision = on_revision
+        self._policies = policies
+        self._published_at = published_at
+        self._now = now
         self._clock = clock
+        self._engine = engine
         self._last: tuple[float, Readiness] | None = None
         self._probing: asyncio.Task[Readiness] | None = None
 
@@ -62,7 +76,7 @@ class ReadinessProbe:
 
         Args:
             on_state: told each time whether all parts are there.
-            on_hung: called when OPA has not answered for ten seconds, and again after as many more.
+            on_hung: called when the engine has not answered for ten seconds, and again after as many more.
             sleep: waits between two probes.
         """
         hung_since: float | None = None
@@ -70,7 +84,7 @@ class ReadinessProbe:
             state = await self()
             on_state(state.ready)
             now = self._clock()
-            if state.checks["opa"] != "deadline":
+            if state.checks[self._engine] != "deadline":
                 hung_since = None
             elif hung_since is None:
                 hung_since = now
@@ -81,22 +95,20 @@ class ReadinessProbe:
 
     async def _probe(self) -> Readiness:
         try:
-            (opa, revision), store, key = await asyncio.gather(
-                self._ask_opa(), self._ask_store(), asyncio.to_thread(self._examine_key)
+            (engine, revision), store, key = await asyncio.gather(
+                self._ask_engine(), self._ask_store(), asyncio.to_thread(self._examine_key)
             )
         finally:
             self._probing = None
-        checks = {
-            "opa": opa,
-            "policy": "ok" if revision else "no verified policy is active",
-            "store": store,
-            "signing_key": key,
-        }
-        state = Readiness(all(what == "ok" for what in checks.values()), checks, revision)
+        policies = self._policies(revision)
+        checks = {self._engine: engine, "policy": _examine(policies), "store": store, "signing_key": key}
+        published_at = self._published_at(revision)
+        age = None if published_at is None else max(0.0, self._now() - published_at)
+        state = Readiness(all(what == "ok" for what in checks.values()), checks, revision, age, policies)
         self._last = (self._clock(), state)
         return state
 
-    async def _ask_opa(self) -> tuple[str, str]:
+    async def _ask_engine(self) -> tuple[str, str]:
         try:
             answer = await self._transport.send(b'{"input":{}}', PROBE_TIMEOUT_SECONDS)
         except BatchFault as fault:
@@ -112,3 +124,12 @@ class ReadinessProbe:
         except (StoreUnavailable, TimeoutError):
             return "cannot be used"
         return "ok"
+
+
+def _examine(policies: PolicyStanding) -> str:
+    """Say ``ok`` when every layer that is to decide does, by whichever revision."""
+    for standing in policies.layers:
+        if standing.is_expected and not standing.active_revision:
+            why = f"{standing.refusal.reason}: what was released is refused" if standing.refusal else ""
+            return f"no verified policy is active for {standing.layer}" + (f" ({why})" if why else "")
+    return "ok"

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from controlplane.contracts.policies import LAYERS, PolicyLayer
+
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -28,6 +30,7 @@ class Settings(BaseSettings):
         listen_host: address to serve on; loopback unless told otherwise.
         listen_port: port; 0 takes a free one.
         public_url: how callers reach this control plane; proofs and capabilities name it.
+        workers: processes that serve, on the same ports and with one sidecar; 0 for as many as the cores bear.
         listen_socket: also serve on this Unix socket; whoever may open it counts as on this machine.
         listen_socket_mode: ``600`` for our own user alone, ``660`` for its group too.
         tls_cert_file: serve TLS with the certificate of this PEM file, and what leads to its authority.
@@ -45,6 +48,14 @@ class Settings(BaseSettings):
             key set for 60 s.
         federation: name of the federation that devices enrol in.
         policies: policy folder; none for the one of this installation.
+        policy_key_file: private PEM file with the P-256 key that signs policies on this machine; none for
+            ``policy-signing.key`` in ``state_dir``, made at the first start.
+        policy_trust_dir: folder with the public keys that policies may be signed by, ``<layer>/*.pem``; none trusts
+            the key of this machine for every layer.
+        policy_layers: layers beside the base that must decide too, separated by commas: ``tenant``, ``site``. Where
+            one that is named here has no policies, everything is denied.
+        bundle_dir: also put the bundles that are to decide into this folder, for an OPA that runs elsewhere.
+        engine: what evaluates policies: ``opa``, or ``embedded`` where no OPA can run.
         opa_mode: ``child`` starts the sidecar, ``external`` uses one that runs already.
         opa_url: base URL of an external OPA.
         opa_socket: Unix socket of an external OPA; wins over ``opa_url``.
@@ -53,7 +64,7 @@ class Settings(BaseSettings):
         opa_deadline_seconds: from asking OPA to an answer; after it the answer is a deny.
         queue: decisions that may wait for OPA.
         start_seconds: how long OPA and store may take until the first decision can be given.
-        dpop_nonce: where key proofs must bear a nonce of this process: ``token`` at the token endpoint, ``always`` on
+        dpop_nonce: where key proofs must bear a nonce of this replica: ``token`` at the token endpoint, ``always`` on
             every route, ``off`` nowhere.
         oidc_issuer: identity provider of the people who administer; none lets no person in.
         oidc_audience: what its tokens must be for (``aud``).
@@ -63,7 +74,7 @@ class Settings(BaseSettings):
         metrics_token_file: file with the bearer token of ``/metrics``; none for ``metrics-token`` in ``state_dir``,
             made at the first start.
         newcomer_trust: trust of a device of which nothing is known yet.
-        decision_days: how long recorded decisions are kept, days.
+        decision_days: how long recorded decisions are kept at most, days; policy may keep them for less.
         log_level: debug, info, warning or error.
         log_format: json or text.
     """
@@ -73,6 +84,7 @@ class Settings(BaseSettings):
     state_dir: Path = Path("state")
     listen_host: str = "127.0.0.1"
     listen_port: int = Field(default=8181, ge=0, le=65535)
+    workers: int = Field(default=1, ge=0, le=64)
     public_url: str | None = None
     listen_socket: Path | None = None
     listen_socket_mode: Literal["600", "660"] = "600"
@@ -88,6 +100,11 @@ class Settings(BaseSettings):
     key_overlap_seconds: float = Field(default=120.0, ge=120.0, le=86_400.0)
     federation: str = Field(default="default", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     policies: Path | None = None
+    policy_key_file: Path | None = None
+    policy_trust_dir: Path | None = None
+    policy_layers: str = ""
+    bundle_dir: Path | None = None
+    engine: Literal["opa", "embedded"] = "opa"
     opa_mode: Literal["child", "external"] = "child"
     opa_url: str | None = None
     opa_socket: Path | None = None
@@ -123,6 +140,14 @@ class Settings(BaseSettings):
             if self.opa_token_file is None:
                 raise ValueError("an external OPA needs ZTFM_OPA_TOKEN_FILE: its API must not be open")
         return self
+
+    @field_validator("policy_layers")
+    @classmethod
+    def _known_layers(cls, value: str) -> str:
+        unknown = {name.strip() for name in value.split(",") if name.strip()} - set(LAYERS[1:])
+        if unknown:
+            raise ValueError(f"{', '.join(sorted(unknown))}: a layer beside the base is tenant or site")
+        return value
 
     @model_validator(mode="after")
     def _keys_sign_longer_than_they_wait(self) -> Self:
@@ -165,6 +190,17 @@ class Settings(BaseSettings):
     def resolved_metrics_token_file(self) -> Path:
         """The file with the token of ``/metrics``, or the one in the state folder."""
         return self.metrics_token_file or self.state_dir / "metrics-token"
+
+    @property
+    def resolved_policy_key_file(self) -> Path:
+        """The file of the key that signs policies, or the one in the state folder."""
+        return self.policy_key_file or self.state_dir / "policy-signing.key"
+
+    @property
+    def layers(self) -> tuple[PolicyLayer, ...]:
+        """The layers that decide, the base first."""
+        named = {name.strip() for name in self.policy_layers.split(",") if name.strip()}
+        return ("base", *(layer for layer in LAYERS if layer in named))
 
     @property
     def resolved_sealing_key_file(self) -> Path:

@@ -41,7 +41,13 @@ is_permitted if {
 	array.slice(input.path, 0, 3) == ["v1", "data", "ztfm"]
 }
 
-# The active bundle and its revision.
+# What the layers decide together; how they are combined is read nowhere else.
+is_permitted if {
+	input.method in {"GET", "POST"}
+	input.path == ["v1", "data", "combined", "batch"]
+}
+
+# The active bundles and their revisions.
 is_permitted if {
 	input.method == "GET"
 	array.slice(input.path, 0, 4) == ["v1", "data", "system", "bundles"]

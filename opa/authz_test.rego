@@ -11,8 +11,9 @@ without_token := {"env": {"PATH": "/bin"}}
 with_empty_token := {"env": {"ZTFM_OPA_TOKEN": ""}}
 
 asked := {
+	"base": {"method": "POST", "path": ["v1", "data", "ztfm", "batch"]},
 	"compile": {"method": "POST", "path": ["v1", "compile"]},
-	"decision": {"method": "POST", "path": ["v1", "data", "ztfm", "batch"]},
+	"decisions": {"method": "POST", "path": ["v1", "data", "combined", "batch"]},
 	"metrics": {"method": "GET", "path": ["metrics"]},
 	"one package": {"method": "GET", "path": ["v1", "data", "ztfm", "inference", "decision"]},
 	"policies": {"method": "GET", "path": ["v1", "policies"]},
@@ -23,12 +24,15 @@ refused := {
 	"ad-hoc query": {"method": "POST", "path": ["v1", "query"]},
 	"all data": {"method": "GET", "path": ["v1", "data"]},
 	"another package": {"method": "POST", "path": ["v1", "data", "system", "authz"]},
+	"combination": {"method": "POST", "path": ["v1", "data", "combined", "narrowed"]},
 	"configuration": {"method": "GET", "path": ["v1", "config"]},
 	"delete a policy": {"method": "DELETE", "path": ["v1", "policies", "ztfm/batch/batch.rego"]},
 	"delete data": {"method": "DELETE", "path": ["v1", "data", "ztfm"]},
 	"old data API": {"method": "POST", "path": ["v0", "data", "ztfm", "batch"]},
 	"patch data": {"method": "PATCH", "path": ["v1", "data", "ztfm", "limits"]},
 	"put a policy": {"method": "PUT", "path": ["v1", "policies", "mine"]},
+	"layer": {"method": "POST", "path": ["v1", "data", "site", "batch"]},
+	"expected layers": {"method": "PATCH", "path": ["v1", "data", "layers"]},
 	"put data": {"method": "PUT", "path": ["v1", "data", "ztfm", "limits"]},
 	"root": {"method": "POST", "path": []},
 }

@@ -30,8 +30,11 @@ from controlplane.capabilities.proof import make_proof
 from controlplane.contracts.evidence import UpdateEvidence
 from controlplane.entry import open_listeners
 from controlplane.identity.tokens import EnrolmentTokens
+from controlplane.releases.building import UnsignedBundle
+from controlplane.releasing import build_base
 from controlplane.settings import Settings
 from controlplane.sidecar import Sidecar
+from controlplane.sidecar.bundle import content_digest
 from controlplane.storage import Store
 
 Result = TypeVar("Result")
@@ -255,6 +258,17 @@ def honest_evidence(**changes: Any) -> dict[str, Any]:
     return evidence
 
 
+_BUILT: dict[str, UnsignedBundle] = {}
+
+
+def build_once(folder: Path) -> UnsignedBundle:
+    """Build a policy folder, once for all control planes of a session that start with the same content."""
+    content = content_digest(folder)
+    if content not in _BUILT:
+        _BUILT[content] = build_base(folder)
+    return _BUILT[content]
+
+
 @contextmanager
 def running(
     *,
@@ -269,7 +283,8 @@ def running(
     """
     folder = state or Path(tempfile.mkdtemp(prefix="ztfm-"))
     built, listeners = open_listeners(Settings(state_dir=folder, listen_port=0, **settings))
-    app = build_app(built, clock=clock, limits=limits)
+    build = build_once if built.engine == "opa" else None
+    app = build_app(built, clock=clock, limits=limits, build=build)
     loop = asyncio.new_event_loop()
     ready: asyncio.Future[None] = loop.create_future()
     stop = asyncio.Event()

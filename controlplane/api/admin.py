@@ -11,6 +11,7 @@ from controlplane.api.services import SERVICES
 from controlplane.contracts.decision import Decision
 from controlplane.contracts.facts import AdminActionName, AdministeredKind
 from controlplane.contracts.identity import Caller, DeviceStatus, Person
+from controlplane.contracts.policies import PolicyLayer
 from controlplane.decisions.gathering import subject_facts
 
 
@@ -23,6 +24,8 @@ async def administer(
     owner: str | None = None,
     *,
     status: DeviceStatus | None = None,
+    layer: PolicyLayer | None = None,
+    lasts_seconds: float | None = None,
 ) -> Decision:
     """Return the decision that lets ``caller`` do ``action``, with what its word is taken for.
 
@@ -34,6 +37,8 @@ async def administer(
         identifier: which thing.
         owner: whose thing it is, where it is anybody's.
         status: what a device's status is to become.
+        layer: of policies, whose release is to be another.
+        lasts_seconds: for how long an exception is to count.
 
     Raises:
         ProblemError: 401 for a caller who is none any more, 403 when policy denies it, 503 when policy cannot be asked.
@@ -41,7 +46,7 @@ async def administer(
     services = request.app[SERVICES]
     caller = await _as_known_now(request, caller)
     now = services.clock()
-    stated = {"owner": owner, "status": status}
+    stated = {"owner": owner, "status": status, "layer": layer, "lasts_seconds": lasts_seconds}
     facts = {
         "subject": _subject(caller, now),
         "action": {"name": action},
@@ -50,6 +55,7 @@ async def administer(
             "time": now,
             "network": {"address": address_of(request)},
             "usage": {"window_seconds": 60.0, "requests": 0, "tokens": 0},
+            **services.gatherer.excepted(caller.id, identifier, action, now),
         },
     }
     decision = await services.decider.decide("admin", facts)

@@ -15,14 +15,17 @@ from controlplane.api import (
     enrolment_tokens,
     evaluation,
     events,
+    exceptions,
     health,
     introspection,
     keys,
     oauth,
     openapi,
+    policies,
     reference,
     rounds,
     search,
+    shadow,
     standing,
     statuslists,
     wellknown,
@@ -57,6 +60,10 @@ ROUTES: tuple[Route, ...] = tuple(
         oauth.ROUTES,
         introspection.ROUTES,
         keys.ROUTES,
+        # Before the route that takes any word in its place.
+        shadow.ROUTES,
+        policies.ROUTES,
+        exceptions.ROUTES,
         events.ROUTES,
         statuslists.ROUTES,
         wellknown.ROUTES,
@@ -69,7 +76,7 @@ def build_edge(version: str) -> web.Application:
     """Return the application; its `SERVICES` are set by the composition root before it serves."""
     app = web.Application(middlewares=[edge], client_max_size=MAX_BODY_BYTES)
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, route.responder)
+        app.router.add_route(route.method, route.pattern, route.responder)
     app.on_response_prepare.append(_harden)
     app.on_response_prepare.append(offer_nonce)
     contract = openapi.document(ROUTES, version)
@@ -148,7 +155,7 @@ def _route(request: web.Request) -> str:
 def _count(request: web.Request, response: web.StreamResponse, seconds: float) -> None:
     metrics = request.app[SERVICES].metrics
     route = _route(request)
-    method = request.method if request.method in {"GET", "POST", "HEAD"} else "other"
+    method = request.method if request.method in {"GET", "POST", "HEAD", "DELETE"} else "other"
     metrics.http_requests.labels(route, method, str(response.status)).inc()
     if isinstance(response, web.Response):
         # A stream lasts as long as its listener likes.

@@ -9,6 +9,7 @@ from controlplane.api.admin import administer
 from controlplane.api.people import authenticate_administrator
 from controlplane.api.routing import Route
 from controlplane.api.services import SERVICES
+from controlplane.contracts.policies import LayerStanding
 
 
 async def live(_request: web.Request) -> web.Response:
@@ -19,7 +20,14 @@ async def live(_request: web.Request) -> web.Response:
 async def ready(request: web.Request) -> web.Response:
     """200 when decisions can be given, else 503; either way each part by name."""
     state = await request.app[SERVICES].readiness()
-    body = {"ready": state.ready, "checks": dict(state.checks), "policy_revision": state.policy_revision}
+    body = {
+        "ready": state.ready,
+        "engine": state.policies.engine,
+        "checks": dict(state.checks),
+        "policy_revision": state.policy_revision,
+        "policy_age_seconds": state.policy_age_seconds,
+        "policies": [_layer(layer) for layer in state.policies.layers],
+    }
     return web.Response(text=json.dumps(body), status=200 if state.ready else 503, content_type="application/json")
 
 
@@ -29,8 +37,19 @@ async def metrics(request: web.Request) -> web.Response:
     if not _bears_token(request, services.access.metrics_token):
         caller = await authenticate_administrator(request)
         await administer(request, caller, "metrics:read", "metrics", "metrics")
-    body, content_type = services.metrics.expose()
+    body, content_type = await services.exposition()
     return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+def _layer(standing: LayerStanding) -> dict[str, object]:
+    release = standing.release
+    return {
+        "layer": standing.layer,
+        "active_revision": standing.active_revision,
+        "released_revision": release.revision if release is not None else "",
+        "age_seconds": standing.age_seconds,
+        "refused": standing.refusal.reason if standing.refusal is not None else None,
+    }
 
 
 def _bears_token(request: web.Request, token: str) -> bool:

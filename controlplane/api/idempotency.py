@@ -86,6 +86,7 @@ class Repeats:
         count: counts an outcome.
         timer: seconds that never step back.
         sleep: waits so many seconds.
+        rate: how many new keys a caller may use; none for a count of this process's own.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Repeats:
         *,
         timer: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        rate: RateLimit | None = None,
     ) -> None:
         self._kept = kept
         self._sealer = sealer
@@ -104,7 +106,7 @@ class Repeats:
         self._count = count
         self._timer = timer
         self._sleep = sleep
-        self._rate = RateLimit(timer, rate=KEYS_A_SECOND, burst=KEYS_AT_ONCE)
+        self._rate = rate or RateLimit(timer, rate=KEYS_A_SECOND, burst=KEYS_AT_ONCE)
 
     async def once(
         self,

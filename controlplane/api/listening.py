@@ -35,8 +35,32 @@ def listen_tcp(host: str, port: int, tls: ssl.SSLContext | None = None) -> Liste
     Raises:
         OSError: the address is taken, or is not ours.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return Listener(socket.create_server((host, port), family=family, backlog=LISTEN_BACKLOG), tls)
+    return Listener(socket.create_server((host, port), family=_family(host), backlog=LISTEN_BACKLOG), tls)
+
+
+def bind_together(host: str, port: int, tls: ssl.SSLContext | None = None) -> Listener:
+    """Return a listener at an address that other processes of our user may listen at too; it does not listen yet.
+
+    The kernel deals connections out among those that listen.
+
+    Raises:
+        OSError: the address is taken by one that shares it with nobody, or is not ours.
+    """
+    found = socket.socket(_family(host), socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if found.family == socket.AF_INET6:
+            found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        found.bind((host, port))
+    except BaseException:
+        found.close()
+        raise
+    return Listener(found, tls)
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def listen_unix(path: Path, mode: int) -> Listener:

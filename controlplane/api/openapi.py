@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
@@ -19,6 +20,8 @@ from controlplane.contracts.problem import Problem
 
 _SCHEMA = "#/components/schemas/{model}"
 _PROBLEM_TYPE = "application/problem+json"
+_ANY_NAME = {"type": "string", "minLength": 1, "maxLength": 128}
+_PLACE = re.compile(r"\{(\w+)\}")
 
 ENROLLED: tuple[dict[str, list[str]], ...] = (
     {"keyProof": []},
@@ -34,6 +37,8 @@ TAGS: dict[str, str] = {
     "decisions": "Why something was allowed or denied.",
     "AuthZEN": "The Authorization API 1.0, for enforcement points that speak the standard.",
     "OAuth": "Token exchange, introspection and revocation, for clients that speak OAuth 2.0.",
+    "exceptions": "Waive a few requirements for one subject, resource and action, for a time.",
+    "policies": "See what decides, publish, and go back.",
     "signing keys": "Rotate and withdraw the keys that sign capabilities.",
     "revocation": "Learn within a second what is void.",
     "metadata": "What anybody may read: keys, endpoints, health.",
@@ -47,6 +52,8 @@ _TAG_OF = {
     "/v1/rounds": "rounds",
     "/v1/decisions": "decisions",
     "/v1/keys": "signing keys",
+    "/v1/exceptions": "exceptions",
+    "/v1/policies": "policies",
     "/v1/events": "revocation",
     "/v1/status-lists": "revocation",
     "/access": "AuthZEN",
@@ -201,6 +208,9 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.body is not None:
         content = {route.body_type: {"schema": _reference(route.body)}}
         operation["requestBody"] = {"required": True, "content": content}
+    elif route.body_type != "application/json":
+        whole = {"schema": {"type": "string", "contentMediaType": route.body_type}}
+        operation["requestBody"] = {"required": True, "content": {route.body_type: whole}}
     operation["security"] = _security(route)
     return operation
 
@@ -221,9 +231,10 @@ def _description(responder: Responder) -> str:
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    if "{id}" in route.path:
-        schema = {"type": "string", "minLength": 1, "maxLength": 128}
-        found.append({"name": "id", "in": "path", "required": True, "schema": schema})
+    for name in _PLACE.findall(route.path):
+        values = route.choices.get(name)
+        schema = {"type": "string", "enum": list(values)} if values else _ANY_NAME
+        found.append({"name": name, "in": "path", "required": True, "schema": schema})
     found += [_parameter(parameter) for parameter in route.parameters]
     if route.idempotent:
         found.append({"$ref": "#/components/parameters/IdempotencyKey"})

@@ -75,7 +75,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = MappingProxyType(
         "timeout": ProblemType(
             (408,),
             "The body did not arrive in time",
-            "The body was not whole within 10 s.",
+            "The body was not whole within 10 s, a bundle of policies not within 60 s.",
             "Send it again over a better connection.",
             "yes",
         ),
@@ -103,14 +103,15 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = MappingProxyType(
         "too-large": ProblemType(
             (413,),
             "The body is too large",
-            "The body has more than 128 KiB, or more than 4 MiB where many things are listed.",
+            "The body has more than 128 KiB, more than 4 MiB where many things are listed, or more than 16 MiB of "
+            "policies.",
             "Send less at once; reports of updates can be split.",
         ),
         "unsupported-media-type": ProblemType(
             (415,),
             "The body is of another media type",
-            "The body is not `application/json`, or is compressed.",
-            "Send plain JSON with `Content-Type: application/json`.",
+            "The body is not `application/json` (of a bundle of policies: `application/gzip`), or is compressed.",
+            "Send plain JSON with `Content-Type: application/json`, a bundle with its own.",
         ),
         "idempotency-key-reused": ProblemType(
             (422,),
@@ -118,6 +119,14 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = MappingProxyType(
             "The caller sent another request under this `Idempotency-Key` within the last ten minutes. The body is "
             "compared byte for byte, with method and path.",
             "Use a new key for each request that is not a repetition.",
+        ),
+        "policy-refused": ProblemType(
+            (422,),
+            "The policies are not taken",
+            "A bundle of policies is not signed by a trusted key, was changed, claims what another layer owns, does "
+            "not compile, or fails its checks or tests. `detail` begins with the word for it. What decided goes on "
+            "deciding.",
+            "Mend what `detail` says; `ztfm policy check` and `ztfm policy test` find the same before.",
         ),
         "too-many-requests": ProblemType(
             (429,),

@@ -46,17 +46,41 @@ async def read_body(request: web.Request, model: type[Model], most_bytes: int = 
     return parse_body(raw, model)
 
 
+async def read_bytes(request: web.Request, media_type: str, most_bytes: int, within: float) -> bytes:
+    """Return the body as it is.
+
+    Args:
+        request: what came.
+        media_type: that it must be of.
+        most_bytes: that are read.
+        within: seconds in which it must arrive.
+
+    Raises:
+        ProblemError: 415 for another media type or an encoded body, 413 for one that is larger, 408 for one that does
+            not arrive.
+    """
+    if request.content_type != media_type or request.headers.get("Content-Encoding", "identity") != "identity":
+        raise problem("unsupported-media-type", 415, f"The body must be {media_type}, and not encoded")
+    return await _whole_body(request, most_bytes, within)
+
+
 def body_of(request: web.Request) -> bytes:
     """Return the bytes of the body that `read_body` has read."""
     return request[_WHOLE]
 
 
-async def _whole_body(request: web.Request, most_bytes: int) -> bytes:
+async def _whole_body(request: web.Request, most_bytes: int, within: float = BODY_SECONDS) -> bytes:
     if (request.content_length or 0) > most_bytes:
         raise _too_large(most_bytes)
+    if request.content.is_eof():
+        # It came with the headers, as small ones do: nothing to wait for.
+        whole = request.content.read_nowait()
+        if len(whole) > most_bytes:
+            raise _too_large(most_bytes)
+        return whole
     raw = bytearray()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(within):
             async for chunk in request.content.iter_any():
                 raw += chunk
                 if len(raw) > most_bytes:

@@ -46,6 +46,7 @@ class Route:
         media_type: of what it answers with when it succeeds; empty for an empty answer.
         parameters: what else it reads.
         idempotent: it takes an ``Idempotency-Key``.
+        choices: the values that a part of the path may have, by its name; any where it is not named.
     """
 
     method: str
@@ -62,3 +63,12 @@ class Route:
     media_type: str = "application/json"
     parameters: tuple[Parameter, ...] = ()
     idempotent: bool = False
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def pattern(self) -> str:
+        """The path as the router knows it."""
+        pattern = self.path
+        for name, values in self.choices.items():
+            pattern = pattern.replace(f"{{{name}}}", f"{{{name}:{'|'.join(values)}}}")
+        return pattern

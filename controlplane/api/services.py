@@ -22,11 +22,17 @@ from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.decision import DecisionRecord
 from controlplane.contracts.evidence import UpdateEvidence
 from controlplane.contracts.identity import Device, DeviceStatus, EnrolmentGrant, Trust
+from controlplane.contracts.policies import PolicyStanding
 from controlplane.decisions.candidates import Candidates
 from controlplane.decisions.decider import Decider
+from controlplane.decisions.exceptions import CurrentExceptions
 from controlplane.decisions.gathering import Gatherer
 from controlplane.decisions.rounds import RoundBook
+from controlplane.releases.publishing import Publisher
+from controlplane.releases.shadows import ShadowBook
 from controlplane.storage.decisions import Decisions
+from controlplane.storage.exceptions import Exceptions
+from controlplane.storage.releases import Releases
 from controlplane.telemetry.metrics import Metrics
 
 
@@ -112,11 +118,15 @@ class Readiness:
         ready: all of them.
         checks: each by name: ``ok`` or what is wrong.
         policy_revision: the revision that decides; empty when none does.
+        policy_age_seconds: since it was published; none when that is not known.
+        policies: where each layer stands.
     """
 
     ready: bool
     checks: Mapping[str, str]
     policy_revision: str
+    policy_age_seconds: float | None
+    policies: PolicyStanding
 
 
 NonceMode = Literal["token", "always", "off"]
@@ -158,10 +168,17 @@ class Services:
         newcomers: verifies the proofs of keys that ask to be enrolled; apart, so that strangers fill no room of
             the enrolled.
         access_tokens: mints and verifies the tokens for this API itself, which are no capabilities.
-        nonces: the nonces of this process for proofs.
+        nonces: the nonces of this replica for proofs.
+        exposition: returns the metrics of all processes of this replica, and their content type.
         revoker: revokes capabilities, subjects and keys, and knows what is void.
         broadcast: pushes revocations to those who listen.
         status_lists: revocations for those who poll.
+        exceptions: granted exceptions as they are kept.
+        excepted: those that have not ended, as decisions see them.
+        publisher: releases policies and goes back.
+        releases: what was released.
+        shadows: candidates beside the live policy, and what they would change.
+        policies: where each layer of policies stands, when the engine decides by a revision.
     """
 
     public_url: str
@@ -177,6 +194,8 @@ class Services:
     behaviour: Behaviour
     ledger: Ledger
     records: Decisions
+    exceptions: Exceptions
+    excepted: CurrentExceptions
     log: DecisionLog
     proofs: ProofVerifier
     newcomers: ProofVerifier
@@ -192,11 +211,16 @@ class Services:
     jwks: Callable[[], dict[str, Any]]
     readiness: Callable[[], Awaitable[Readiness]]
     metrics: Metrics
+    exposition: Callable[[], Awaitable[tuple[bytes, str]]]
     callers: RateLimit
     strangers: RateLimit
     repeats: Repeats
     candidates: Candidates
     pages: PageTokens
+    publisher: Publisher
+    releases: Releases
+    shadows: ShadowBook
+    policies: Callable[[str], PolicyStanding]
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

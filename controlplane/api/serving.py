@@ -104,7 +104,7 @@ async def serving(app: web.Application, *listeners: socket.socket | Listener) ->
 
 async def _serve(connection: Callable[[], Connection], listener: Listener) -> asyncio.Server:
     loop = asyncio.get_running_loop()
-    if listener.path is not None:
+    if listener.socket.family == socket.AF_UNIX:
         return await loop.create_unix_server(connection, sock=listener.socket, backlog=LISTEN_BACKLOG)
     handshake = HANDSHAKE_SECONDS if listener.tls is not None else None
     return await loop.create_server(

@@ -81,4 +81,4 @@ def _parse(identifier: str, document: bytes) -> Decision:
         record = DecisionRecord.model_validate_json(document)
     except ValidationError:
         raise AuditUnavailable(f"the record of {identifier} is damaged; restore it from a backup") from None
-    return Decision(**record.model_dump(exclude={"facts"}))
+    return Decision(**record.model_dump(include=set(Decision.model_fields)))

@@ -7,6 +7,7 @@ from typing import Any
 
 from controlplane.authoring.errors import AuthoringError
 from controlplane.authoring.folder import PolicyFolder
+from controlplane.authoring.layerfolder import LayerFolder
 from controlplane.authoring.tools import call_for_json
 
 _ASKED = "    {{id: answer | some id, facts in input[{quoted}]; answer := {path}.decision with input as facts}},"
@@ -14,6 +15,8 @@ _ASKED = "    {{id: answer | some id, facts in input[{quoted}]; answer := {path}
 
 def ask(opa: Path, folder: PolicyFolder, questions: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
     """Return decision documents by question; those that a package leaves undefined are absent.
+
+    A layer's are those of a base that allows everything, narrowed.
 
     Args:
         opa: path of OPA.
@@ -28,11 +31,19 @@ def ask(opa: Path, folder: PolicyFolder, questions: Mapping[str, tuple[str, Any]
         asked.setdefault(package, {})[name] = facts
     if not asked:
         return {}
+    if isinstance(folder, LayerFolder):
+        return _answers(evaluate(opa, folder, f"answers := {folder.combination}", asked))
     # `with` does not reach what a variable names, so each package is named in the query.
     lines = [_ASKED.format(quoted=json.dumps(package), path=_path(package)) for package in asked]
     query = "answers := object.union_n([\n" + "\n".join(lines) + "\n])"
-    answer = evaluate(opa, folder, query, asked)
-    answers: dict[str, Any] = answer["result"][0]["bindings"]["answers"]
+    return _answers(evaluate(opa, folder, query, asked))
+
+
+def _answers(answer: dict[str, Any]) -> dict[str, Any]:
+    try:
+        answers: dict[str, Any] = answer["result"][0]["bindings"]["answers"]
+    except (KeyError, IndexError):
+        raise AuthoringError("the policies have no batch that answers: see docs/policy-authoring.md") from None
     return answers
 
 
@@ -47,6 +58,8 @@ def evaluate(opa: Path, folder: PolicyFolder, query: str, document: Any, *option
         AuthoringError: OPA refuses; the message is its own, with file and line.
     """
     arguments = ["eval", "--format", "json", "--bundle", ".", "--ignore", "*_test.rego", "--stdin-input", *options]
+    if isinstance(folder, LayerFolder):
+        arguments += ["--data", str(folder.combining)]
     answer = call_for_json(opa, *arguments, query, cwd=folder.root, stdin=json.dumps(document))
     if not isinstance(answer, dict) or answer.get("errors"):
         raise AuthoringError(told(answer))

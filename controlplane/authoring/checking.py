@@ -11,6 +11,8 @@ from controlplane.authoring.describing import check_descriptions
 from controlplane.authoring.errors import AuthoringError
 from controlplane.authoring.findings import Finding
 from controlplane.authoring.folder import PolicyFolder, read_json
+from controlplane.authoring.layerfolder import LayerFolder
+from controlplane.authoring.layers import check_answers, check_confined, check_layer_examples
 from controlplane.authoring.tools import FORBIDDEN, Tools, allowed_builtins, call, call_for_json
 
 MAX_LINES = 100
@@ -156,7 +158,26 @@ CHECKS: dict[str, Check] = {
 }
 """The checks by name; the quick ones come first."""
 
-_NEEDS_COMPILING = {"structure", "descriptions", "requirements", "examples"}
+LAYER_CHECKS: dict[str, Check] = {
+    "compile": check_compile,
+    "format": check_format,
+    "structure": check_structure,
+    "confined": check_confined,
+    "data": check_data,
+    "descriptions": check_descriptions,
+    "answers": check_answers,
+    "examples": check_layer_examples,
+    "lint": check_lint,
+}
+"""Those of a layer beside the base."""
+
+NEEDS_COMPILING = frozenset({"structure", "confined", "descriptions", "requirements", "answers", "examples"})
+"""Checks that say nothing of policies that do not compile."""
+
+
+def checks_of(folder: PolicyFolder) -> dict[str, Check]:
+    """Return the checks of a folder by name."""
+    return LAYER_CHECKS if isinstance(folder, LayerFolder) else CHECKS
 
 
 @dataclass(frozen=True)
@@ -180,7 +201,8 @@ def check(tools: Tools, folder: PolicyFolder, *, lint: bool = True) -> Iterator[
     Raises:
         AuthoringError: a tool is missing or fails.
     """
-    chosen = [name for name in CHECKS if lint or name != "lint"]
+    checks = checks_of(folder)
+    chosen = [name for name in checks if lint or name != "lint"]
     with ThreadPoolExecutor(2) as pool:
         compiled = pool.submit(check_compile, tools, folder)
         linted = pool.submit(check_lint, tools, folder) if lint else None
@@ -190,7 +212,7 @@ def check(tools: Tools, folder: PolicyFolder, *, lint: bool = True) -> Iterator[
                 yield Checked(name, broken)
             elif name == "lint" and linted is not None:
                 yield Checked(name, linted.result())
-            elif broken and name in _NEEDS_COMPILING:
+            elif broken and name in NEEDS_COMPILING:
                 yield Checked(name, [], skipped="the policies do not compile")
             else:
-                yield Checked(name, sorted(CHECKS[name](tools, folder)))
+                yield Checked(name, sorted(checks[name](tools, folder)))

@@ -24,19 +24,24 @@ def check_examples(_tools: Tools, folder: PolicyFolder) -> list[Finding]:
     for package in folder.decisions():
         sides = set()
         for path in folder.example_files(package):
-            name = path.relative_to(folder.root).as_posix()
             example = read_example(package, path)
-            if isinstance(example, str):
-                remedy = 'Write {"title": "...", "input": {...}, "decision": false, "reasons": ["code"]}.'
-                findings.append(Finding(name, 1, "examples", f"{path.name}: {example}.", remedy))
-                continue
-            sides.add(example.decision)
-            findings += [Finding(name, line, "examples", *said) for line, *said in _example(example)]
+            findings += example_findings(folder, path, example)
+            if isinstance(example, Example):
+                sides.add(example.decision)
         for side in sorted({True, False} - sides):
             # What `other` allows, a package allows that an author adds.
             if (package, side) != (OTHER, True):
                 findings.append(_no_example(folder, package, side))
     return findings
+
+
+def example_findings(folder: PolicyFolder, path: Path, example: Example | str) -> list[Finding]:
+    """Find where an example is not of its form; a text says why the file holds none."""
+    name = path.relative_to(folder.root).as_posix()
+    if isinstance(example, str):
+        remedy = 'Write {"title": "...", "input": {...}, "decision": false, "reasons": ["code"]}.'
+        return [Finding(name, 1, "examples", f"{path.name}: {example}.", remedy)]
+    return [Finding(name, line, "examples", *said) for line, *said in _example(example)]
 
 
 def _no_example(folder: PolicyFolder, package: str, side: bool) -> Finding:
@@ -87,7 +92,7 @@ def check_requirements(tools: Tools, folder: PolicyFolder) -> list[Finding]:
             findings.setdefault((package, problem[0]), _at_required(folder, package, problem))
         if isinstance(answer, dict) and isinstance(answer.get("rules"), list):
             codes.update({code: package for code in answer["rules"] if isinstance(code, str)})
-    return [*findings.values(), *_texts(folder, codes)]
+    return [*findings.values(), *text_findings(folder, codes)]
 
 
 def probe(opa: Path, folder: PolicyFolder) -> tuple[dict[str, tuple[str, Any]], dict[str, Any]]:
@@ -163,8 +168,14 @@ def _at_required(folder: PolicyFolder, package: str, problem: tuple[str, str, st
     return Finding(f"ztfm/{package}", 1, "requirements", message, remedy)
 
 
-def _texts(folder: PolicyFolder, codes: dict[str, str]) -> Iterator[Finding]:
-    texts, file = folder.reasons(), folder.root / "data" / "reasons" / "data.json"
+def text_findings(folder: PolicyFolder, codes: dict[str, str]) -> Iterator[Finding]:
+    """Find codes without a text, texts without a code, and texts that are no sentences.
+
+    Args:
+        folder: of the policies.
+        codes: of all requirements, each with the package that has it.
+    """
+    texts, file = folder.reasons(), folder.reasons_file
     name = file.relative_to(folder.root).as_posix()
     for code in sorted(set(codes) - set(texts)):
         place = place_of_code(folder.rules_of(codes[code]), code) or (file, 1)

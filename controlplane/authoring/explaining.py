@@ -10,6 +10,7 @@ from controlplane.authoring.asking import evaluate
 from controlplane.authoring.errors import AuthoringError
 from controlplane.authoring.findings import place_of_code
 from controlplane.authoring.folder import EXTRA, OTHER, PolicyFolder
+from controlplane.authoring.layerfolder import STAND_IN, LayerFolder
 from controlplane.authoring.requesting import Request
 from controlplane.authoring.tracing import Condition, RuleTrace, read_trace
 from controlplane.contracts.decision import PolicyDecision
@@ -62,9 +63,9 @@ def explain(opa: Path, folder: PolicyFolder, request: Request) -> Explanation:
     Raises:
         AuthoringError: there is no decision: the policies do not compile, leave it undefined, or give something else.
     """
-    query = f"data.ztfm.{request.package}.decision"
+    query, document = _question(folder, request)
     options = ["--explain", "full", "--disable-indexing", "--disable-early-exit"]
-    answer = evaluate(opa, folder, query, request.facts, *options)
+    answer = evaluate(opa, folder, query, document, *options)
     package = _deciding(folder, request)
     try:
         document = answer["result"][0]["expressions"][0]["value"]
@@ -78,10 +79,11 @@ def explain(opa: Path, folder: PolicyFolder, request: Request) -> Explanation:
     reasons = {reason.code: reason for reason in decision.reasons}
     waived = set(decision.obligations.waived)
     requirements = []
-    for code in sorted({*decision.rules, *reasons}):
+    for code in sorted({*decision.rules, *reasons} - {STAND_IN}):
+        own = folder.own_code(code)
         reason = reasons.get(code)
         held = reason is None and code not in waived
-        file, line = _place(folder, request.package, code, traces.get(code, []), held)
+        file, line = _place(folder, request.package, own, traces.get(own, []), held)
         requirements.append(
             Requirement(
                 code=code,
@@ -91,14 +93,22 @@ def explain(opa: Path, folder: PolicyFolder, request: Request) -> Explanation:
                 remedy=reason.remedy if reason else "",
                 file=file,
                 line=line,
-                conditions=[] if held else _conditions(traces.get(code, [])),
+                conditions=[] if held else _conditions(traces.get(own, [])),
             )
         )
     obligations = decision.obligations.model_dump(exclude_defaults=True)
     return Explanation(package, decision.allow, decision.ttl_seconds, obligations, requirements)
 
 
+def _question(folder: PolicyFolder, request: Request) -> tuple[str, Any]:
+    if isinstance(folder, LayerFolder):
+        return f'{folder.combination}["asked"]', {request.package: {"asked": request.facts}}
+    return f"data.ztfm.{request.package}.decision", request.facts
+
+
 def _deciding(folder: PolicyFolder, request: Request) -> str:
+    if isinstance(folder, LayerFolder):
+        return f"{folder.layer}.batch"
     own = f"{EXTRA}/{request.facts.get('resource', {}).get('type')}"
     is_own = request.package == OTHER and own in folder.decisions()
     return f"ztfm.{own.replace('/', '.')}" if is_own else f"ztfm.{request.package}"

@@ -87,6 +87,15 @@ class PolicyFolder:
         own = self.root / name
         return own if own.exists() else self.built_in / name
 
+    def own_code(self, code: str) -> str:
+        """Return a code as the folder's own rules name it."""
+        return code
+
+    @property
+    def reasons_file(self) -> Path:
+        """Where the texts of reasons are."""
+        return self.root / "data" / "reasons" / "data.json"
+
     def rego_files(self, *, tests: bool = False) -> list[Path]:
         """Return the rules, or the tests of them."""
         return [path for path in sorted(self.root.rglob("*.rego")) if path.name.endswith("_test.rego") == tests]
@@ -124,7 +133,7 @@ class PolicyFolder:
 
     def reasons(self) -> dict[str, dict[str, str]]:
         """Return message and remedy by code; none of them where they cannot be read."""
-        found = read_json(self.root / "data" / "reasons" / "data.json")
+        found = read_json(self.reasons_file)
         return found if isinstance(found, dict) else {}
 
 

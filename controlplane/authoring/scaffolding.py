@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from controlplane.authoring.errors import AuthoringError
@@ -30,7 +31,7 @@ def create(opa: Path, folder: PolicyFolder, name: str) -> list[Path]:
         AuthoringError: the name cannot be one, is taken, or the folder lacks what the decision stands on.
         OSError: the folder cannot be written.
     """
-    _refuse_name(opa, name)
+    refuse_name(opa, name, _RULES)
     policy, data = folder.root / "ztfm" / EXTRA / name, folder.root / "data" / name
     for taken in (policy, data):
         if taken.exists():
@@ -62,13 +63,23 @@ def create(opa: Path, folder: PolicyFolder, name: str) -> list[Path]:
     return [*files, reasons]
 
 
-def _refuse_name(opa: Path, name: str) -> None:
+def refuse_name(opa: Path, name: str, rules: Collection[str]) -> None:
+    """Return when something may be called that in Rego.
+
+    Args:
+        opa: path of OPA, which knows its builtins.
+        name: the name.
+        rules: names of rules of the template, which no name may begin.
+
+    Raises:
+        AuthoringError: it may not; the message says why.
+    """
     if not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
         raise AuthoringError(
             f"{name!r} cannot be a name here: use up to {_MAX_NAME} small letters, digits and single underscores, "
             "as in door or pump_station; docs/policies.md says what to do for a type that is no word"
         )
-    if any(rule.startswith(name) for rule in _RULES):
+    if any(rule.startswith(name) for rule in rules):
         raise AuthoringError(f"{name!r} begins the name of a rule of every decision: choose another name")
     if name in _RESERVED or name in builtin_names(opa):
         raise AuthoringError(

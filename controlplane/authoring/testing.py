@@ -1,7 +1,9 @@
 """Run a folder's own tests and examples, and measure what they cover."""
 
 import json
+import re
 from collections import defaultdict
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from controlplane.authoring.asking import ask
 from controlplane.authoring.errors import AuthoringError
 from controlplane.authoring.findings import Finding, line_of
 from controlplane.authoring.folder import OTHER, Example, PolicyFolder
+from controlplane.authoring.layerfolder import LayerFolder
 from controlplane.authoring.tools import FORBIDDEN, Tools, allowed_builtins, call
 
 MIN_COVERAGE = 0.95
@@ -52,8 +55,20 @@ def run_tests(tools: Tools, folder: PolicyFolder) -> Results:
             findings += missed
         findings += judged.result()
     if not results:
-        findings.append(Finding("ztfm", 1, "test", "There are no tests.", "Write policy_test.rego beside the policy."))
+        findings.append(Finding(".", 1, "test", "There are no tests.", "Write policy_test.rego beside the policy."))
     return Results(len(results), len(examples), coverage, sorted(findings))
+
+
+def run_some(tools: Tools, folder: PolicyFolder, packages: Collection[str]) -> list[Finding]:
+    """Run the tests of some packages, without coverage and examples, and return those that do not hold.
+
+    Raises:
+        AuthoringError: the policies do not compile, or OPA fails.
+    """
+    named = "|".join(map(re.escape, sorted(packages)))
+    with allowed_builtins(tools.opa) as builtins:
+        results = _read(_run(tools, folder, builtins, "--run", rf"^data\.({named})\.[^.]+$"))
+    return sorted(_failed(item) for item in results if item.get("fail") or item.get("error"))
 
 
 def _run(tools: Tools, folder: PolicyFolder, builtins: str, *options: str) -> str:
@@ -102,6 +117,7 @@ def judge(opa: Path, folder: PolicyFolder, examples: list[Example]) -> list[Find
             )
         else:
             remedy = f"See why: ztfm policy eval {example.package.split('/')[-1]} --input {example.name}"
+            remedy += f" --layer {folder.layer}" if isinstance(folder, LayerFolder) else ""
         name = example.path.relative_to(folder.root).as_posix()
         findings.append(Finding(name, line_of(example.path, '"decision"'), "example", message, remedy))
     return findings

@@ -1,7 +1,8 @@
 """Nonces for key proofs that the server chooses (RFC 9449 sections 8 and 9): nothing is remembered.
 
-A nonce names the process that issued it and the minute in which it did, under a key that this process alone has. A
-proof that bears one cannot have been made long ahead, and is worth nothing at another replica.
+A nonce names the replica that issued it and the minute in which it did, under a key that this replica alone has. A
+proof that bears one cannot have been made long ahead, and is worth nothing at another replica. The worker processes of
+one replica share the key, as they share what was used.
 """
 
 import hashlib
@@ -29,16 +30,18 @@ _FORM = re.compile(r"([A-Za-z0-9_-]{8})\.([0-9]{1,12})\.[A-Za-z0-9_-]{22}")
 
 
 class Nonces:
-    """Issues and examines the nonces of one process.
+    """Issues and examines the nonces of one replica.
 
     Args:
         clock: Unix seconds.
+        secret: 32 bytes that its processes share, and nobody else has; none for one process.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], secret: bytes | None = None) -> None:
         self._clock = clock
-        self._name = encode_segment(secrets.token_bytes(_NAME_BYTES)).decode()
-        self._key = secrets.token_bytes(_KEY_BYTES)
+        self._key = secret or secrets.token_bytes(_KEY_BYTES)
+        # A name of the key that says nothing about it.
+        self._name = encode_segment(hashlib.sha256(b"name" + self._key).digest()[:_NAME_BYTES]).decode()
         self._of_slot = lru_cache(maxsize=4)(self._make)
 
     def current(self) -> str:

@@ -28,7 +28,7 @@ from controlplane.capabilities.jws import (
 from controlplane.capabilities.keys import DeviceKey, load_public
 from controlplane.capabilities.keys import thumbprint as thumbprint_of
 from controlplane.capabilities.refusals import Cause, Refused
-from controlplane.capabilities.replay import ReplayCache
+from controlplane.capabilities.replay import ReplayCache, Uses
 from controlplane.capabilities.targets import normal_target
 from controlplane.contracts.identity import PublicKey
 
@@ -176,6 +176,7 @@ class ProofVerifier:
         leeway_seconds: how far the two clocks may be apart.
         capacity: proofs remembered at most. It bounds the sustained rate: ``capacity / (max_age + leeway)``
             proofs a second, above which fresh ones are refused.
+        replay: remembers the proofs instead of a memory of its own, for all processes that share it.
     """
 
     def __init__(
@@ -184,11 +185,12 @@ class ProofVerifier:
         max_age_seconds: float = MAX_AGE_SECONDS,
         leeway_seconds: float = LEEWAY_SECONDS,
         capacity: int = 100_000,
+        replay: Uses | None = None,
     ) -> None:
         self._clock = clock
         self._max_age = max_age_seconds
         self._leeway = leeway_seconds
-        self._replay = ReplayCache(clock, capacity)
+        self._replay: Uses = ReplayCache(clock, capacity) if replay is None else replay
 
     def verify(
         self,

@@ -5,10 +5,18 @@ import math
 from collections.abc import Callable
 from hashlib import blake2b
 from threading import Lock
-from typing import Literal
+from typing import Literal, Protocol
 
 Use = Literal["first", "again", "late", "full"]
 """How an identifier was met. Only ``first`` lets anything pass."""
+
+
+class Uses(Protocol):
+    """Remembers what was used."""
+
+    def use(self, identifier: str, expires_at: float) -> Use:
+        """Mark ``identifier`` as used until ``expires_at`` (Unix seconds) and return how it was met."""
+        ...
 
 
 class ReplayCache:

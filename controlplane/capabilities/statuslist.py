@@ -11,6 +11,7 @@ import hashlib
 import zlib
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
+from functools import lru_cache
 
 from controlplane.capabilities.jws import decode_segment
 from controlplane.contracts.capability import Status, StatusListReference
@@ -39,9 +40,12 @@ def list_uri(issuer: str, window: int) -> str:
     return f"{issuer}{PATH}/{window}"
 
 
+_uri = lru_cache(maxsize=4)(list_uri)
+
+
 def status_of(issuer: str, decision_id: str, issued_at: float) -> Status:
     """Return the ``status`` claim of a capability."""
-    uri = list_uri(issuer, window_of(issued_at))
+    uri = _uri(issuer, window_of(issued_at))
     return Status.of_trusted(status_list=StatusListReference.of_trusted(idx=place_of(decision_id), uri=uri))
 
 

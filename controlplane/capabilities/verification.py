@@ -10,7 +10,7 @@ from controlplane.capabilities.jws import parse_object, read_header
 from controlplane.capabilities.keyset import read_keys
 from controlplane.capabilities.proof import ProofVerifier
 from controlplane.capabilities.refusals import Cause, Refused
-from controlplane.capabilities.replay import ReplayCache
+from controlplane.capabilities.replay import ReplayCache, Uses
 from controlplane.capabilities.revocations import Standings
 from controlplane.capabilities.verified import Keys, VerifiedTokens
 from controlplane.contracts.capability import MAX_LIFETIME_SECONDS, CapabilityClaims
@@ -70,7 +70,7 @@ class CapabilityVerifier:
         issuer: str,
         audience: str | None,
         clock: Callable[[], float],
-        replay: ReplayCache | None = None,
+        replay: Uses | None = None,
         *,
         proofs: ProofVerifier | None = None,
         leeway_seconds: float = 5.0,
@@ -84,7 +84,7 @@ class CapabilityVerifier:
         self._audience = audience
         self._clock = clock
         # An empty cache is false, and still the one that others share.
-        self._replay = ReplayCache(clock) if replay is None else replay
+        self._replay: Uses = ReplayCache(clock) if replay is None else replay
         self._proofs = ProofVerifier(clock) if proofs is None else proofs
         self._leeway = leeway_seconds
 

@@ -2,7 +2,22 @@
 
 import typer
 
-from controlplane.cli import demo, devices, doctor, keys, policy, policy_history, serve, sidecar, tls, tokens
+from controlplane.cli import (
+    demo,
+    devices,
+    doctor,
+    keys,
+    policy,
+    policy_built,
+    policy_exceptions,
+    policy_history,
+    policy_published,
+    policy_shadow,
+    serve,
+    sidecar,
+    tls,
+    tokens,
+)
 
 app = typer.Typer(
     name="ztfm",
@@ -15,7 +30,11 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
+policy_built.register(policy.app)
 policy_history.register(policy.app)
+policy_published.register(policy.app)
+policy_exceptions.register(policy.app)
+policy_shadow.register(policy.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(sidecar.app, name="sidecar")
 app.add_typer(tokens.app, name="tokens")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from controlplane.cli.serve import load_settings
+from controlplane.embedding import build_without_opa
 from controlplane.settings import Settings
 from controlplane.sidecar import OpaNotFound, SidecarError, build_bundle, locate_opa
 from controlplane.sidecar.folders import product_folder, tools_folder
@@ -68,7 +70,7 @@ def doctor(
 
 def examine(settings: Settings) -> list[Finding]:
     """Look at everything that serving and the demo need."""
-    checks: list[Callable[[Settings], Finding]] = [_python, _opa, _policies, _state, _port, _regal, _demo]
+    checks: list[Callable[[Settings], Finding]] = [_python, _opa, _embedded, _policies, _state, _port, _regal, _demo]
     return [check(settings) for check in checks]
 
 
@@ -78,15 +80,26 @@ def _python(_settings: Settings) -> Finding:
     return Finding("Python", ok, True, found, "" if ok else "install Python 3.11 or later")
 
 
-def _opa(_settings: Settings) -> Finding:
+def _opa(settings: Settings) -> Finding:
+    is_needed = settings.engine == "opa"
     try:
         opa = locate_opa(os.environ)
     except OpaNotFound as error:
-        return Finding("OPA", False, True, "none", str(error))
-    return Finding("OPA", True, True, f"{'.'.join(map(str, opa.version))} ({opa.source}: {opa.path})")
+        return Finding("OPA", False, is_needed, "none", str(error))
+    return Finding("OPA", True, is_needed, f"{'.'.join(map(str, opa.version))} ({opa.source}: {opa.path})")
+
+
+def _embedded(settings: Settings) -> Finding:
+    is_needed = settings.engine == "embedded"
+    if importlib.util.find_spec("opapywasm") is None:
+        remedy = "only where no OPA can run: pip install 'ztfm[server,embedded]'"
+        return Finding("embedded engine", False, is_needed, "none", remedy)
+    return Finding("embedded engine", True, is_needed, f"opa-py-wasm {metadata.version('opa-py-wasm')}")
 
 
 def _policies(settings: Settings) -> Finding:
+    if settings.engine == "embedded":
+        return _compiled(settings)
     try:
         opa = locate_opa(os.environ)
         with tempfile.TemporaryDirectory() as folder:
@@ -95,6 +108,14 @@ def _policies(settings: Settings) -> Finding:
     except (SidecarError, FileNotFoundError) as error:
         return Finding("policies", False, True, "do not build", str(error).splitlines()[0])
     return Finding("policies", True, True, f"revision {revision}")
+
+
+def _compiled(settings: Settings) -> Finding:
+    try:
+        revision = build_without_opa(settings.policies or product_folder("policies")).revision
+    except (SidecarError, OSError) as error:
+        return Finding("policies", False, True, "are not compiled", str(error).splitlines()[0])
+    return Finding("policies", True, True, f"revision {revision}, compiled")
 
 
 def _state(settings: Settings) -> Finding:

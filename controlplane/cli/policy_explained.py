@@ -1,77 +1,121 @@
-"""How ``ztfm policy explain`` shows what it found."""
+"""How ``ztfm policy eval`` and ``explain`` show why something was decided as it was."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from controlplane.history.explain import Explanation, Requirement
+from controlplane.authoring.explaining import Explanation, Requirement
+from controlplane.history.deciders import Deciders
+from controlplane.history.explain import ExplainedRecord
 from controlplane.history.nearest import Change, Nearest
 
 
-def explained(found: Explanation) -> dict[str, Any]:
-    """Return an explanation as one JSON object."""
+def explained(found: ExplainedRecord, policies: Deciders) -> dict[str, Any]:
+    """Return an explanation of a recorded decision as one JSON object."""
     document = found.recorded.document
+    again = found.again
     return {
         "decision": {name: value for name, value in document.items() if name not in {"facts", "rules", "reasons"}},
-        "policies_revision": found.revision,
-        "policies_are_those_that_decided": found.is_same,
-        "requirements": [asdict(requirement) for requirement in found.requirements],
-        "now": {"outcome": found.now.outcome, "missing": [reason.code for reason in found.now.reasons]},
+        "policies_revision": policies.revision,
+        "policies_are_those_that_decided": policies.is_same,
+        "policies_from": "release" if policies.is_released else "folder",
+        "requirements": [asdict(requirement) for requirement in found.explanation.requirements],
+        "again": None if again is None else {"allow": again.allow, "missing": _missing(again)},
+        "masked_and_read": list(found.unsure),
         "nearest": None if found.nearest is None else asdict(found.nearest),
     }
 
 
-def show(found: Explanation, console: Console) -> None:
-    """Print an explanation for people."""
-    for line in _lines(found):
+def show(found: ExplainedRecord, policies: Deciders, console: Console) -> None:
+    """Print an explanation of a recorded decision for people."""
+    for line in _lines(found, policies):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _lines(found: Explanation) -> list[str]:
+def told(explanation: Explanation, root: Path | None) -> Iterator[str]:
+    """Give the lines that say what was required, what is missing, and where its rules are.
+
+    Args:
+        explanation: the decision.
+        root: of the policies, where people have them; none to name files within the policies alone.
+    """
+    if explanation.obligations:
+        yield f"obligations: {json.dumps(explanation.obligations)}"
+    held = [item for item in explanation.requirements if item.held]
+    for item in (item for item in explanation.requirements if not item.held):
+        yield from _not_held(item, root)
+    width = max((len(item.code) for item in held), default=0)
+    for item in held:
+        yield f"  held     {item.code:{width}}  {_where(root, item.file, item.line)}"
+
+
+def shown(path: Path) -> str:
+    """Return a path as it is named from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _lines(found: ExplainedRecord, policies: Deciders) -> Iterator[str]:
     document = found.recorded.document
     when = datetime.fromtimestamp(document["time"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    lines = [
-        f"{document['id']}: {document['outcome']}, {when}",
-        f"{document['subject']} asked for {document['action']} on {document['resource']}",
-        f"decided by revision {document['policy_revision'] or '(none: policy could not be asked)'}",
-    ]
-    if not found.is_same:
-        lines.append(f"! the policies looked at are revision {found.revision}: locations are theirs, and what is now")
-    for requirement in found.requirements:
-        lines += _requirement(requirement)
-    lines.append(f"now: {found.now.outcome}" + "".join(f", {reason.code} missing" for reason in found.now.reasons))
+    took = document.get("seconds")
+    yield f"{document['id']}: {document['outcome']}, {when}" + ("" if took is None else f", in {took * 1000:.1f} ms")
+    yield f"{document['subject']} asked for {document['action']} on {document['resource']}"
+    yield f"decided by revision {document['policy_revision'] or '(none: policy could not be asked)'}"
+    if not policies.is_same:
+        yield f"! it is kept nowhere; the policies looked at are revision {policies.revision}, and places are theirs"
+    elif policies.is_released:
+        yield "its rules are read from its release; places are within the policies that were published"
+    if found.recorded.masked:
+        yield f"kept out of the log by policy: {', '.join(found.recorded.masked)}"
+    yield from told(found.explanation, None if policies.is_released else policies.folder.root)
+    if found.again is None:
+        yield f"! these policies read what was kept out ({', '.join(found.unsure)}): what they decide cannot be said"
+    elif not policies.is_same:
+        missing = "".join(f", {code} missing" for code in _missing(found.again))
+        yield f"they decide: {'allow' if found.again.allow else 'deny'}{missing}"
     if found.nearest is not None:
-        lines += _nearest(found.nearest)
-    return lines
+        yield from _nearest(found.nearest)
 
 
-def _requirement(requirement: Requirement) -> list[str]:
-    if requirement.held:
-        return [f"  held     {requirement.code}"]
-    if requirement.waived:
-        return [f"  waived   {requirement.code} (by an exception)"]
-    lines = [f"  MISSING  {requirement.code}: {requirement.message}", f"           remedy: {requirement.remedy}"]
-    lines += [f"           rule: {place}" for place in requirement.locations or ("in none of these policies",)]
-    lines += [f"           {path} = {_shown(value)}" for path, value in requirement.values.items()]
-    return lines
+def _missing(explanation: Explanation) -> list[str]:
+    return [item.code for item in explanation.requirements if not item.held and not item.waived]
 
 
-def _nearest(nearest: Nearest) -> list[str]:
+def _not_held(item: Requirement, root: Path | None) -> Iterator[str]:
+    yield f"  {'waived ' if item.waived else 'MISSING'}  {item.code}  {_where(root, item.file, item.line)}"
+    if item.message:
+        yield f"           {item.message}\n           Remedy: {item.remedy}"
+    for condition in item.conditions:
+        yield f"           not so: {condition.text}  ({_where(root, condition.file, condition.line)})"
+        for name, value in condition.values.items():
+            yield f"               {name} = {value if value == 'undefined' else json.dumps(value)}"
+
+
+def _where(root: Path | None, file: str, line: int) -> str:
+    if not file:
+        return ""
+    return f"{file if root is None else shown(root / file)}:{line}"
+
+
+def _nearest(nearest: Nearest) -> Iterator[str]:
     if not nearest.alternatives:
         why = "" if nearest.is_complete else ", and not all were tried"
-        return [f"no small change of facts was found that would be allowed ({nearest.asked:,} tried{why})"]
-    lines = [f"it would be allowed with ({nearest.asked:,} tried, the smallest first):"]
+        yield f"no small change of facts was found that would be allowed ({nearest.asked:,} tried{why})"
+        return
+    yield f"it would be allowed with ({nearest.asked:,} tried, the smallest first):"
     for number, changes in enumerate(nearest.alternatives, 1):
-        lines += [f"  {number}. " + "; ".join(map(_change, changes))]
-    return lines
+        yield f"  {number}. " + "; ".join(map(_change, changes))
 
 
 def _change(change: Change) -> str:
-    return f"{change.path} = {_shown(change.becomes)} instead of {_shown(change.was)}"
+    return f"{change.path} = {_valued(change.becomes)} instead of {_valued(change.was)}"
 
 
-def _shown(value: object) -> str:
+def _valued(value: object) -> str:
     return "nothing" if value is None else json.dumps(value)

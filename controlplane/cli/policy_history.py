@@ -4,12 +4,10 @@ import asyncio
 import gc
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -18,14 +16,21 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from controlplane.authoring import AuthoringError, PolicyFolder
+from controlplane.bundles import PolicyKeyError, Trust
+from controlplane.cli.moments import moment
 from controlplane.cli.policy_explained import explained, show
 from controlplane.cli.serve import load_settings
 from controlplane.contracts.decision import DecisionQuery
-from controlplane.history.changes import CHANGES, MAX_SUBJECTS, Comparison
+from controlplane.contracts.shadow import DISAGREEMENTS
+from controlplane.history.changes import MAX_SUBJECTS, Comparison
+from controlplane.history.deciders import deciders
 from controlplane.history.engine import deciding
-from controlplane.history.explain import Explanation, explain
+from controlplane.history.explain import explain
+from controlplane.history.masked import Readers
 from controlplane.history.records import DamagedRecord, allowed_alike, count, parse, recorded
 from controlplane.history.replay import ReplayFailed, replay
+from controlplane.releasing import trust_of
 from controlplane.settings import Settings
 from controlplane.sidecar import SidecarError, locate_opa
 from controlplane.sidecar.folders import product_folder
@@ -42,9 +47,7 @@ StateDir = Annotated[Path | None, typer.Option(help="The control plane's state f
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Moment = Annotated[str | None, typer.Option(help="A date such as 2026-03-01T12:00Z, or an age such as 90m, 24h, 7d.")]
 
-_AGE = re.compile(r"(\d{1,6})([smhd])")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_TITLES = {
+TITLES = {
     "newly_denied": "would newly be denied",
     "newly_allowed": "would newly be allowed",
     "other_reasons": "would be denied for other reasons",
@@ -81,7 +84,10 @@ def replay_decisions(
     comparison, revision, seconds = _run("replay", _replay(settings, candidate, query, limit))
     if not comparison.decided:
         # A gate that compared nothing must not be open.
-        _fail("replay", "there are no recorded decisions to compare; look at --since, --action and --state-dir")
+        masked = f" ({comparison.masked:,} are masked where the candidate reads)" if comparison.masked else ""
+        _fail(
+            "replay", f"there are no recorded decisions to compare{masked}; look at --since, --action and --state-dir"
+        )
     if json_output:
         typer.echo(json.dumps(_document(comparison, revision, seconds)))
     else:
@@ -91,13 +97,14 @@ def replay_decisions(
 
 def explain_decision(
     decision_id: Annotated[str, typer.Argument(help="The decision, as a denial names it.")],
-    policies: Annotated[Path | None, typer.Option(help="Policy folder, instead of the one that serves.")] = None,
+    policies: Annotated[Path | None, typer.Option(help="Policy folder to explain by, whatever decided.")] = None,
     state_dir: StateDir = None,
     json_output: Json = False,
 ) -> None:
     """Explain a recorded decision: what held, what was missing, where its rules are, what would have been allowed.
 
-    The smallest change of facts is searched for with a real OPA and the policies of today.
+    The rules are those that decided, read from their release, or today's where they are kept no more: it says which.
+    The smallest change of facts is searched for with a real OPA.
 
     Example: `ztfm policy explain dec-019a7b0c1d2e3f405162738495a6b7c8`
     """
@@ -106,22 +113,41 @@ def explain_decision(
         folder = policies or settings.policies or product_folder("policies")
     except FileNotFoundError as error:
         _fail("explain", str(error))
-    found = _run("explain", _explain(settings, decision_id, folder))
-    if found is None:
-        _fail("explain", f"there is no decision {decision_id!r}; records are kept for {settings.decision_days:g} days")
-    typer.echo(json.dumps(explained(found))) if json_output else show(found, Console())
+    is_found = _run("explain", _explain(settings, decision_id, folder, policies is None, json_output))
+    if not is_found:
+        kept = f"records are kept for {settings.decision_days:g} days at most"
+        _fail("explain", f"there is no decision {decision_id!r}; {kept}")
 
 
-async def _explain(settings: Settings, decision_id: str, folder: Path) -> Explanation | None:
-    async def work(store: Store) -> Explanation | None:
+async def _explain(settings: Settings, decision_id: str, folder: Path, from_releases: bool, as_json: bool) -> bool:
+    async def work(store: Store) -> bool:
         kept = await store.decisions.record(decision_id)
         if kept is None:
-            return None
+            return False
         found = parse(decision_id, *kept)
+        today = PolicyFolder.open(folder, product_folder("policies"))
         opa = await asyncio.to_thread(locate_opa, os.environ)
-        return await explain(found, opa, folder, await allowed_alike(store.decisions, found))
+        donors = await allowed_alike(store.decisions, found)
+        releases, trust = (store.releases, _trust(settings)) if from_releases else (None, None)
+        async with deciders(str(found.document["policy_revision"]), today, releases, trust) as policies:
+            explanation = await explain(found, opa, policies.folder, donors)
+            if as_json:
+                typer.echo(json.dumps(explained(explanation, policies)))
+            else:
+                show(explanation, policies, Console())
+        return True
 
     return await _with_store(settings, work)
+
+
+def _trust(settings: Settings) -> Trust | None:
+    """Return who may sign policies; none, and no new key, where that is not known here."""
+    if settings.policy_trust_dir is None and not settings.resolved_policy_key_file.is_file():
+        return None
+    try:
+        return trust_of(settings)
+    except PolicyKeyError:
+        return None
 
 
 async def _replay(
@@ -137,7 +163,8 @@ async def _replay(
             started = time.monotonic()
             total = min(limit, await count(store.decisions, query))
             progress = _Progress(total)
-            comparison = await replay(recorded(store.decisions, query, limit), policies.engine, progress)
+            pieces = recorded(store.decisions, query, limit)
+            comparison = await replay(pieces, policies.engine, Readers(opa, candidate).reads_masked, progress)
             progress.end()
             return comparison, policies.revision, time.monotonic() - started
 
@@ -180,26 +207,10 @@ def _query(
         _fail(command, str(error))
 
 
-def moment(text: str, now: float) -> float:
-    """Return the Unix time of a date (UTC unless it says otherwise) or of an age such as ``24h``.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    age = _AGE.fullmatch(text)
-    if age:
-        return max(0.0, now - int(age[1]) * _UNITS[age[2]])
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is neither a date such as 2026-03-01T12:00Z nor an age such as 24h") from None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-
-
 def _run(command: str, work: Coroutine[Any, Any, Result]) -> Result:
     try:
         return asyncio.run(work)
-    except (StoreError, SidecarError, DamagedRecord, ReplayFailed, OSError) as error:
+    except (AuthoringError, StoreError, SidecarError, DamagedRecord, ReplayFailed, OSError) as error:
         _fail(command, str(error))
 
 
@@ -221,22 +232,23 @@ def _fail(command: str, message: str) -> NoReturn:
 
 
 def _document(comparison: Comparison, revision: str, seconds: float) -> dict[str, Any]:
-    groups = sorted(comparison.groups.values(), key=lambda group: (CHANGES.index(group.change), -group.count))
+    groups = sorted(comparison.groups.values(), key=lambda group: (DISAGREEMENTS.index(group.change), -group.count))
     return {
         "candidate_revision": revision,
         "decided": comparison.decided,
         "not_decided": comparison.not_decided,
+        "masked": comparison.masked,
         "failed": comparison.failed,
         "seconds": round(seconds, 3),
         "changed": comparison.is_changed,
-        "changes": {change: comparison.changes[change] for change in CHANGES},
+        "changes": {change: comparison.changes[change] for change in DISAGREEMENTS},
         "outcomes": [
             {"was": was, "becomes": becomes, "count": count}
             for (was, becomes), count in sorted(comparison.outcomes.items())
         ],
         "subjects": {
             change: {"count": len(found), "most": [{"subject": name, "count": times} for name, times in most]}
-            for change in CHANGES
+            for change in DISAGREEMENTS
             for found in [comparison.subjects[change]]
             for most in [found.most_common(MAX_SUBJECTS)]
         },
@@ -260,17 +272,21 @@ def _show(comparison: Comparison, revision: str, seconds: float) -> None:
     typer.echo(f"{comparison.decided:,} recorded decisions again, by revision {revision} ({rate:,.0f}/s)")
     if comparison.not_decided:
         typer.echo(f"{comparison.not_decided:,} more were not compared: no policy had decided them")
+    if comparison.masked:
+        typer.echo(
+            f"{comparison.masked:,} more were not compared: the candidate reads what policy keeps out of the log"
+        )
     if not comparison.is_changed:
         typer.echo("nothing changes")
         return
-    for change in CHANGES:
+    for change in DISAGREEMENTS:
         if comparison.changes[change]:
             who = len(comparison.subjects[change])
-            typer.echo(f"{comparison.changes[change]:,} {_TITLES[change]}, of {who:,} subjects")
+            typer.echo(f"{comparison.changes[change]:,} {TITLES[change]}, of {who:,} subjects")
     if comparison.failed:
         typer.echo(f"on {comparison.failed:,} the candidate gives no decision, which denies")
     table = Table("change", "action", "reason", "segment", "decisions", "subjects", "sample")
-    groups = sorted(comparison.groups.values(), key=lambda group: (CHANGES.index(group.change), -group.count))
+    groups = sorted(comparison.groups.values(), key=lambda group: (DISAGREEMENTS.index(group.change), -group.count))
     for group in groups[:_ROWS]:
         counted = (f"{group.count:,}", f"{len(group.subjects):,}")
         table.add_row(group.change, group.action, group.reason, group.segment, *counted, group.samples[0].id)

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from controlplane.capabilities.errors import CapabilityError
 from controlplane.cli.serve import load_settings
 from controlplane.entry import load_authority
-from controlplane.sidecar.bundle import write_private
+from controlplane.sidecar.files import write_private
 
 FOLDER = "tls"
 

@@ -1,5 +1,7 @@
 """Who asks to do what to which thing: AuthZEN's information model (OpenID AuthZEN Authorization API 1.0)."""
 
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
 from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
@@ -41,7 +43,9 @@ class OpenModel(StrictModel):
 
     @model_validator(mode="after")
     def _bound_custom_properties(self) -> Self:
-        extra = self.__pydantic_extra__ or {}
+        extra = self.__pydantic_extra__
+        if not extra:
+            return self
         if len(extra) > MAX_CUSTOM_PROPERTIES:
             raise ValueError(f"at most {MAX_CUSTOM_PROPERTIES} properties may be added, got {len(extra)}")
         if any(len(name) > MAX_CUSTOM_NAME for name in extra):
@@ -53,10 +57,26 @@ class Network(StrictModel):
     """Where a request came from.
 
     Attributes:
-        address: textual IPv4 or IPv6 address, as the enforcement point saw it.
+        address: textual IPv4 or IPv6 address, as the enforcement point saw it. One that is mapped into IPv6
+            (``::ffff:192.0.2.1``) is told as the IPv4 address that it is: engines differ over which networks hold it.
     """
 
     address: str = Field(min_length=2, max_length=45, pattern=r"^[0-9A-Fa-f:.]+$")
+
+    @field_validator("address")
+    @classmethod
+    def _told_one_way(cls, value: str) -> str:
+        return _told(value)
+
+
+@lru_cache(4096)
+def _told(address: str) -> str:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        raise ValueError("it is no IPv4 or IPv6 address") from None
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return address if mapped is None else str(mapped)
 
 
 class InferenceSize(StrictModel):

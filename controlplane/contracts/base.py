@@ -32,22 +32,32 @@ class StrictModel(BaseModel):
         Raises:
             TypeError: one is left out, or there is no such field.
         """
-        parts = {**_defaults(cls), **fields}
-        if parts.keys() != cls.model_fields.keys():
-            raise TypeError(f"{cls.__name__} has other fields: {sorted(parts.keys() ^ cls.model_fields.keys())}")
-        made = cls.__new__(cls)
+        names, defaults, is_open = _known(cls)
+        parts = {**defaults, **fields}
+        if parts.keys() != names:
+            raise TypeError(f"{cls.__name__} has other fields: {sorted(parts.keys() ^ names)}")
+        made = _new(cls)
         # As pydantic's own `model_construct` fills an instance, without its loop over aliases and factories.
-        object.__setattr__(made, "__dict__", parts)
-        object.__setattr__(made, "__pydantic_fields_set__", set(fields))
-        object.__setattr__(made, "__pydantic_extra__", {} if cls.model_config.get("extra") == "allow" else None)
-        object.__setattr__(made, "__pydantic_private__", None)
+        _set(made, "__dict__", parts)
+        _set(made, "__pydantic_fields_set__", set(fields))
+        _set(made, "__pydantic_extra__", {} if is_open else None)
+        _set(made, "__pydantic_private__", None)
         return made
 
 
+_new, _set = object.__new__, object.__setattr__
+
+
 @cache
-def _defaults(model: type[BaseModel]) -> dict[str, Any]:
-    fields = model.model_fields.items()
-    return {name: field.default for name, field in fields if not field.is_required() and field.default_factory is None}
+def _known(model: type[BaseModel]) -> tuple[frozenset[str], dict[str, Any], bool]:
+    """The names of a model's fields, the defaults of those that have one, and whether others may be added."""
+    fields = model.model_fields
+    defaults = {
+        name: field.default
+        for name, field in fields.items()
+        if not field.is_required() and field.default_factory is None
+    }
+    return frozenset(fields), defaults, model.model_config.get("extra") == "allow"
 
 
 class LenientModel(StrictModel):

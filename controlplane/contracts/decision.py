@@ -29,6 +29,7 @@ class Obligations(StrictModel):
         epsilon: upper bound on what an update spends of a privacy budget.
         may_assert: property paths that this caller's word is taken for.
         waived: requirements that an exception waived.
+        exceptions: those that were needed for it: ids of granted ones, names of those in the bundle.
     """
 
     clip_norm_ratio: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
@@ -41,6 +42,7 @@ class Obligations(StrictModel):
     epsilon: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
     may_assert: Annotated[list[str], Field(max_length=32)] = Field(default_factory=list)
     waived: Annotated[list[Label], Field(max_length=16)] = Field(default_factory=list)
+    exceptions: Annotated[list[Identifier], Field(max_length=16)] = Field(default_factory=list)
 
 
 class PolicyDecision(StrictModel):
@@ -66,6 +68,7 @@ class Decision(StrictModel):
     Attributes:
         outcome: allow, deny or error.
         policy_revision: of the policy that decided; empty when none could be asked.
+        policy_age_seconds: since that policy was published; none when the process that decided did not know.
     """
 
     id: Identifier
@@ -79,6 +82,7 @@ class Decision(StrictModel):
     rules: list[Label]
     ttl_seconds: float
     policy_revision: str
+    policy_age_seconds: Annotated[float, Field(ge=0.0)] | None = None
 
     @property
     def allowed(self) -> bool:
@@ -90,9 +94,13 @@ class DecisionRecord(Decision):
     """A decision as audit keeps it, with the facts that were decided on.
 
     Attributes:
-        facts: the input that OPA saw; it holds no token or secret.
+        seconds: from the gathered facts to the engine's answer; none in records of before it was measured.
+        masked: JSON pointers (RFC 6901) to the values in ``facts`` that policy keeps out; a marker stands there.
+        facts: the input that OPA saw, less what is masked.
     """
 
+    seconds: Annotated[float, Field(ge=0.0)] | None = None
+    masked: list[str] = Field(default_factory=list)
     facts: dict[str, object]
 
 

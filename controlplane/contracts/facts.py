@@ -29,11 +29,17 @@ from controlplane.contracts.base import (
 )
 from controlplane.contracts.claims import Claims
 from controlplane.contracts.evidence import UpdateEvidence
+from controlplane.contracts.exceptions import MAX_ALIKE, ExceptionFact
 from controlplane.contracts.identity import AttestationLevel, DeviceStatus, Roles, Trust
+from controlplane.contracts.log import LogQuery
+from controlplane.contracts.policies import PolicyLayer
 from controlplane.contracts.rounds import RoundState
 
 Age = Annotated[float, Field(ge=0.0, le=1e10)]
 """Seconds since something happened."""
+
+CurrentExceptions = Annotated[dict[Identifier, ExceptionFact], Field(max_length=MAX_ALIKE)]
+"""Exceptions that were granted for this request and are current, by id."""
 
 
 class AttestationFact(StrictModel):
@@ -143,6 +149,7 @@ class AnyContext(OpenModel):
     network: Network
     usage: UsageFact
     search: Identifier | None = None
+    exceptions: CurrentExceptions | None = None
 
 
 class ModelAccessContext(AnyContext):
@@ -245,6 +252,7 @@ class OtherContext(StrictModel):
     network: Network
     usage: UsageFact
     search: Identifier | None = None
+    exceptions: CurrentExceptions | None = None
 
 
 class ClaimedFacts(StrictModel):
@@ -300,10 +308,17 @@ AdminActionName = Literal[
     "device:set_status",
     "evaluation:ask",
     "events:read",
+    "exception:grant",
+    "exception:list",
+    "exception:revoke",
     "key:read",
     "key:rotate",
     "key:withdraw",
     "metrics:read",
+    "policy:publish",
+    "policy:read",
+    "policy:rollback",
+    "policy:shadow",
     "round:create",
     "status_list:read",
     "token:issue",
@@ -320,8 +335,10 @@ AdministeredKind = Literal[
     "enrolment_token",
     "evaluation",
     "events",
+    "exception",
     "key",
     "metrics",
+    "policy",
     "round",
     "search",
     "status_list",
@@ -341,10 +358,14 @@ class AdministeredProperties(StrictModel):
         owner: the subject that a decision is about, or every decision that is asked for; that a capability or
             certificate is for, that a device is, or that opened a round.
         status: what a device's status is to become.
+        layer: of the policies that are to become others.
+        lasts_seconds: for how long an exception is to count.
     """
 
     owner: Identifier | None = None
     status: DeviceStatus | None = None
+    layer: PolicyLayer | None = None
+    lasts_seconds: Annotated[float, Field(gt=0.0, le=1e12)] | None = None
 
 
 class AdministeredResource(StrictModel):
@@ -461,5 +482,5 @@ FACTS: dict[str, type[StrictModel]] = {
 }
 """Facts by Rego package (``data.ztfm.<name>``)."""
 
-INPUTS: dict[str, type[StrictModel]] = {**FACTS, "candidates": CandidatesQuery}
+INPUTS: dict[str, type[StrictModel]] = {**FACTS, "candidates": CandidatesQuery, "log": LogQuery}
 """Facts, and what else is asked of the policy bundle."""

@@ -66,6 +66,7 @@ class LayerStanding(StrictModel):
     """Where a layer stands.
 
     Attributes:
+        is_expected: whether the layer decides here; one that does not may have releases for others.
         release: the one that is to decide; none where nothing was published yet.
         active_revision: the one by which the engine decides; empty when it decides by none.
         age_seconds: since the release was published.
@@ -73,10 +74,11 @@ class LayerStanding(StrictModel):
     """
 
     layer: PolicyLayer
-    release: Release | None
+    is_expected: bool
+    release: Release | None = None
     active_revision: str
-    age_seconds: Annotated[float, Field(ge=0.0)] | None
-    refusal: Refusal | None
+    age_seconds: Annotated[float, Field(ge=0.0)] | None = None
+    refusal: Refusal | None = None
 
 
 class PolicyStanding(StrictModel):

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import orjson
 from pydantic import ValidationError
 
 from controlplane.contracts.access import AccessReason
+from controlplane.contracts.base import StrictModel
 from controlplane.contracts.capability import MIN_LIFETIME_SECONDS
 from controlplane.contracts.decision import Decision, Obligations, PolicyDecision
 from controlplane.contracts.facts import FACTS
@@ -43,11 +45,27 @@ class DecisionRecorder(Protocol):
         ...
 
 
+class LogTerms(Protocol):
+    """Keeps out of records what policy masks."""
+
+    async def kept(self, package: str, revision: str, facts: StrictModel, document: bytes) -> tuple[bytes, list[str]]:
+        """Return what is recorded of facts that ``revision`` decided on, and pointers to what was kept out."""
+        ...
+
+
 class DecisionObserver(Protocol):
     """Counts decisions."""
 
     def decided(self, package: str, decision: Decision, seconds: float) -> None:
         """A decision of ``package``, or one that a search asked for, was recorded ``seconds`` after its facts were."""
+        ...
+
+
+class Shadow(Protocol):
+    """Sees decisions that were made, and has no say in them."""
+
+    def offer(self, package: str, facts: bytes, decision: Decision) -> None:
+        """Take a recorded decision, and the facts that policy was asked about; at once, and whatever happens."""
         ...
 
 
@@ -59,15 +77,20 @@ class Decider:
         engine: PolicyEngine,
         recorder: DecisionRecorder,
         observer: DecisionObserver,
+        log: LogTerms,
         *,
         clock: Callable[[], float],
         timer: Callable[[], float],
+        published_at: Callable[[str], float | None] = lambda _revision: None,
     ) -> None:
         self._engine = engine
         self._recorder = recorder
         self._observer = observer
+        self._log = log
         self._clock = clock
         self._timer = timer
+        self._published_at = published_at
+        self._shadow: Shadow | None = None
 
     async def decide(self, package: str, facts: dict[str, Any]) -> Decision:
         """Decide ``facts`` by ``data.ztfm.<package>`` and return the decision once it is recorded.
@@ -80,17 +103,46 @@ class Decider:
         checked = FACTS[package].model_validate(facts)
         document = checked.__pydantic_serializer__.to_json(checked, exclude_none=True)
         answer = await self._engine.ask(package, document)
-        decision = conclude(answer, package, facts, self._clock())
-        record = decision.__pydantic_serializer__.to_json(decision)[:-1] + b',"facts":' + document + b"}"
+        seconds = self._timer() - started
+        decision = conclude(answer, package, facts, self._clock(), self._published_at)
+        kept, masked = await self._log.kept(package, decision.policy_revision, checked, document)
+        record = _record(decision, kept, masked, seconds)
         await self._recorder.record(decision.id, decision.time, package, decision.subject, decision.outcome, record)
         # What a search asks is nobody's request: counted apart, it distorts no rate of requests or denials.
         counted_as = _SEARCH if "search" in facts["context"] else package
         self._observer.decided(counted_as, decision, self._timer() - started)
+        if self._shadow is not None and counted_as == package:
+            self._shadow.offer(package, document, decision)
         return decision
 
+    def accompany(self, shadow: Shadow | None) -> None:
+        """Let ``shadow`` see every decision from now on, searches apart; none for nobody."""
+        self._shadow = shadow
 
-def conclude(answer: Answer, package: str, facts: dict[str, Any], now: float) -> Decision:
-    """Turn an engine's answer into a decision; whatever is not a well-formed decision is an error, hence a deny."""
+
+def _record(decision: Decision, facts: bytes, masked: list[str], seconds: float) -> bytes:
+    """Return a `DecisionRecord` as JSON; its parts are JSON already or ours, and are joined."""
+    whole = decision.__pydantic_serializer__.to_json(decision)[:-1]
+    more = orjson.dumps({"seconds": round(seconds, 6), "masked": masked})[1:-1]
+    return whole + b"," + more + b',"facts":' + facts + b"}"
+
+
+def conclude(
+    answer: Answer,
+    package: str,
+    facts: dict[str, Any],
+    now: float,
+    published_at: Callable[[str], float | None] = lambda _revision: None,
+) -> Decision:
+    """Turn an engine's answer into a decision; whatever is not a well-formed decision is an error, hence a deny.
+
+    Args:
+        answer: of the engine.
+        package: that was asked.
+        facts: that it was asked about.
+        now: Unix seconds.
+        published_at: says when a revision was published, Unix seconds.
+    """
     named = {
         "id": new_id("dec", now),
         "time": now,
@@ -106,6 +158,7 @@ def conclude(answer: Answer, package: str, facts: dict[str, Any], now: float) ->
         return _error(named, "malformed", answer.revision)
     if policy.allow and (policy.reasons or policy.ttl_seconds < MIN_LIFETIME_SECONDS or not policy.rules):
         return _error(named, "malformed", answer.revision)
+    published = published_at(answer.revision)
     # Its parts are validated already, or ours.
     return Decision.of_trusted(
         **named,
@@ -115,6 +168,7 @@ def conclude(answer: Answer, package: str, facts: dict[str, Any], now: float) ->
         rules=policy.rules,
         ttl_seconds=policy.ttl_seconds,
         policy_revision=answer.revision,
+        policy_age_seconds=None if published is None else max(0.0, round(now - published, 3)),
     )
 
 

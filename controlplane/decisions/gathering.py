@@ -1,7 +1,7 @@
 """Gather the facts of a request. What the control plane knows wins over what it is told."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from controlplane.contracts.access import AccessRequest, EvaluationRequest, OpenModel, RequestContext
 from controlplane.contracts.evidence import UpdateEvidence
@@ -40,13 +40,24 @@ def added(properties: OpenModel | None, owned: frozenset[str]) -> dict[str, Any]
     return {name: value for name, value in extra.items() if name not in owned and value is not None}
 
 
+class ExceptionSource(Protocol):
+    """Knows what is excepted; `decisions.exceptions` does."""
+
+    def of(self, subject: str, resource: str, action: str, now: float) -> Mapping[str, Mapping[str, Any]]:
+        """Return the facts of the exceptions that are current at ``now`` (Unix seconds) for a request, by id."""
+        ...
+
+
 class Gatherer:
     """Turns a request and what is known into the facts document of its action."""
 
-    def __init__(self, rounds: RoundBook, usage: UsageWindow, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, rounds: RoundBook, usage: UsageWindow, clock: Callable[[], float], exceptions: ExceptionSource
+    ) -> None:
         self._rounds = rounds
         self._usage = usage
         self._clock = clock
+        self._exceptions = exceptions
 
     async def gather(
         self,
@@ -71,6 +82,7 @@ class Gatherer:
         stated = request.context or RequestContext()
         context = added(stated, _OWNED_OF_CONTEXT)
         context |= self._circumstances(device, _tokens(request), now, address, search)
+        context |= self.excepted(request.subject.id, request.resource.id, request.action.name, now)
         if stated.network:
             context["network"] = stated.network.model_dump()
         if request.action.name == "inference":
@@ -107,7 +119,10 @@ class Gatherer:
             "subject": subject,
             "action": {"name": request.action.name},
             "resource": {"type": request.resource.type, "id": request.resource.id},
-            "context": self._circumstances(device, 0, now, address, search),
+            "context": {
+                **self._circumstances(device, 0, now, address, search),
+                **self.excepted(request.subject.id, request.resource.id, request.action.name, now),
+            },
             "claims": {
                 "subject": request.subject.properties,
                 "action": request.action.properties,
@@ -115,6 +130,11 @@ class Gatherer:
                 "context": request.context,
             },
         }
+
+    def excepted(self, subject: str, resource: str, action: str, now: float) -> dict[str, Any]:
+        """Return the part of a context that says which exceptions are current at ``now``; empty when none is."""
+        found = self._exceptions.of(subject, resource, action, now)
+        return {"exceptions": found} if found else {}
 
     def release(self, request: AccessRequest) -> None:
         """Give back what a denied request had reserved."""

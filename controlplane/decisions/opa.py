@@ -13,7 +13,9 @@ import orjson
 
 from controlplane.decisions.engine import BatchAnswer, BatchFault
 
-BATCH_PATH = "/v1/data/ztfm/batch"
+BATCH_PATH = "/v1/data/combined/batch"
+"""The decisions of all layers together, as ``opa/layers.rego`` combines them."""
+
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 _REFUSING = frozenset({401, 403, 429, 502, 503, 504})
 """Statuses with which OPA, or a proxy before it, refuses every question alike."""

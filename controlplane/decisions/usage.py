@@ -1,8 +1,9 @@
 """How much each subject used lately: a sliding window over requests and tokens, bounded in memory."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from controlplane.decisions.cells import Cell, Cells, OwnCells
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,68 +14,70 @@ class Usage:
     tokens: int
 
 
-@dataclass(slots=True)
-class _Window:
-    start: float
-    requests: int = 0
-    tokens: int = 0
-    earlier_requests: int = 0
-    earlier_tokens: int = 0
-
-
 class UsageWindow:
     """Counts in the current window, and the overlapping share of the one before (a two-bucket sliding window).
 
     It reserves before the decision, so that concurrent requests cannot all see the same remainder. Counts
-    are those of one process.
+    are those of the processes that share its cells.
+
+    Args:
+        clock: Unix seconds.
+        window_seconds: length of the window.
+        capacity: subjects that are kept at most.
+        cells: where the counts are kept; none for this process's own.
     """
 
-    def __init__(self, clock: Callable[[], float], *, window_seconds: float = 60.0, capacity: int = 100_000) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        window_seconds: float = 60.0,
+        capacity: int = 100_000,
+        cells: Cells | None = None,
+    ) -> None:
         self.window_seconds = window_seconds
         self._clock = clock
-        self._capacity = capacity
-        self._windows: OrderedDict[str, _Window] = OrderedDict()
+        self._cells = OwnCells(capacity) if cells is None else cells
 
     def reserve(self, subject: str, tokens: int = 0) -> Usage:
         """Return what ``subject`` used before this request, and count this request and its tokens."""
-        window = self._current(subject)
-        used = self._used(window)
-        window.requests += 1
-        window.tokens += tokens
-        return used
+        now = self._clock()
+
+        def _reserve(cell: Cell | None) -> tuple[Usage, Cell]:
+            start, requests, used, before, used_before = window = self._moved(cell, now)
+            return self._used(window, now), (start, requests + 1, used + tokens, before, used_before)
+
+        return self._cells.change(subject, _reserve)
 
     def look(self, subject: str) -> Usage:
         """Return what ``subject`` used, and count nothing."""
-        return self._used(self._current(subject)) if subject in self._windows else Usage(0, 0)
+        now, cell = self._clock(), self._cells.look(subject)
+        return Usage(0, 0) if cell is None else self._used(self._moved(cell, now), now)
 
     def release(self, subject: str, tokens: int) -> None:
         """Give back tokens that were reserved and not granted."""
-        window = self._windows.get(subject)
-        if window is not None:
-            window.tokens = max(0, window.tokens - tokens)
+        if not tokens or self._cells.look(subject) is None:
+            return
 
-    def _used(self, window: _Window) -> Usage:
-        overlap = 1.0 - (self._clock() - window.start) / self.window_seconds
-        return Usage(
-            window.requests + int(window.earlier_requests * overlap),
-            window.tokens + int(window.earlier_tokens * overlap),
-        )
+        def _release(cell: Cell | None) -> tuple[None, Cell]:
+            start, requests, used, *earlier = self._moved(None, self._clock()) if cell is None else cell
+            return None, (start, requests, max(0.0, used - tokens), *earlier)
 
-    def _current(self, subject: str) -> _Window:
-        now = self._clock()
-        window = self._windows.get(subject)
-        if window is None:
-            while len(self._windows) >= self._capacity:
-                self._windows.popitem(last=False)
-            window = self._windows[subject] = _Window(now)
-            return window
-        self._windows.move_to_end(subject)
-        elapsed = now - window.start
+        self._cells.change(subject, _release)
+
+    def _used(self, window: Cell, now: float) -> Usage:
+        start, requests, tokens, earlier_requests, earlier_tokens = window
+        overlap = 1.0 - (now - start) / self.window_seconds
+        return Usage(int(requests) + int(earlier_requests * overlap), int(tokens) + int(earlier_tokens * overlap))
+
+    def _moved(self, cell: Cell | None, now: float) -> Cell:
+        """Return start, requests and tokens of the window that ``now`` lies in, then those of the one before."""
+        if cell is None:
+            return now, 0.0, 0.0, 0.0, 0.0
+        start, requests, tokens, _, _ = cell
+        elapsed = now - start
         if elapsed >= 2 * self.window_seconds:
-            window.start, window.earlier_requests, window.earlier_tokens = now, 0, 0
-            window.requests = window.tokens = 0
-        elif elapsed >= self.window_seconds:
-            window.start += self.window_seconds
-            window.earlier_requests, window.earlier_tokens = window.requests, window.tokens
-            window.requests = window.tokens = 0
-        return window
+            return now, 0.0, 0.0, 0.0, 0.0
+        if elapsed >= self.window_seconds:
+            return start + self.window_seconds, 0.0, 0.0, requests, tokens
+        return cell

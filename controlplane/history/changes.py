@@ -5,16 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from controlplane.contracts.decision import Decision
+from controlplane.contracts.shadow import DISAGREEMENTS, MAX_GROUPS, SAMPLES, Disagreement
 from controlplane.history.records import Recorded
 
-Change = Literal["newly_denied", "newly_allowed", "other_reasons", "other_terms"]
-"""``other_reasons`` stays denied for other reasons; ``other_terms`` stays allowed with other obligations or for another
-time."""
-
-CHANGES: tuple[Change, ...] = ("newly_denied", "newly_allowed", "other_reasons", "other_terms")
-SAMPLES = 5
 MAX_SUBJECTS = 20
-MAX_GROUPS = 1000
 _NO_REASON = "none"
 
 
@@ -40,10 +34,11 @@ class Group:
     """Decisions that change alike.
 
     Attributes:
+        change: ``failed`` where there was nothing to compare with.
         reason: what would be missing, or was; a decision with several is counted under each.
     """
 
-    change: Change
+    change: Disagreement | Literal["failed"]
     action: str
     reason: str
     segment: str
@@ -59,17 +54,21 @@ class Comparison:
     Attributes:
         decided: decisions that were compared.
         not_decided: recorded ones that no policy had decided (outcome ``error``); they are not compared.
-        failed: compared ones on which the other policy gave no decision, which denies.
+        masked: recorded ones of which something was kept out that the other policy reads; they are not compared.
+        failed: those on which the other policy gave no decision: compared as the denial that it is, or set aside.
         outcomes: how many were decided how, was and would be.
     """
 
     decided: int = 0
     not_decided: int = 0
+    masked: int = 0
     failed: int = 0
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    changes: Counter[Change] = field(default_factory=Counter)
+    changes: Counter[Disagreement] = field(default_factory=Counter)
     groups: dict[tuple[str, ...], Group] = field(default_factory=dict)
-    subjects: dict[Change, Counter[str]] = field(default_factory=lambda: {change: Counter() for change in CHANGES})
+    subjects: dict[Disagreement, Counter[str]] = field(
+        default_factory=lambda: {change: Counter() for change in DISAGREEMENTS}
+    )
 
     @property
     def is_changed(self) -> bool:
@@ -88,13 +87,21 @@ class Comparison:
         if change is not None:
             self._count(change, was, becomes)
 
-    def _count(self, change: Change, was: Recorded, becomes: Decision) -> None:
+    def set_aside(self, was: Recorded, becomes: Decision) -> None:
+        """Count a decision on which the other policy gave none, and compare nothing."""
+        self.failed += 1
+        self._group("failed", was, frozenset(reason.code for reason in becomes.reasons))
+
+    def _count(self, change: Disagreement, was: Recorded, becomes: Decision) -> None:
         self.changes[change] += 1
-        subject = str(was.document["subject"])
-        self.subjects[change][subject] += 1
+        self.subjects[change][str(was.document["subject"])] += 1
         now_missing = frozenset(reason.code for reason in becomes.reasons)
         codes = {"newly_denied": now_missing, "newly_allowed": was.codes, "other_reasons": now_missing ^ was.codes}
-        reasons = tuple(sorted(codes.get(change, ()))) or (_NO_REASON,)
+        self._group(change, was, codes.get(change, frozenset()))
+
+    def _group(self, change: Disagreement | Literal["failed"], was: Recorded, codes: frozenset[str]) -> None:
+        reasons = tuple(sorted(codes)) or (_NO_REASON,)
+        subject = str(was.document["subject"])
         sample = Sample(was.id, was.document["time"], subject, str(was.document["resource"]), reasons)
         for reason in reasons:
             key = (change, str(was.document["action"]), reason, was.segment)
@@ -109,7 +116,7 @@ class Comparison:
                 group.samples.append(sample)
 
 
-def change_of(was: Recorded, becomes: Decision) -> Change | None:
+def change_of(was: Recorded, becomes: Decision) -> Disagreement | None:
     """Return how a decision would be another; none when it would be the same."""
     was_allowed = was.document["outcome"] == "allow"
     if was_allowed != becomes.allowed:

@@ -14,7 +14,7 @@ from controlplane.decisions.coalescing import Coalescer, CoalescingLimits
 from controlplane.decisions.engine import BatchFault, PolicyEngine
 from controlplane.decisions.opa import OpaAddress, OpaTransport
 from controlplane.sidecar import OpaBinary, Sidecar, SidecarError, SidecarOptions, build_bundle
-from controlplane.sidecar.folders import product_folder
+from controlplane.sidecar.folders import beside
 
 START_SECONDS = 20.0
 BATCH = 192
@@ -22,8 +22,10 @@ IN_FLIGHT = 3
 DEADLINE_SECONDS = 60.0
 """Nobody waits for these answers but whoever looks back; they must come, not come soon."""
 
+NOTHING = b'{"input":{}}'
+"""A batch without questions: what answers it can decide."""
+
 _QUEUE = 65_536
-_NOTHING = b'{"input":{}}'
 _log = structlog.get_logger("ztfm.history")
 
 
@@ -40,9 +42,11 @@ class Policies:
     revision: str
 
 
-class _Unwatched:
+class Unwatched:
+    """Watches over calls to an OPA that decides nobody's requests."""
+
     def call(self, result: str, seconds: float, size: int) -> None:
-        """Count nothing: these are nobody's requests."""
+        """Count nothing: nobody asked for them."""
 
     def state(self, queued: int, *, circuit_open: bool) -> None:
         """Count nothing."""
@@ -65,11 +69,12 @@ async def deciding(opa: OpaBinary, folder: Path) -> AsyncIterator[Policies]:
         place = Path(made)
         bundle = place / "bundle.tar.gz"
         revision = await asyncio.to_thread(build_bundle, opa, folder, bundle)
-        sidecar = Sidecar(SidecarOptions(opa, place / "opa", bundle, product_folder("opa") / "authz.rego"))
+        sidecar = Sidecar(SidecarOptions(opa, place / "opa", beside()))
+        sidecar.offer("base", await asyncio.to_thread(bundle.read_bytes))
         await sidecar.start()
         transport = OpaTransport(OpaAddress(token=sidecar.token, socket=sidecar.options.socket))
         limits = CoalescingLimits(BATCH, IN_FLIGHT, _QUEUE, DEADLINE_SECONDS)
-        engine = Coalescer(transport, _Unwatched(), clock=time.monotonic, limits=limits)
+        engine = Coalescer(transport, Unwatched(), clock=time.monotonic, limits=limits)
         try:
             await _await_bundle(transport, folder)
             yield Policies(engine, revision)
@@ -84,7 +89,7 @@ async def _await_bundle(transport: OpaTransport, folder: Path) -> None:
     deadline = loop.time() + START_SECONDS
     while True:
         try:
-            await transport.send(_NOTHING, 2.0)
+            await transport.send(NOTHING, 2.0)
         except BatchFault as fault:
             if loop.time() > deadline:
                 what = f"OPA did not decide by {folder} within {START_SECONDS:g} s ({fault.cause})"

@@ -46,7 +46,14 @@ class Recorded:
         subject = self.facts["subject"]
         if subject["type"] == "person":
             return "people"
-        return str((subject.get("properties") or {}).get("segment", "none"))
+        properties = subject.get("properties")
+        # Policy may keep properties out as a whole.
+        return str(properties.get("segment", "none")) if isinstance(properties, dict) else "none"
+
+    @property
+    def masked(self) -> list[str]:
+        """Pointers to the facts that policy kept out; a marker stands there."""
+        return list(self.document.get("masked") or ())
 
 
 class DamagedRecord(Exception):  # noqa: N818 - a state, as callers see it
@@ -82,7 +89,8 @@ async def allowed_alike(store: Decisions, recorded: Recorded) -> list[dict[str, 
     """Return the facts of a few requests that were allowed lately, those for the same resource first."""
     query = DecisionQuery(action=recorded.package, outcome="allow")
     page = await store.page(wanted_by(query), _ALIKE, _SCAN)
-    found = [parse(*record) for record in page.records]
+    # A marker in the place of a value is nobody's value.
+    found = [one for one in (parse(*record) for record in page.records) if not one.masked]
     resource = recorded.document["resource"]
     found.sort(key=lambda one: one.document["resource"] != resource)
     return [one.facts for one in found[:_DONORS]]

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import orjson
 
@@ -23,10 +23,17 @@ class ReplayFailed(Exception):  # noqa: N818 - a state, as callers see it
 _GONE = frozenset({"policy_unreachable", "policy_deadline", "policy_circuit_open", "policy_overloaded"})
 
 
-async def replay(pieces: AsyncIterator[list[Recorded]], engine: PolicyEngine, progress: Progress) -> Comparison:
+ReadsMasked = Callable[[Recorded], Awaitable[bool]]
+"""Says whether a policy reads what was kept out of a record."""
+
+
+async def replay(
+    pieces: AsyncIterator[list[Recorded]], engine: PolicyEngine, reads_masked: ReadsMasked, progress: Progress
+) -> Comparison:
     """Return how ``engine`` decides on the facts of recorded decisions, beside how it was decided.
 
-    While one piece is decided the next is read.
+    While one piece is decided the next is read. Records of which something was kept out that the policy reads are
+    counted apart: what stands in its place decides nothing.
 
     Raises:
         ReplayFailed: the engine went away.
@@ -37,7 +44,9 @@ async def replay(pieces: AsyncIterator[list[Recorded]], engine: PolicyEngine, pr
     try:
         while (piece := await reading) is not None:
             reading = asyncio.ensure_future(anext(pieces, None))
-            for was, becomes in zip(piece, await decide_again(piece, engine), strict=True):
+            known = [one for one in piece if not (one.masked and await reads_masked(one))]
+            found.masked += len(piece) - len(known)
+            for was, becomes in zip(known, await decide_again(known, engine), strict=True):
                 found.add(was, becomes)
             done += len(piece)
             progress(done)

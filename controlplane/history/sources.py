@@ -1,8 +1,8 @@
-"""Where the rules of a requirement stand, and what they read: from OPA's own syntax trees of a policy folder."""
+"""What the rules of a decision read: from OPA's own syntax trees of a policy folder."""
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ class Rule:
 
     Attributes:
         key: the constant that a partial rule adds, such as the code of a requirement.
-        file: relative to the policy folder.
         inputs: the paths of the input that it reads itself.
         data: the paths of the data, likewise.
         uses: other rules.
@@ -34,8 +33,6 @@ class Rule:
     package: str
     name: str
     key: str | None
-    file: str
-    row: int
     inputs: set[Place] = field(default_factory=set)
     data: set[Place] = field(default_factory=set)
     uses: set[Name] = field(default_factory=set)
@@ -47,12 +44,10 @@ class Reading:
     """What the rules of a requirement come to.
 
     Attributes:
-        locations: ``file:row`` of each rule that proves it.
         inputs: every path of the input that they read, by themselves or through others.
         data: every path of the data, likewise.
     """
 
-    locations: tuple[str, ...]
     inputs: frozenset[Place]
     data: frozenset[Place]
     constants: frozenset[str | float]
@@ -80,11 +75,26 @@ class Sources:
         for name in self._reached({use for rule in proving for use in rule.uses}):
             involved += self._rules[name]
         return Reading(
-            tuple(sorted(f"{rule.file}:{rule.row}" for rule in proving)),
             frozenset(path for rule in involved for path in rule.inputs),
             frozenset(path for rule in involved for path in rule.data),
             frozenset(value for rule in involved for value in rule.constants),
         )
+
+    def reads(self, package: str, path: Sequence[str]) -> bool:
+        """Whether the decision of ``package`` may depend on what stands at a path of the input.
+
+        It says so too where it cannot be known: of rules that read the input whole, or choose a package by a value.
+        """
+        for name in self._reached({(package, "decision")}):
+            for rule in self._rules[name]:
+                if any(one[: len(path)] == tuple(path[: len(one)]) for one in rule.inputs):
+                    return True
+                if any(self._is_above_packages(one) for one in rule.data):
+                    return True
+        return False
+
+    def _is_above_packages(self, path: Place) -> bool:
+        return any(tuple(package.split("."))[: len(path)] == path for package, _ in self._rules)
 
     def _reached(self, names: set[Name]) -> set[Name]:
         reached: set[Name] = set()
@@ -113,11 +123,7 @@ async def read_sources(opa: OpaBinary, folder: Path) -> Sources:
     modules = [path for path in files if path.suffix == ".rego"]
     trees = await asyncio.gather(*map(_parsed, modules))
     packages = {_package(tree) for tree in trees}
-    rules = [
-        rule
-        for path, tree in zip(modules, trees, strict=True)
-        for rule in _rules(tree, path.relative_to(folder).as_posix(), packages)
-    ]
+    rules = [rule for tree in trees for rule in _rules(tree, packages)]
     return Sources(rules, _data(folder, [path for path in files if path.suffix == ".json"]))
 
 
@@ -126,7 +132,7 @@ def _bundled(folder: Path) -> list[Path]:
 
 
 async def _parse(opa: OpaBinary, path: Path) -> Any:
-    command = [str(opa.path), "parse", "--format", "json", "--json-include", "locations,-comments", str(path)]
+    command = [str(opa.path), "parse", "--format", "json", "--json-include", "-comments", str(path)]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
     try:
@@ -156,7 +162,7 @@ def _package(tree: Any) -> str:
     return ".".join(term["value"] for term in tree["package"]["path"][1:])
 
 
-def _rules(tree: Any, file: str, packages: set[str]) -> Iterator[Rule]:
+def _rules(tree: Any, packages: set[str]) -> Iterator[Rule]:
     package = _package(tree)
     imported = {}
     for found in tree.get("imports", []):
@@ -169,8 +175,6 @@ def _rules(tree: Any, file: str, packages: set[str]) -> Iterator[Rule]:
             package,
             str(head["ref"][0]["value"]),
             str(key["value"]) if key.get("type") == "string" else None,
-            file,
-            int(node["location"]["row"]),
         )
         read = [head.get(part) for part in ("key", "value", "args")] + [node.get("body"), node.get("else")]
         _read(read, rule, imported, packages)

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
-from controlplane.sidecar.errors import BundleError
+from controlplane.sidecar.errors import BundleError, OpaFailed
+from controlplane.sidecar.files import write_whole
 from controlplane.sidecar.locate import OpaBinary
 
 BUNDLE_NAME = "ztfm"
@@ -26,18 +27,34 @@ def is_bundled(path: Path) -> bool:
     return path.name.startswith("data.")
 
 
-def content_digest(policies: Path) -> str:
-    """SHA-256 over the names and bytes of all bundled files, in order: 64 hex digits."""
+def read_policies(policies: Path) -> dict[str, bytes]:
+    """Return what belongs into the bundle of a policy folder: content by name, in order.
+
+    Raises:
+        BundleError: the folder holds no policies.
+    """
+    paths = sorted(item for item in policies.rglob("*") if item.is_file() and is_bundled(item.relative_to(policies)))
+    if not any(path.suffix == ".rego" for path in paths):
+        raise BundleError(f"{policies} holds no policies (*.rego)")
+    return {path.relative_to(policies).as_posix(): path.read_bytes() for path in paths}
+
+
+def digest_of_content(files: Mapping[str, bytes]) -> str:
+    """SHA-256 over names and bytes of what is bundled, in order: 64 hex digits."""
     digest = hashlib.sha256()
-    for path in _bundled(policies):
-        body = path.read_bytes()
-        digest.update(f"{path.relative_to(policies).as_posix()}\0{len(body)}\0".encode())
+    for name, body in sorted(files.items(), key=lambda item: Path(item[0])):
+        digest.update(f"{name}\0{len(body)}\0".encode())
         digest.update(body)
     return digest.hexdigest()
 
 
-def _bundled(policies: Path) -> list[Path]:
-    return sorted(item for item in policies.rglob("*") if item.is_file() and is_bundled(item.relative_to(policies)))
+def content_digest(policies: Path) -> str:
+    """`digest_of_content` of a policy folder.
+
+    Raises:
+        BundleError: the folder holds no policies.
+    """
+    return digest_of_content(read_policies(policies))
 
 
 def git_commit(folder: Path) -> str:
@@ -50,101 +67,84 @@ def git_commit(folder: Path) -> str:
     return result.stdout.strip() or "nogit"
 
 
-def bundle_roots(policies: Path) -> list[str]:
-    """Return the parts of OPA's data that the bundle owns: those of its ``.manifest``, else ``ztfm`` and ``data``.
+def bundle_roots(folder: str, manifest: bytes) -> list[str]:
+    """Return the parts of OPA's data that a folder's ``.manifest`` says its bundle owns.
 
     Raises:
         BundleError: the manifest cannot be read, or claims what guards OPA's own API.
     """
-    manifest = policies / ".manifest"
+    said = f"{folder}/.manifest"
     try:
-        roots = json.loads(manifest.read_text())["roots"] if manifest.is_file() else list(DEFAULT_ROOTS)
-    except (OSError, ValueError, KeyError, TypeError):
-        raise BundleError(f'{manifest} is not of the form {{"roots": ["{BUNDLE_NAME}"]}}') from None
+        roots = json.loads(manifest)["roots"]
+    except (ValueError, KeyError, TypeError):
+        raise BundleError(f'{said} is not of the form {{"roots": ["ztfm", "data"]}}') from None
     if not isinstance(roots, list) or not roots or not all(isinstance(root, str) for root in roots):
-        raise BundleError(f"{manifest}: roots is a list of names")
+        raise BundleError(f"{said}: roots is a list of names")
     if any(not root.strip("/") or root.strip("/").split("/")[0] == "system" for root in roots):
-        raise BundleError(f"{manifest}: no root may be empty or under 'system', which guards OPA's own API")
+        raise BundleError(f"{said}: no root may be empty or under 'system', which guards OPA's own API")
     return roots
 
 
 def build_bundle(opa: OpaBinary, policies: Path, destination: Path) -> str:
-    """Compile ``policies`` into ``destination`` and return its revision, ``<commit>.<content>``.
+    """Compile ``policies`` into ``destination``, unsigned, and return its revision, ``<commit>.<content>``.
 
-    Rules and data are copied aside first, so that what is bundled is exactly what the revision names. The
-    file appears whole or not at all, so a running sidecar never reads half a bundle.
+    The file appears whole or not at all, so a running sidecar never reads half a bundle.
 
     Raises:
         BundleError: the policies do not compile, or the folder holds none.
     """
-    files = _bundled(policies)
-    if not any(path.suffix == ".rego" for path in files):
-        raise BundleError(f"{policies} holds no policies (*.rego)")
-    roots = bundle_roots(policies)
-    revision = f"{git_commit(policies)}.{content_digest(policies)[:16]}"
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".building-") as folder:
-        staged, built = Path(folder) / "policies", Path(folder) / "bundle.tar.gz"
-        for path in files:
-            copy = staged / path.relative_to(policies)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
-        (staged / ".manifest").write_text(json.dumps({"roots": roots}))
-        _compile(opa, staged, policies, revision, built)
-        built.replace(destination)
+    files = read_policies(policies)
+    claimed = policies / ".manifest"
+    roots = bundle_roots(str(policies), claimed.read_bytes()) if claimed.is_file() else list(DEFAULT_ROOTS)
+    revision = revision_of(files, git_commit(policies))
+    body = compile_bundle(opa, files, {"roots": roots}, revision, str(policies))
+    write_whole(destination, body)
     return revision
 
 
-def _compile(opa: OpaBinary, staged: Path, policies: Path, revision: str, built: Path) -> None:
-    command = [
-        str(opa.path.resolve()),
-        "build",
-        "--bundle",
-        ".",
-        "--revision",
-        revision,
-        "--output",
-        str(built.resolve()),
-    ]
-    try:
-        result = subprocess.run(  # noqa: S603 - our own command line
-            command, cwd=staged, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise BundleError(f"{opa.path} could not build {policies}: {type(error).__name__}") from None
-    if result.returncode != 0:
-        raise BundleError(f"the policies in {policies} do not compile:\n{(result.stderr or result.stdout).strip()}")
+def revision_of(files: Mapping[str, bytes], commit: str) -> str:
+    """Return the revision of what is bundled: ``<commit>.<16 digits of its digest>``."""
+    return f"{commit}.{digest_of_content(files)[:16]}"
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600, exist_ok=True)
-    path.chmod(0o600)
-    path.write_text(text)
+def compile_bundle(
+    opa: OpaBinary, files: Mapping[str, bytes], manifest: Mapping[str, object], revision: str, said: str, *options: str
+) -> bytes:
+    """Return the bundle that ``opa build`` makes of files, a ``.tar.gz``.
 
-
-def write_config(path: Path, publisher_url: str, publisher_token: str, resource: str, kept: Path) -> None:
-    """Write OPA's configuration: the one bundle, asked for every one to two seconds, and no decision log.
+    The files are written aside first, so that what is bundled is exactly what the revision names.
 
     Args:
-        path: of the configuration.
-        publisher_url: where the bundle is served.
-        publisher_token: bearer token of that service.
-        resource: the bundle's path there.
-        kept: folder for OPA's copy of the last good bundle.
+        opa: that builds.
+        files: rules and data: content by name.
+        manifest: what the bundle's ``.manifest`` says beside its revision.
+        revision: of the bundle.
+        said: how an error calls the policies.
+        options: more of ``opa build``.
+
+    Raises:
+        OpaFailed: OPA could not be run, or not in time.
+        BundleError: the policies do not compile.
     """
-    config = {
-        "services": {"publisher": {"url": publisher_url, "credentials": {"bearer": {"token": publisher_token}}}},
-        "bundles": {
-            BUNDLE_NAME: {
-                "service": "publisher",
-                "resource": resource,
-                "persist": True,
-                "polling": {"min_delay_seconds": 1, "max_delay_seconds": 2},
-            }
-        },
-        "persistence_directory": str(kept),
-        "labels": {"app": "ztfm"},
-    }
-    write_private(path, json.dumps(config))
+    with tempfile.TemporaryDirectory(prefix="ztfm-building-") as folder:
+        staged, built = Path(folder) / "policies", Path(folder) / "bundle.tar.gz"
+        for name, body in files.items():
+            copy = staged / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(body)
+        (staged / ".manifest").write_text(json.dumps(manifest))
+        arguments = ["build", "--bundle", ".", "--revision", revision, "--output", str(built), *options]
+        try:
+            result = subprocess.run(  # noqa: S603 - our own command line
+                [str(opa.path.resolve()), *arguments],
+                cwd=staged,
+                capture_output=True,
+                text=True,
+                timeout=BUILD_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise OpaFailed(f"{opa.path} could not build {said}: {type(error).__name__}") from None
+        if result.returncode != 0:
+            raise BundleError(f"the policies in {said} do not compile:\n{(result.stderr or result.stdout).strip()}")
+        return built.read_bytes()

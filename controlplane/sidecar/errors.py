@@ -7,3 +7,7 @@ class SidecarError(Exception):
 
 class BundleError(SidecarError):
     """The policies do not make a bundle; the message is OPA's own, with file and line."""
+
+
+class OpaFailed(BundleError):  # noqa: N818 - a state, as callers see it
+    """OPA itself could not be run or was not done in time; nothing is said of the policies."""

@@ -17,6 +17,15 @@ def product_folder(name: str) -> Path:
     raise FileNotFoundError(f"this installation of ztfm has no folder '{name}': reinstall it, or run from a checkout")
 
 
+def beside() -> tuple[Path, ...]:
+    """Return the modules that OPA has beside its bundles: who may use its API, and how layers are combined.
+
+    Raises:
+        FileNotFoundError: the installation lacks them.
+    """
+    return tuple(product_folder("opa") / name for name in ("authz.rego", "layers.rego"))
+
+
 def tools_folder() -> Path:
     """Return the folder that built tools go to: ``.tools/bin`` in a checkout, else the user's cache."""
     if (_PACKAGE.parent / "pyproject.toml").is_file():

@@ -1,4 +1,4 @@
-"""Get OPA and regal: ``python -m controlplane.sidecar.install [--regal]``.
+"""Get OPA and regal: ``python -m controlplane.sidecar.install [--regal] [--or-embedded]``.
 
 Order: what is already there (``OPA_BIN``, ``PATH``, the tool folder), the official release binary where its
 SHA-256 is pinned in ``opa/release.json``, a build from the Go modules under ``opa/``.
@@ -7,6 +7,7 @@ SHA-256 is pinned in ``opa/release.json``, a build from the Go modules under ``o
 import argparse
 import hashlib
 import http.client
+import importlib.util
 import json
 import os
 import platform
@@ -105,16 +106,29 @@ def install(tool: str, tools: Path) -> Path:
     raise OpaNotFound([*tried, reason])
 
 
+def _can_do_without() -> bool:
+    # An OPA_BIN that does not work is a mistake to mend, not a machine without OPA.
+    return importlib.util.find_spec("opapywasm") is not None and not os.environ.get("OPA_BIN")
+
+
+_WITHOUT = """going on without OPA: the embedded engine evaluates the built-in policies, in the demo by itself, and for
+`ztfm serve --engine embedded`. Writing, testing and publishing policies need OPA (docs/embedded.md)."""
+
+
 def main() -> int:
     """Install from the command line; print the paths."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--regal", action="store_true", help="also the Rego linter, for policy authors")
+    parser.add_argument("--or-embedded", action="store_true", help="without OPA, be content with the embedded engine")
     arguments = parser.parse_args()
     for tool in ("opa", "regal") if arguments.regal else ("opa",):
         try:
             print(install(tool, tools_folder()))
         except OpaNotFound as error:
             print(error if tool == "opa" else str(error).removeprefix(WAYS), file=sys.stderr)
+            if tool == "opa" and arguments.or_embedded and _can_do_without():
+                print(_WITHOUT, file=sys.stderr)
+                continue
             return 1
     return 0
 

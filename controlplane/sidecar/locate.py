@@ -15,7 +15,8 @@ MINIMUM_VERSION = (1, 17, 0)
 WAYS = """no usable Open Policy Agent (1.17 or later) was found. Any of these gives you one:
   - set OPA_BIN to the path of an opa binary
   - put opa on your PATH (https://www.openpolicyagent.org/docs#1-download-opa)
-  - install Go 1.26 or later and run: python -m controlplane.sidecar.install"""
+  - install Go 1.26 or later and run: python -m controlplane.sidecar.install
+Where none can be had, policies can be evaluated without it: ztfm serve --engine embedded"""
 
 
 class OpaNotFound(SidecarError):  # noqa: N818 - a state, as callers see it

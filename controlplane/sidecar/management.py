@@ -11,7 +11,7 @@ from opa_client import OpaClient
 from opa_client.errors import PolicyNotFoundError
 from requests import RequestException
 
-from controlplane.sidecar.bundle import BUNDLE_NAME
+from controlplane.sidecar.configuring import BUNDLES
 
 TIMEOUT_SECONDS = 2.0
 
@@ -55,7 +55,7 @@ def _look(client: OpaClient) -> Condition:
     is_healthy = bool(client.check_health({"bundles": "true"}))
     try:
         policies = tuple(sorted(client.get_policies_list()))
-        manifest = client.get_data(f"system/bundles/{BUNDLE_NAME}/manifest")["result"]
+        manifest = client.get_data(f"system/bundles/{BUNDLES['base']}/manifest")["result"]
     except PolicyNotFoundError:
         return Condition(is_healthy, "", (), "no bundle of policies is active")
     except RequestException as error:

@@ -7,28 +7,33 @@ import os
 import secrets
 import shutil
 import signal
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 import structlog
 
-from controlplane.sidecar.bundle import write_config, write_private
+from controlplane.contracts.policies import PolicyLayer
+from controlplane.sidecar.configuring import CONFIG, EXPECTED, KEPT, write_config
 from controlplane.sidecar.errors import SidecarError
+from controlplane.sidecar.files import write_private
 from controlplane.sidecar.locate import OpaBinary
 from controlplane.sidecar.parent import die_with_parent
-from controlplane.sidecar.publishing import RESOURCE, BundlePublisher
+from controlplane.sidecar.publishing import BundlePublisher
 
 FIRST_BACKOFF_SECONDS = 0.1
 LAST_BACKOFF_SECONDS = 5.0
 STABLE_AFTER_SECONDS = 30.0
-STOP_GRACE_SECONDS = 5.0
 MAX_SOCKET_PATH_BYTES = 103
 GO_RUNTIME = {"GOGC": "800", "GOMEMLIMIT": "1GiB"}
 """Evaluation leaves much garbage and little else: collecting it less often saved a third of OPA's processor time, for
 memory that the limit bounds."""
+
+ASIDE_RUNTIME = {"GOMEMLIMIT": "512MiB", "GOMAXPROCS": "1"}
+ASIDE_NICENESS = 19
+"""One that only looks on has one processor at most, and that only as far as nobody else wants it."""
 
 _NEVER_STARTED = -1
 
@@ -42,16 +47,21 @@ class SidecarOptions:
     Attributes:
         opa: the binary.
         folder: private folder for socket, token and configuration.
-        bundle: the policy bundle file; replacing it publishes a new revision.
-        authorisation: ``system.authz`` policy of OPA's own API.
+        modules: what OPA has beside its bundles, and no bundle can change: ``system.authz`` of its own API, and how
+            layers are combined.
         tcp: also listen on this ``host:port``.
+        layers: those that decide, the base first.
+        keys: public keys by id, as PEM; OPA takes no bundle that none of them signed. None takes unsigned ones.
+        is_aside: nobody waits for its answers; it gives way to everything else on the machine.
     """
 
     opa: OpaBinary
     folder: Path
-    bundle: Path
-    authorisation: Path
+    modules: tuple[Path, ...]
     tcp: str | None = None
+    layers: tuple[PolicyLayer, ...] = ("base",)
+    keys: Mapping[str, str] | None = None
+    is_aside: bool = False
 
     @property
     def socket(self) -> Path:
@@ -77,7 +87,7 @@ class Sidecar:
     ) -> None:
         self.options = options
         self.token = secrets.token_urlsafe(32)
-        self._publisher = BundlePublisher(options.bundle)
+        self._publisher = BundlePublisher()
         self._on_restart = on_restart
         self._first_backoff = first_backoff
         self._process: asyncio.subprocess.Process | None = None
@@ -90,6 +100,10 @@ class Sidecar:
         """Process id while OPA runs."""
         running = self._process is not None and self._process.returncode is None
         return self._process.pid if running and self._process else None
+
+    def offer(self, layer: PolicyLayer, body: bytes) -> None:
+        """Hand OPA a layer's bundle, at once when it runs and when it starts; on the loop that started it."""
+        self._publisher.offer(layer, body)
 
     async def start(self) -> None:
         """Write configuration and token, start OPA and watch over it.
@@ -104,11 +118,10 @@ class Sidecar:
         options.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         options.folder.chmod(0o700)
         self._lock = _lock(options.folder / "lock")
-        kept = options.folder / "kept"
         # What an earlier run kept may be older than what is to decide now.
-        shutil.rmtree(kept, ignore_errors=True)
+        shutil.rmtree(options.folder / KEPT, ignore_errors=True)
         url = await self._publisher.start()
-        write_config(options.folder / "opa-config.json", url, self._publisher.token, RESOURCE, kept)
+        write_config(options.folder, url, self._publisher.token, layers=options.layers, keys=options.keys)
         write_private(options.folder / "opa-token", self.token)
         try:
             await self._spawn()
@@ -118,14 +131,15 @@ class Sidecar:
         self._watch = asyncio.create_task(self._supervise(), name="opa-supervisor")
 
     async def stop(self) -> None:
-        """Stop OPA: ask, wait up to 5 s, then kill. Safe to call twice."""
+        """End OPA. Safe to call twice.
+
+        It is not asked to end: it holds nothing that a kill could damage, and would log its held request for bundles
+        as an error each time.
+        """
         self._stop.set()
         if self._watch is not None:
-            self._signal(signal.SIGTERM)
-            done, _ = await asyncio.wait({self._watch}, timeout=STOP_GRACE_SECONDS)
-            if not done:
-                self._signal(signal.SIGKILL)
-                await self._watch
+            self._signal(signal.SIGKILL)
+            await self._watch
         await self._publisher.stop()
         if self._lock is not None:
             self.options.socket.unlink(missing_ok=True)
@@ -150,7 +164,7 @@ class Sidecar:
         return [
             *command,
             "--config-file",
-            str(options.folder / "opa-config.json"),
+            str(options.folder / CONFIG),
             "--authentication=token",
             "--authorization=basic",
             "--unix-socket-perm=600",
@@ -158,18 +172,20 @@ class Sidecar:
             "--skip-version-check",
             "--log-level=error",
             "--log-format=json",
-            str(options.authorisation),
+            *map(str, options.modules),
+            str(options.folder / EXPECTED),
         ]
 
     async def _spawn(self) -> None:
         self.options.socket.unlink(missing_ok=True)
-        environment = {"PATH": os.environ.get("PATH", ""), **GO_RUNTIME, "ZTFM_OPA_TOKEN": self.token}
+        runtime = ASIDE_RUNTIME if self.options.is_aside else GO_RUNTIME
+        environment = {"PATH": os.environ.get("PATH", ""), **runtime, "ZTFM_OPA_TOKEN": self.token}
         self._process = await asyncio.create_subprocess_exec(
             *self._command(),
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
-            preexec_fn=die_with_parent if sys.platform == "linux" else None,
+            preexec_fn=partial(_before_exec, ASIDE_NICENESS if self.options.is_aside else 0),
         )
 
     async def _supervise(self) -> None:
@@ -199,7 +215,14 @@ class Sidecar:
         except OSError as error:
             _log.error("sidecar_cannot_start", error=error.strerror, remedy="look at the OPA binary and its folder")
         if self._stop.is_set():
-            self._signal(signal.SIGTERM)
+            self._signal(signal.SIGKILL)
+
+
+def _before_exec(niceness: int) -> None:
+    die_with_parent()
+    if niceness:
+        # Every thread of the child is to have it; set from outside, only its first one would.
+        os.nice(niceness)
 
 
 def _lock(path: Path) -> IO[str]:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.storage import addresses
 from controlplane.storage.addresses import Synchronous, bulk_engine, engines, shown
 from controlplane.storage.errors import StoreUnavailable
+from controlplane.storage.turns import Turn
 
 T = TypeVar("T")
 
@@ -58,6 +59,8 @@ class Database:
         self._under_way: set[asyncio.Task[Any]] = set()
         self._file = Path(str(address.database)) if self.kind == "sqlite" else None
         self._identity = _identity(self._file)
+        # Other processes take turns with us there.
+        self._turns = Turn(self._file) if self._file is not None else None
         self._is_open = True
 
     async def write(self, what: str, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
@@ -106,18 +109,31 @@ class Database:
         if self._bulk is not None:
             self._bulk.dispose()
         self._thread.shutdown()
+        if self._turns is not None:
+            self._turns.close()
+            self._turns = None
 
     async def _transaction(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        async with self._own_turn(), self._writer.begin() as connection:
-            return await work(connection)
+        async with self._own_turn():
+            if self._turns is None:
+                async with self._writer.begin() as connection:
+                    return await work(connection)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, self._turns.take, addresses.WAIT_SECONDS)
+            try:
+                async with self._writer.begin() as connection:
+                    return await work(connection)
+            finally:
+                self._turns.give()
 
     async def _insert(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
-        if self._bulk is None:
+        if self._bulk is None or self._turns is None:
             async with self._writer.begin() as connection:
                 await connection.exec_driver_sql(statement, rows)
             return
         async with self._own_turn():
-            await asyncio.get_running_loop().run_in_executor(self._thread, _insert, self._bulk, statement, rows)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, _insert, self._turns, self._bulk, statement, rows)
 
     @asynccontextmanager
     async def _own_turn(self) -> AsyncIterator[None]:
@@ -160,9 +176,13 @@ class Database:
             task.exception()
 
 
-def _insert(engine: Engine, statement: str, rows: list[tuple[Any, ...]]) -> None:
-    with engine.begin() as connection:
-        connection.exec_driver_sql(statement, rows)
+def _insert(turn: Turn, engine: Engine, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    turn.take(addresses.WAIT_SECONDS)
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(statement, rows)
+    finally:
+        turn.give()
 
 
 def _identity(file: Path | None) -> tuple[int, int] | None:

@@ -21,6 +21,9 @@ LAST_ID = "~"
 
 MAX_PAGE = 4096
 _SUBJECTS = 500
+_SLICE = 500
+"""Decisions that are forgotten in one transaction."""
+
 _INSERT = "INSERT INTO decisions (id, time, action, subject, outcome, document) VALUES "
 _PLACES = {"sqlite": "(?, ?, ?, ?, ?, ?)", "postgresql": "($1, $2, $3, $4, $5, $6)"}
 
@@ -119,9 +122,27 @@ class Decisions:
             found += [(row.subject, row.time, row.id) for row in rows]
         return found
 
-    async def purge(self, before: float) -> int:
-        """Forget the decisions made before ``before`` (Unix seconds); return how many."""
-        return await self._database.change("forget old decisions", delete(decisions).where(decisions.c.time < before))
+    async def purge(self, before: float, *, since: float = 0.0, action: str | None = None) -> int:
+        """Forget decisions, a few at a time, so that nobody who records waits for long; return how many.
+
+        Args:
+            before: those made before this time, Unix seconds.
+            since: of these, only those made at this time and later.
+            action: of these, only those recorded under this action or package.
+        """
+        gone = 0
+        is_theirs = true() if action is None else decisions.c.action == action
+        while True:
+            is_old = (decisions.c.time >= since) & (decisions.c.time < before) & is_theirs
+            query = select(decisions.c.id, decisions.c.time).where(is_old).order_by(decisions.c.time).limit(_SLICE)
+            rows = await self._database.read("look for old decisions", query)
+            if rows:
+                these = delete(decisions).where(decisions.c.id.in_([row.id for row in rows]))
+                gone += await self._database.change("forget old decisions", these)
+            if len(rows) < _SLICE:
+                return gone
+            # What lies before is gone, or of others: it is not looked through again.
+            since = rows[-1].time
 
 
 def _is_wanted(wanted: Wanted) -> ColumnElement[bool]:

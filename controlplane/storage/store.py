@@ -12,10 +12,13 @@ from controlplane.storage.database import Database
 from controlplane.storage.decisions import Decisions
 from controlplane.storage.devices import Devices, insert_device
 from controlplane.storage.events import Events
+from controlplane.storage.exceptions import Exceptions
 from controlplane.storage.idempotency import Idempotency
 from controlplane.storage.migrating import migrate
+from controlplane.storage.releases import Releases
 from controlplane.storage.revocations import Revocations
 from controlplane.storage.rounds import Rounds
+from controlplane.storage.shadows import Shadows
 from controlplane.storage.signing_keys import SigningKeys
 from controlplane.storage.tokens import Tokens, consume_token
 
@@ -33,7 +36,10 @@ class Store:
         revocations: what is void before its time.
         events: the security events that say so.
         signing_keys: signing keys, sealed.
+        shadows: policies that decide beside the live ones, and what they would change.
+        exceptions: granted exceptions.
         idempotency: answers that are kept for requests that are sent again.
+        releases: published policies.
     """
 
     def __init__(self, database: Database) -> None:
@@ -48,7 +54,10 @@ class Store:
         self.revocations = Revocations(database)
         self.events = Events(database)
         self.signing_keys = SigningKeys(database)
+        self.shadows = Shadows(database)
+        self.exceptions = Exceptions(database)
         self.idempotency = Idempotency(database)
+        self.releases = Releases(database)
 
     async def enrol(self, token_hash: str, device: Device) -> bool:
         """Use up a token and register a device, both or neither.

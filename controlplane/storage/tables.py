@@ -1,6 +1,18 @@
 """The tables. `migrations` creates them; a test holds the two equal."""
 
-from sqlalchemy import Column, Double, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 metadata = MetaData()
 
@@ -103,9 +115,13 @@ policy_shadows = Table(
     Column("started_at", Double, nullable=False, index=True),
     Column("started_by", String(128), nullable=False),
     Column("stopped_at", Double),
-    Column("decided", Integer, nullable=False),
-    Column("failed", Integer, nullable=False),
-    Column("dropped", Integer, nullable=False),
+    Column("agreed", BigInteger, nullable=False),
+    Column("newly_denied", BigInteger, nullable=False),
+    Column("newly_allowed", BigInteger, nullable=False),
+    Column("other_reasons", BigInteger, nullable=False),
+    Column("other_terms", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("dropped", BigInteger, nullable=False),
 )
 
 policy_disagreements = Table(
@@ -116,7 +132,7 @@ policy_disagreements = Table(
     Column("action", String(64), primary_key=True),
     Column("reason", String(64), primary_key=True),
     Column("segment", String(64), primary_key=True),
-    Column("count", Integer, nullable=False),
+    Column("count", BigInteger, nullable=False),
     Column("samples", Text, nullable=False),
 )
 
@@ -132,11 +148,13 @@ policy_exceptions = Table(
     Column("approver", String(128), nullable=False),
     Column("granted_at", Double, nullable=False),
     Column("starts_at", Double, nullable=False),
-    Column("ends_at", Double, nullable=False, index=True),
+    Column("ends_at", Double, nullable=False),
     Column("revoked_at", Double),
     Column("revoked_by", String(128)),
     Column("uses", Integer, nullable=False),
     Column("last_used_at", Double),
+    # Holds all that the look for other exceptions reads, which is done twice a second.
+    Index("ix_policy_exceptions_ends_at", "ends_at", "revoked_at", "granted_at"),
 )
 
 signing_keys = Table(

@@ -6,10 +6,13 @@ freely is counted under ``other``.
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from controlplane.contracts.policies import LAYERS, ReleaseOrigin
+from controlplane.contracts.shadow import DISAGREEMENTS
 
 LATENCY_BUCKETS = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -26,6 +29,18 @@ SEARCHES = ("subject", "resource", "action")
 METHODS = ("proof", "access_token", "certificate", "person", "metrics_token", "none")  # ways to say who one is
 GRANTS = ("token_exchange", "client_credentials")
 REPEATS = ("first", "replayed", "reused", "in_progress", "gone")
+REFUSALS = (
+    "unsigned",
+    "tampered",
+    "untrusted",
+    "does_not_compile",
+    "fails_checks",
+    "fails_tests",
+    "conflicting",
+    "malformed",
+    "too_large",
+    "cannot_be_checked",
+)
 MAX_LABEL_VALUES = 128
 OTHER = "other"
 
@@ -71,6 +86,7 @@ class Metrics:
         self._segments = BoundedLabels()
         self._decision_metrics()
         self._sidecar_metrics()
+        self._policy_metrics()
         self._behaviour_metrics()
         self._edge_metrics()
         self._revocation_metrics()
@@ -122,6 +138,42 @@ class Metrics:
             "ztfm_policy_activated_timestamp_seconds", "When the deciding revision was first seen"
         )
 
+    def _policy_metrics(self) -> None:
+        self.policy_published = self._gauge(
+            "ztfm_policy_published_timestamp_seconds", "When the release that is to decide was published", "layer"
+        )
+        self.policy_current = self._gauge(
+            "ztfm_policy_current", "1 while the engine decides by the release that is to decide", "layer"
+        )
+        self.policy_releases = self._counter("ztfm_policy_releases_total", "Releases published here", "layer", "origin")
+        self.policy_refused = self._counter("ztfm_policy_refused_total", "Bundles that were not taken", "reason")
+        self.policy_engine = self._gauge("ztfm_policy_engine_info", "What evaluates policies", "engine")
+        self.shadow_decisions = self._counter(
+            "ztfm_shadow_decisions_total", "What a candidate in the shadow decided beside the live policy", "result"
+        )
+        self.shadow_changes = self._counter(
+            "ztfm_shadow_changes_total", "Decisions that the candidate would change, by how", "change"
+        )
+        self.exceptions_used = self._counter(
+            "ztfm_exceptions_used_total",
+            "Requirements that exceptions waived where that was needed",
+            "action",
+            "reason",
+        )
+        self.exceptions_live = self._gauge("ztfm_exceptions", "Granted exceptions that have not ended")
+        self.exceptions_ending = self._gauge(
+            "ztfm_exceptions_ending", "Granted exceptions that were used within a day and end within one"
+        )
+        self.exceptions_age = self._gauge(
+            "ztfm_exceptions_age_seconds", "Time since the granted exceptions were read; above 10 s none counts"
+        )
+        self.masked_fields = self._counter(
+            "ztfm_decision_log_masked_total", "Fields that policy kept out of the decision log", "action"
+        )
+        self.log_terms_failures = self._counter(
+            "ztfm_decision_log_terms_failures_total", "Times that policy did not say what the decision log may hold"
+        )
+
     def _behaviour_metrics(self) -> None:
         self.enrolments = self._counter("ztfm_enrolments_total", "Enrolments asked for", "outcome")
         self.quarantines = self._counter("ztfm_quarantines_total", "Subjects set apart", "segment")
@@ -154,6 +206,8 @@ class Metrics:
         self.status_changes = self._counter(
             "ztfm_device_status_changes_total", "Devices' statuses that people and services set", "status"
         )
+        self.workers = self._gauge("ztfm_workers", "Processes that serve")
+        self.worker_restarts = self._counter("ztfm_worker_restarts_total", "Workers that ended and were begun again")
         self.ready = self._gauge("ztfm_ready", "1 when every part that a decision needs is there")
 
     def _revocation_metrics(self) -> None:
@@ -169,6 +223,17 @@ class Metrics:
             self.decision_duration.labels(action)
             for outcome in OUTCOMES:
                 self.decisions.labels(action, outcome)
+        for layer in LAYERS:
+            for origin in get_args(ReleaseOrigin):
+                self.policy_releases.labels(layer, origin)
+        for reason in REFUSALS:
+            self.policy_refused.labels(reason)
+        for result in ("agreed", "disagreed", "failed", "dropped"):
+            self.shadow_decisions.labels(result)
+        for change in DISAGREEMENTS:
+            self.shadow_changes.labels(change)
+        for package in PACKAGES:
+            self.masked_fields.labels(package)
         for action in ACTIONS:
             self.capabilities_issued.labels(action)
         for kind in SEARCHES:

@@ -6,6 +6,11 @@ from typing import Any
 
 from evaluation.demo.environment import quieten
 
+_EMBEDDED = (
+    "ztfm demo: no Open Policy Agent is to be had here (ztfm doctor): the embedded engine evaluates the same policies, "
+    "as WebAssembly"
+)
+
 
 def run(
     *, seed: int, is_quick: bool, report: Path, is_json: bool, encoder: str | None = None
@@ -25,7 +30,7 @@ def run(
     from rich.console import Console
 
     from evaluation.demo.plain_lines import PlainLines
-    from evaluation.demo.plane import PlaneFailed
+    from evaluation.demo.plane import PlaneFailed, engine_here
     from evaluation.demo.report import write_report
     from evaluation.demo.scene import Options, run_demo
     from evaluation.demo.terminal import Terminal
@@ -37,7 +42,10 @@ def run(
         # Tried first: a report that cannot be written should not come to light after minutes.
         report.parent.mkdir(parents=True, exist_ok=True)
         folder = None if encoder is None else hub_folder(encoder)
-        options = Options(seed=seed, is_quick=is_quick, encoder=folder)
+        engine = engine_here()
+        if engine == "embedded":
+            print(_EMBEDDED, file=sys.stderr, flush=True)
+        options = Options(seed=seed, is_quick=is_quick, encoder=folder, engine=engine)
         if is_json or not console.is_terminal:
             outcome = run_demo(options, PlainLines(to))
         else:

@@ -102,6 +102,7 @@ class Outcome:
         decisions: how often each outcome was given, by action.
         refusals: capabilities and proofs that did not hold, by cause, as the control plane counted them.
         policy_revision: of the policy that decided.
+        engine: what evaluated it: ``opa``, or ``embedded`` where none could be had.
         seconds: how long each part took, in order.
     """
 
@@ -123,6 +124,7 @@ class Outcome:
     decisions: dict[str, dict[str, int]] = field(default_factory=dict)
     refusals: dict[str, int] = field(default_factory=dict)
     policy_revision: str = ""
+    engine: str = "opa"
     seconds: dict[str, float] = field(default_factory=dict)
 
     def final(self, run: str) -> Worth:
@@ -140,6 +142,7 @@ class Outcome:
             "honest_quarantined": len(self.wronged),
             "decisions": self.decisions,
             "policy_revision": self.policy_revision,
+            "engine": self.engine,
             "credential_attacks": {name: int(bool(cause)) for name, cause in self.credential_attacks.items()},
             "credentials_refused": self.refusals,
             "inferences": [_inference(one) for one in self.inferences],

@@ -1,5 +1,6 @@
-"""A control plane of one's own: `ztfm serve` as a child process, with its OPA, on a free port, in a private folder."""
+"""A control plane of one's own: `ztfm serve` as a child process, on a free port, in a private folder."""
 
+import importlib.util
 import json
 import os
 import select
@@ -12,12 +13,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
+from controlplane.sidecar import OpaNotFound, locate_opa
 from controlplane.sidecar.parent import die_with_parent
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 LOG_LINES = 20
+
+
+Engine = Literal["opa", "embedded"]
+"""What evaluates the policies."""
 
 
 class PlaneFailed(Exception):  # noqa: N818 - a state, as callers see it
@@ -32,11 +39,13 @@ class Plane:
         url: where it answers.
         state_dir: its private folder.
         pid: of its process; OPA is that process's child.
+        engine: what evaluates its policies.
     """
 
     url: str
     state_dir: Path
     pid: int
+    engine: Engine
 
     @property
     def metrics_token(self) -> str:
@@ -44,9 +53,26 @@ class Plane:
         return (self.state_dir / "metrics-token").read_text().strip()
 
 
+def engine_here() -> Engine:
+    """Return what can evaluate policies on this machine: an OPA, or the embedded engine where none is to be had.
+
+    An ``OPA_BIN`` that does not work is no reason to go on without: the control plane then says what is wrong.
+    """
+    try:
+        locate_opa(os.environ)
+    except OpaNotFound:
+        is_there = importlib.util.find_spec("opapywasm") is not None
+        return "embedded" if is_there and not os.environ.get("OPA_BIN") else "opa"
+    return "opa"
+
+
 @contextmanager
-def serving(folder: Path) -> Iterator[Callable[[], Plane]]:
+def serving(folder: Path, engine: Engine = "opa") -> Iterator[Callable[[], Plane]]:
     """Run a control plane in ``folder`` for as long as the block lasts.
+
+    Args:
+        folder: private; its state and log go there.
+        engine: what evaluates its policies.
 
     Yields:
         What waits until it answers, so that its start costs no time to whoever has something else to do first. It
@@ -54,7 +80,7 @@ def serving(folder: Path) -> Iterator[Callable[[], Plane]]:
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     state_dir = folder / "state"
-    command = [sys.executable, "-m", "controlplane.cli", "serve", "--port", "0", "--json"]
+    command = [sys.executable, "-m", "controlplane.cli", "serve", "--port", "0", "--engine", engine, "--json"]
     log = folder / "control-plane.log"
     with log.open("wb") as errors:
         # A session of its own: Ctrl-C reaches the demo alone, which then stops the control plane last. A demo that
@@ -68,7 +94,7 @@ def serving(folder: Path) -> Iterator[Callable[[], Plane]]:
             preexec_fn=partial(die_with_parent, signal.SIGTERM),
         )
     try:
-        yield lambda: Plane(_announced(process, log), state_dir, process.pid)
+        yield lambda: _plane(_announced(process, log), state_dir, process.pid)
     finally:
         _stop(process)
 
@@ -79,14 +105,18 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("ZTFM_") or name in kept}
 
 
-def _announced(process: subprocess.Popen[bytes], log: Path) -> str:
+def _plane(announced: dict[str, str], state_dir: Path, pid: int) -> Plane:
+    return Plane(announced["url"], state_dir, pid, "embedded" if announced["engine"] == "embedded" else "opa")
+
+
+def _announced(process: subprocess.Popen[bytes], log: Path) -> dict[str, str]:
     assert process.stdout is not None  # noqa: S101 - Popen was given a pipe
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         if select.select([process.stdout], [], [], 0.2)[0]:
             line = process.stdout.readline()
             if line.strip():
-                return str(json.loads(line)["url"])
+                return dict(json.loads(line))
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
     raise PlaneFailed(f"the control plane did not start; 'ztfm doctor' says what is missing\n{tail}")
 

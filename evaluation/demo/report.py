@@ -8,6 +8,10 @@ from evaluation.demo import plots
 from evaluation.demo.outcome import RUNS, Outcome
 from evaluation.demo.terminal import answer_of
 
+_ENGINES = {
+    "opa": "evaluated by Open Policy Agent",
+    "embedded": "evaluated as WebAssembly, for no Open Policy Agent was to be had",
+}
 DEVICE_COLUMNS = ("device", "is", "updates", "trust", "quarantined", "stood out by", "denied because")
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --page: #ffffff; --soft: #f2f4f7;
@@ -72,7 +76,8 @@ def _head(outcome: Outcome) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>ZTFM demo, seed {outcome.seed}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         f"<h1>A guarded federation under attack</h1>\n<p>{size} run, seed {outcome.seed}, {outcome.devices} devices, "
-        f"{outcome.rounds} rounds; policy revision <code>{escape(outcome.policy_revision)}</code></p>"
+        f"{outcome.rounds} rounds; policy revision <code>{escape(outcome.policy_revision)}</code>, "
+        f"{_ENGINES[outcome.engine]}</p>"
     )
 
 

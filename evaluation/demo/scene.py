@@ -22,7 +22,7 @@ from evaluation.demo.credentials import LastRound, ahead, attack_credentials
 from evaluation.demo.fleet import HOME_ROLES, Fleet, enrolled, home
 from evaluation.demo.narrator import Narrator
 from evaluation.demo.outcome import Outcome
-from evaluation.demo.plane import Plane, serving
+from evaluation.demo.plane import Engine, Plane, serving
 from evaluation.demo.questions import ask
 from evaluation.demo.serving import ModelServer
 from evaluation.demo.watch import Watch
@@ -54,12 +54,14 @@ class Options:
         is_quick: the smaller run, whose clean and unguarded federations are plain loops.
         plan: how the federations train; none for the one that belongs to the run's size.
         encoder: folder of the pretrained encoder; none for the packaged one.
+        engine: what evaluates policies.
     """
 
     seed: int = 0
     is_quick: bool = False
     plan: Plan | None = None
     encoder: Path | None = None
+    engine: Engine = "opa"
 
     @property
     def resolved_plan(self) -> Plan:
@@ -77,9 +79,13 @@ def run_demo(options: Options, narrator: Narrator) -> Outcome:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ztfm-", dir=_short_place(), ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        narrator.stage("control plane, OPA and Flower's simulation engine start")
+        deciding = "OPA" if options.engine == "opa" else "embedded policies"
+        narrator.stage(f"control plane, {deciding} and Flower's simulation engine start")
         processes, is_over = 1 if options.is_quick else CORES, Event()
-        with serving(folder) as plane_when_ready, simulation(folder / "ray", processes, is_over) as simulate:
+        with (
+            serving(folder, options.engine) as plane_when_ready,
+            simulation(folder / "ray", processes, is_over) as simulate,
+        ):
             demo = _Demo(options, narrator, folder, plane_when_ready, simulate, is_over)
             demo.play()
         demo.outcome.seconds["all"] = time.monotonic() - began
@@ -118,6 +124,7 @@ class _Demo:
         self.outcome = Outcome(
             seed=options.seed,
             is_quick=options.is_quick,
+            engine=self._plane.engine,
             rounds=self._plan.rounds,
             devices=self._task.devices,
             attackers=dict(sorted(hostile.items())),

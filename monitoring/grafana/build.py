@@ -112,36 +112,82 @@ ENGINE = Row(
     "OPA",
     (
         Panel(
+            "What evaluates policies",
+            "Instances by engine: an OPA, or the embedded one where somebody chose it.",
+            [Query("sum by (engine) (ztfm_policy_engine_info)", "{{engine}}")],
+            kind="stat",
+            width=4,
+        ),
+        Panel(
             "Latency of calls",
             "A call carries up to 64 decisions.",
             quantiles("ztfm_opa_request_duration_seconds"),
             unit="s",
-            width=6,
+            width=5,
         ),
         Panel(
             "Calls by result",
             "Anything but ok denied what the call carried.",
             [Query("sum by (result) (rate(ztfm_opa_requests_total[5m])) > 0", "{{result}}")],
             unit="reqps",
-            width=6,
+            width=5,
         ),
         Panel(
             "Decisions per call",
             "Grows with load: what arrives while a call is under way travels together.",
             buckets("ztfm_opa_batch_size"),
             kind="heatmap",
-            width=6,
+            width=5,
         ),
         Panel(
             "Queue and restarts",
-            "Decisions that wait for a call, and OPA processes that ended by themselves.",
+            "Decisions that wait for a call; OPA processes and workers that ended by themselves; workers that serve.",
             [
                 Query("sum(ztfm_opa_queue_length)", "waiting"),
                 Query("sum(increase(ztfm_sidecar_restarts_total[15m]))", "restarts in 15 min"),
+                Query("sum(increase(ztfm_worker_restarts_total[15m]))", "workers begun again in 15 min"),
+                Query("sum(ztfm_workers)", "workers"),
             ],
+            width=5,
+        ),
+    ),
+)
+
+POLICIES = Row(
+    "Policies",
+    (
+        Panel(
+            "Age of what is released",
+            "Since the newest release of each layer was published. `ztfm policy status` says by whom.",
+            [Query("time() - max by (layer) (ztfm_policy_published_timestamp_seconds)", "{{layer}}")],
+            kind="stat",
+            unit="s",
+            width=6,
+            steps=((None, "green"),),
+        ),
+        Panel(
+            "Decides by what is released",
+            "By instance and layer. Longer than a minute after a release, the instance refuses it or OPA does.",
+            [Query("ztfm_policy_current", "{{instance}} {{layer}}")],
+            kind="stat",
+            width=6,
+            steps=((None, "red"), (1.0, "green")),
+            texts=((0, "no"), (1, "yes")),
+        ),
+        Panel(
+            "Releases, 1 d",
+            "Published, gone back to, or new with an upgrade; by the control planes themselves, not by commands.",
+            [Query("sum by (layer, origin) (increase(ztfm_policy_releases_total[1d])) > 0", "{{layer}} {{origin}}")],
+            width=6,
+        ),
+        Panel(
+            "Bundles that were not taken, 1 h",
+            "By reason. Those of an unknown key, or changed on the way, are nobody's slip.",
+            [Query("sum by (reason) (increase(ztfm_policy_refused_total[1h])) > 0", "{{reason}}")],
             width=6,
         ),
     ),
+    height=6,
 )
 
 CAPABILITIES = Row(
@@ -319,14 +365,23 @@ EDGE = Row(
             "Every decision is on record before it is given out.",
             [Query("sum by (result) (rate(ztfm_audit_records_total[5m]))", "{{result}}")],
             unit="reqps",
-            width=6,
+            width=5,
         ),
         Panel(
             "Records per commit",
             "Grows with load: what arrives during a commit goes into the next one.",
             buckets("ztfm_audit_group_size"),
             kind="heatmap",
-            width=6,
+            width=5,
+        ),
+        Panel(
+            "Kept out of the log, 1 h",
+            "Values that policy masks in records, by action. Refusals to say what to mask hide all that callers add.",
+            [
+                Query("sum by (action) (increase(ztfm_decision_log_masked_total[1h])) > 0", "{{action}}"),
+                Query("sum(increase(ztfm_decision_log_terms_failures_total[1h]))", "policy did not say"),
+            ],
+            width=4,
         ),
         Panel(
             "HTTP responses",
@@ -345,7 +400,7 @@ EDGE = Row(
             "Many replayed: answers get lost on the way. Reused: keys are not unique. Gone: it came too late.",
             [Query("sum by (outcome) (rate(ztfm_idempotent_requests_total[5m]))", "{{outcome}}")],
             unit="reqps",
-            width=6,
+            width=4,
         ),
     ),
 )
@@ -369,6 +424,63 @@ SEARCHES = Row(
     ),
 )
 
+EXCEPTIONS = Row(
+    "Exceptions",
+    (
+        Panel(
+            "Granted",
+            "Exceptions that have not ended; those that are signed with the policies are not among them.",
+            [Query("max(ztfm_exceptions)")],
+            kind="stat",
+            width=4,
+        ),
+        Panel(
+            "In use, and end within a day",
+            "Used within the last day. What they let through is denied when they end.",
+            [Query("max(ztfm_exceptions_ending)")],
+            kind="stat",
+            width=4,
+            steps=((None, "green"), (1.0, "orange")),
+        ),
+        Panel(
+            "Requirements waived",
+            "Those without which a decision would have been a denial, by action and requirement.",
+            [Query("sum by (action, reason) (rate(ztfm_exceptions_used_total[5m]))", "{{action}} {{reason}}")],
+            unit="reqps",
+            width=10,
+        ),
+        Panel(
+            "Since they were read",
+            "Above 10 s an instance counts none of them: one may have been revoked meanwhile.",
+            [Query("ztfm_exceptions_age_seconds", "{{instance}}")],
+            unit="s",
+            width=6,
+        ),
+    ),
+    height=6,
+)
+
+SHADOW = Row(
+    "In the shadow",
+    (
+        Panel(
+            "A candidate beside the live policy",
+            "What it was shown. Failed: it gave no decision. Dropped: it was not asked, for want of time. Nothing of it "
+            "has an effect.",
+            [Query("sum by (result) (rate(ztfm_shadow_decisions_total[5m]))", "{{result}}")],
+            unit="reqps",
+            width=12,
+        ),
+        Panel(
+            "What it would change, 1 h",
+            "`ztfm policy shadow report` names actions, reasons, segments and decisions.",
+            [Query("sum by (change) (increase(ztfm_shadow_changes_total[1h]))", "{{change}}")],
+            width=12,
+        ),
+    ),
+    height=6,
+)
+
 
 def render() -> str:
     """Return the dashboard's JSON as it is kept in the repository."""
@@ -376,7 +488,22 @@ def render() -> str:
         "ztfm-overview",
         "ZTFM: decisions, capabilities, behaviour",
         "What policy decides, why it denies, and what it costs.",
-        (HEALTH, DECISIONS, ENGINE, CAPABILITIES, TOKENS, KEYS, REVOCATION, BEHAVIOUR, ACCESS, EDGE, SEARCHES),
+        (
+            HEALTH,
+            DECISIONS,
+            ENGINE,
+            POLICIES,
+            CAPABILITIES,
+            TOKENS,
+            KEYS,
+            REVOCATION,
+            BEHAVIOUR,
+            ACCESS,
+            EDGE,
+            SEARCHES,
+            EXCEPTIONS,
+            SHADOW,
+        ),
     )
     return json.dumps(document, indent=2) + "\n"
 

@@ -1,7 +1,6 @@
 """What breaks denies, says so, and heals without a hand."""
 
 import os
-import shutil
 import signal
 import sqlite3
 import threading
@@ -15,9 +14,7 @@ from typing import Any
 import pytest
 
 from controlplane.capabilities.keys import DeviceKey
-from controlplane.settings import Settings
-from controlplane.sidecar import Sidecar, build_bundle, locate_opa
-from controlplane.sidecar.folders import product_folder
+from controlplane.sidecar import Sidecar
 from tests.support import DIGEST, MODEL, Caller, ControlPlane, Reply, running, wait_until
 
 SIZE = {"prompt_tokens": 1, "max_output_tokens": 1}
@@ -162,28 +159,12 @@ def test_a_sealing_key_that_is_lost_or_replaced_is_not_ready_until_it_is_back(ow
 def test_a_bad_bundle_leaves_the_last_good_revision_deciding(own: ControlPlane) -> None:
     device = own.enrol("consumer")
     first = ask(device).expect(201)["policy_revision"]
-    bundle = own.state / "opa" / "bundle.tar.gz"
-    bundle.write_bytes(b"no bundle at all")
+    own.loop.call_soon_threadsafe(own.sidecar.offer, "base", b"no bundle at all")
     time.sleep(2.5)
     assert ask(device).expect(201)["policy_revision"] == first
     os.kill(own.sidecar.pid or 0, signal.SIGKILL)
     wait_until(lambda: ask(device).status == 201, what="a restart with the last good bundle")
     assert ask(device).expect(201)["policy_revision"] == first
-
-
-def test_a_new_bundle_decides_without_a_restart_and_is_shown(own: ControlPlane) -> None:
-    device = own.enrol("consumer")
-    first = ask(device).expect(201)["policy_revision"]
-    changed = own.state / "policies"
-    shutil.copytree(Settings().policies or product_folder("policies"), changed)
-    (changed / "ztfm" / "note").mkdir()
-    (changed / "ztfm" / "note" / "note.rego").write_text('package ztfm.note\n\ntext := "changed"\n')
-    second = build_bundle(locate_opa(os.environ), changed, own.state / "opa" / "bundle.tar.gz")
-    wait_until(lambda: ask(device).expect(201)["policy_revision"] == second, what="the new revision")
-    assert first != second
-    assert own.metric("ztfm_policy_info", revision=second) == 1
-    assert own.metric("ztfm_policy_info", revision=first) == 0
-    assert own.metric("ztfm_sidecar_restarts_total") == 0
 
 
 @pytest.fixture

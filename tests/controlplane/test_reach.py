@@ -52,7 +52,7 @@ async def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @dataclass(frozen=True)
 class Replicas:
-    """Control planes that share a database, a sealing key and a public URL, each on a port of its own."""
+    """Control planes that share a database, their keys and a public URL, each on a port of its own."""
 
     folder: Path
     database: str
@@ -63,6 +63,7 @@ class Replicas:
             "ZTFM_DATABASE_URL": self.database,
             "ZTFM_PUBLIC_URL": PUBLIC_URL,
             "ZTFM_SEALING_KEY_FILE": str(self.folder / "sealing.key"),
+            "ZTFM_POLICY_KEY_FILE": str(self.folder / "policy-signing.key"),
         }
         with serve(self.folder / name, "--port", str(port), **shared) as (process, _):
             yield process

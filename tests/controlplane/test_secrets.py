@@ -4,31 +4,12 @@ import io
 import logging
 import os
 import signal
-from collections.abc import Iterator
 
-import pytest
 import structlog
 
 from controlplane.capabilities.keys import DeviceKey
-from controlplane.telemetry import configure_logs
 from tests.controlplane.api.oauth_client import OAuthClient
 from tests.support import DIGEST, ControlPlane, running, wait_until
-
-
-@pytest.fixture
-def logged() -> Iterator[io.StringIO]:
-    """Everything that anybody logs, libraries included, as it would be written."""
-    stream = io.StringIO()
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    kept = structlog.get_config()
-    configure_logs("debug", stream=stream)
-    structlog.configure(cache_logger_on_first_use=False)
-    root.setLevel(logging.DEBUG)
-    yield stream
-    root.handlers[:] = before
-    root.setLevel(level)
-    structlog.configure(**kept)
 
 
 def misuse(plane: ControlPlane) -> None:

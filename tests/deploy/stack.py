@@ -80,6 +80,8 @@ class Stack:
             "python": Path(sys.executable),
         }
         (self.folder / "bin").mkdir()
+        # A volume is there before its first service.
+        (self.folder / "run-bundles").mkdir()
         for name, program in programs.items():
             (self.folder / "bin" / name).symlink_to(program)
 

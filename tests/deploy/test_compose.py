@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 from controlplane.sidecar import OpaBinary
+from controlplane.sidecar.configuring import EXPECTED
+from controlplane.sidecar.folders import beside
 from controlplane.sidecar.process import Sidecar, SidecarOptions
 from tests.deploy.stack import COMPOSE, ROOT, services
 
@@ -55,6 +57,19 @@ def test_opa_and_what_prepares_it_have_no_network() -> None:
     assert SERVICES["prepare"]["network_mode"] == "none"
 
 
+def test_what_the_control_plane_brings_opa_may_read_and_nobody_else_writes() -> None:
+    bundles = {name: mount for name in SERVICES for mount in SERVICES[name].get("volumes", ()) if "bundles:" in mount}
+    assert bundles == {
+        "prepare": "bundles:/run/ztfm-bundles",  # so that the volume is our user's
+        "opa": "bundles:/run/ztfm-bundles:ro",
+        "controlplane": "bundles:/run/ztfm-bundles",
+    }
+    assert SERVICES["controlplane"]["environment"]["ZTFM_BUNDLE_DIR"] == "/run/ztfm-bundles"
+    assert SERVICES["opa"]["environment"]["ZTFM_OPA_BUNDLES"] == "/run/ztfm-bundles"
+    assert SERVICES["opa"]["depends_on"] == {"prepare": {"condition": "service_completed_successfully"}}
+    assert SERVICES["controlplane"]["depends_on"] == {"opa": {"condition": "service_started"}}
+
+
 def test_no_secret_is_in_the_file_and_none_has_a_default() -> None:
     stated = {
         name: str(value)
@@ -98,7 +113,9 @@ def test_every_mounted_volume_is_declared_and_every_mounted_file_exists() -> Non
 
 
 def test_the_sidecar_runs_with_the_flags_that_the_control_plane_gives_its_own() -> None:
-    own = Sidecar(SidecarOptions(OpaBinary(ROOT / "opa", (1, 22, 2), "PATH"), ROOT, ROOT, ROOT / "authz.rego"))
+    own = Sidecar(SidecarOptions(OpaBinary(ROOT / "opa", (1, 22, 2), "PATH"), ROOT, beside()))
+    names = [path.name for path in beside()]
+    assert [word.rpartition("/")[2] for word in SERVICES["opa"]["command"]][-3:] == [*names, EXPECTED]
     assert set(_settings(own._command())) <= set(_settings(SERVICES["opa"]["command"]))
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
-from controlplane.sidecar import OpaNotFound, locate_opa
+from controlplane.sidecar import OpaNotFound, build_bundle, locate_opa
 from tests.deploy.stack import ROOT, Stack, StackMissing
 
 
@@ -32,15 +32,15 @@ def stack() -> Iterator[Stack]:
         assert prepared.returncode == 0, prepared.stderr
         try:
             found.start("opa")
-            found.wait_healthy("opa")
             found.start("controlplane")
             found.wait_healthy("controlplane")
+            found.wait_healthy("opa")
             yield found
         finally:
             found.stop()
 
 
-def test_it_is_ready_with_the_policies_that_were_prepared(stack: Stack) -> None:
+def test_it_is_ready_with_the_policies_of_the_folder(stack: Stack) -> None:
     status, body = stack.get("/readyz")
     state = json.loads(body)
     assert status == 200
@@ -80,24 +80,40 @@ def test_its_files_are_private_and_opa_answers_nobody_without_the_token(stack: S
     run = stack.folder / "run"
     assert (run / "opa-token").stat().st_mode & 0o777 == 0o600
     assert (run / "opa.sock").stat().st_mode & 0o777 == 0o600
-    assert not any("token" in path.name for path in (run / "public").iterdir())
+    assert [path.name for path in (stack.folder / "run-bundles").iterdir()] == ["ztfm.tar.gz"]
     assert (stack.folder / "run-metrics" / "metrics-token").stat().st_mode & 0o777 == 0o640
     diagnostics = f"http://127.0.0.1:{stack.diagnostic_port}/v1/data"
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(diagnostics, timeout=5)
 
 
-def test_preparing_again_publishes_new_policies_and_keeps_the_token(stack: Stack) -> None:
+def test_changed_policies_are_published_and_taken_over_and_preparing_again_keeps_the_token(stack: Stack) -> None:
     token = (stack.folder / "run" / "opa-token").read_text()
     before = json.loads(stack.get("/readyz")[1])["policy_revision"]
-    limits = stack.policies / "data" / "limits" / "data.json"
-    limits.write_text(json.dumps({**json.loads(limits.read_text()), "admin_ttl_seconds": 29}))
-    assert stack.run("prepare").returncode == 0
+    batch = stack.policies / "ztfm" / "batch" / "batch.rego"
+    batch.write_text(f"{batch.read_text()}\n# Changed.\n")
+    done = _ztfm(stack, "policy", "publish", "--json")
+    assert done.returncode == 0, done.stderr
+    published = json.loads(done.stdout)["revision"]
+    assert published != before
     deadline = time.monotonic() + 15
-    while json.loads(stack.get("/readyz")[1])["policy_revision"] == before:
+    while json.loads(stack.get("/readyz")[1])["policy_revision"] != published:
         assert time.monotonic() < deadline, "OPA did not take up the new policies"
         time.sleep(0.1)
+    assert stack.run("prepare").returncode == 0
     assert (stack.folder / "run" / "opa-token").read_text() == token
+
+
+def test_what_nobody_signed_is_not_taken_up_by_opa_itself(stack: Stack) -> None:
+    before = json.loads(stack.get("/readyz")[1])["policy_revision"]
+    served = stack.folder / "run-bundles" / "ztfm.tar.gz"
+    good = served.read_bytes()
+    build_bundle(locate_opa(os.environ), stack.policies, served)
+    try:
+        time.sleep(2.5)
+        assert json.loads(stack.get("/readyz")[1])["policy_revision"] == before
+    finally:
+        served.write_bytes(good)
 
 
 def test_policies_that_do_not_compile_are_refused_and_change_nothing(stack: Stack) -> None:
@@ -105,17 +121,15 @@ def test_policies_that_do_not_compile_are_refused_and_change_nothing(stack: Stac
     broken = stack.policies / "ztfm" / "broken.rego"
     broken.write_text("package ztfm.broken\n\nallow if {\n")
     try:
-        refused = stack.run("prepare")
+        refused = _ztfm(stack, "policy", "publish")
     finally:
         broken.unlink()
     assert refused.returncode == 1
     assert "broken.rego" in refused.stderr
-    time.sleep(2.5)
-    assert json.loads(stack.get("/readyz")[1]) == {
-        "ready": True,
-        "checks": {"opa": "ok", "policy": "ok", "store": "ok", "signing_key": "ok"},
-        "policy_revision": before,
-    }
+    time.sleep(1.5)
+    state = json.loads(stack.get("/readyz")[1])
+    assert state["ready"] is True
+    assert state["policy_revision"] == before
 
 
 def test_an_opa_that_was_killed_comes_back_over_the_socket_that_it_left(stack: Stack) -> None:
@@ -129,12 +143,15 @@ def test_an_opa_that_was_killed_comes_back_over_the_socket_that_it_left(stack: S
     stack.wait_healthy("controlplane")
 
 
+def _ztfm(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command beside the control plane, as ``docker compose exec controlplane`` does."""
+    command = [str(stack.folder / "bin" / "ztfm"), *arguments]
+    environment = stack.environment("controlplane")
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
 def _token(stack: Stack) -> str:
-    command = [str(stack.folder / "bin" / "ztfm"), "tokens", "issue", "--role", "consumer", "--segment", "homes"]
-    result = subprocess.run(
-        command, env=stack.environment("controlplane"), capture_output=True, text=True, timeout=60, check=True
-    )
-    return result.stdout.strip()
+    return _ztfm(stack, "tokens", "issue", "--role", "consumer", "--segment", "homes").stdout.strip()
 
 
 def _post(stack: Stack, key: DeviceKey, path: str, body: dict[str, object]) -> dict[str, object]:

@@ -71,6 +71,7 @@ SURPRISES = {
     "a string is above a number": ('every x in ["x", [], {}] { x >= 0.4 }', True),
     "not of what is missing": ("not input.revoked", True),
     "not of a call with what is missing": ("not startswith(input.thing, `good`)", None),
+    "all of what is missing": ("count({x | some x in input.missing}) == 0", True),
     "nothing counted": ("count({x | some x in input.reasons}) == 0", True),
     "zero holds": ("0; ``; []", True),
     "false of what is missing": ("input.x == false", None),

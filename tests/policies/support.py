@@ -6,14 +6,18 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from controlplane.authoring import PolicyFolder
 from controlplane.authoring.folder import Example
+from controlplane.contracts.policies import PolicyLayer
 from controlplane.decisions.engine import BatchFault
 from controlplane.decisions.opa import OpaAddress, OpaTransport
 from controlplane.sidecar import OpaBinary, Sidecar, SidecarOptions, build_bundle
+from controlplane.sidecar.bundle import compile_bundle
+from controlplane.sidecar.folders import beside
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICIES = ROOT / "policies"
@@ -29,9 +33,29 @@ def load_examples() -> list[Example]:
 class Engine:
     """The product's own sidecar over the product's own policies, or others, run on a loop of its own."""
 
-    def __init__(self, opa: OpaBinary, folder: Path, policies: Path = POLICIES) -> None:
-        self.revision = build_bundle(opa, policies, folder / "bundle.tar.gz")
-        self._options = SidecarOptions(opa, folder / "opa", folder / "bundle.tar.gz", ROOT / "opa" / "authz.rego")
+    def __init__(
+        self,
+        opa: OpaBinary,
+        folder: Path,
+        policies: Path = POLICIES,
+        layers: Mapping[PolicyLayer, Mapping[str, bytes] | None] | None = None,
+    ) -> None:
+        """Start it.
+
+        Args:
+            opa: the binary.
+            folder: for what it keeps.
+            policies: of the base.
+            layers: those that are expected beside the base, each with its rules and data; none has no bundle.
+        """
+        base = folder / "bundle.tar.gz"
+        self.revision = build_bundle(opa, policies, base)
+        self._bundles: dict[PolicyLayer, bytes] = {"base": base.read_bytes()}
+        for layer, files in (layers or {}).items():
+            if files is not None:
+                self._bundles[layer] = compile_bundle(opa, files, {"roots": [layer]}, f"{layer}1", layer)
+            self.revision += f"+{layer}:{layer}1" if files is not None else f"+{layer}:none"
+        self._options = SidecarOptions(opa, folder / "opa", beside(), layers=("base", *(layers or {})))
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -42,18 +66,20 @@ class Engine:
 
     async def _start(self) -> tuple[Sidecar, OpaTransport]:
         sidecar = Sidecar(self._options)
+        for layer, body in self._bundles.items():
+            sidecar.offer(layer, body)
         await sidecar.start()
         transport = OpaTransport(OpaAddress(token=sidecar.token, socket=self._options.socket))
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                await transport.send(b'{"input":{}}', 1.0)
-            except BatchFault:
-                if time.monotonic() > deadline:
-                    raise
-                await asyncio.sleep(0.05)
-            else:
-                return sidecar, transport
+        deadline, active = time.monotonic() + 20, ""
+        while active != self.revision:
+            if time.monotonic() > deadline:
+                await transport.close()
+                await sidecar.stop()
+                raise TimeoutError(f"{self.revision} is to decide, and {active or 'nothing'} does")
+            with suppress(BatchFault):
+                active = (await transport.send(b'{"input":{}}', 1.0)).revision
+            await asyncio.sleep(0.0 if active == self.revision else 0.05)
+        return sidecar, transport
 
     def ask(self, questions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """Return the decisions on questions by package and id."""

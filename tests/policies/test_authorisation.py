@@ -3,6 +3,7 @@ import pytest
 from tests.policies.support import Engine
 
 NEEDED = [
+    ("POST", "/v1/data/combined/batch"),
     ("POST", "/v1/data/ztfm/batch"),
     ("GET", "/v1/data/system/bundles/ztfm"),
     ("GET", "/v1/policies"),
@@ -17,6 +18,9 @@ REFUSED = [
     ("GET", "/v1/data"),
     ("GET", "/v1/data/system/authz"),
     ("GET", "/v1/config"),
+    ("GET", "/v1/data/layers"),
+    ("PATCH", "/v1/data/layers"),
+    ("POST", "/v1/data/combined/narrowed"),
     ("POST", "/"),
 ]
 

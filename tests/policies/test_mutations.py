@@ -36,6 +36,7 @@ OWN_KEY = "An active subject gets a certificate for its own key from anywhere, w
 OTHERS = "Whoever may set a status may set anybody's."
 UNMAPPED = "Policy gives no role for this claim."
 OBSERVED = "Only says who may be quarantined."
+EXCEPTED = "The exception of this example waives what this would have to prove."
 SERVICE = "A service's own trust and platform are not asked for."
 
 FREE: dict[str, dict[str, str]] = {
@@ -90,6 +91,7 @@ FREE_OF_EXAMPLE: dict[str, dict[str, str]] = {
     "allowed_administrator_revokes": {"resource.properties.owner": OTHERS},
     "allowed_operator_releases": {"resource.properties.owner": OTHERS},
     "allowed_gateway_follows_events": {"resource.properties": NAMED},
+    "allowed_by_exception": {"subject.properties.trust": EXCEPTED},
     "allowed_own_certificate": {
         "context": OWN_KEY,
         "subject.properties.roles": OWN_KEY,
@@ -133,6 +135,23 @@ def _may(facts: Any) -> bool:
     return bool(granted) and ("purpose" not in context or any(context["purpose"] in grant for grant in granted))
 
 
+EXCEPTION = "context.exceptions.exc-019a7c2d4e5f00112233445566778899"
+
+
+def _names(value: Any) -> bool:
+    return isinstance(value, str) and value.strip() != ""
+
+
+def _lasts(facts: Any) -> bool:
+    now, starts_at, ends_at = (at(facts, name) for name in ("context.time", *_times()))
+    is_short = number(ends_at, -1e308, 1e308) and number(starts_at, ends_at - 90 * 86_400, 1e308)
+    return is_short and starts_at <= now < ends_at
+
+
+def _times() -> tuple[str, str]:
+    return f"{EXCEPTION}.starts_at", f"{EXCEPTION}.ends_at"
+
+
 MEANT: dict[str, Callable[[Any, Any], bool]] = {
     "subject.properties.key_thumbprint": lambda value, facts: isinstance(value, str),
     "subject.properties.trust.score": lambda value, facts: number(value, _terms(facts)["trust_minimum"], 1),
@@ -158,6 +177,14 @@ MEANT: dict[str, Callable[[Any, Any], bool]] = {
     "context.evidence.norm_ratio": lambda value, facts: number(value, 1e-308, 3),
     "context.evidence.cosine": lambda value, facts: number(value, 0, 1),
     "context.evidence.examples": lambda value, facts: number(value, 1, 100_000),
+    "resource.properties.owner": lambda value, facts: (
+        facts["action"]["name"] == "exception:grant" and _names(value) and value != at(facts, "subject.id")
+    ),
+    "resource.properties.lasts_seconds": lambda value, facts: number(value, 1e-308, 90 * 86_400),
+    f"{EXCEPTION}.reason": lambda value, facts: _names(value),
+    f"{EXCEPTION}.approver": lambda value, facts: _names(value) and value != at(facts, "subject.id"),
+    f"{EXCEPTION}.starts_at": lambda value, facts: _lasts(facts),
+    f"{EXCEPTION}.ends_at": lambda value, facts: _lasts(facts),
     "context.token.expires_at": lambda value, facts: number(value, at(facts, "context.time") + 1e-9, 1e308),
 }
 
@@ -244,6 +271,47 @@ def test_what_is_no_request_is_denied_by_every_package(engine: Engine, facts: An
         decision = engine.decide(package, facts)
         assert decision is not None
         assert not decision["allow"]
+
+
+WAIVER = next(example for example in ALLOWED if example.name == "allowed_by_exception")
+
+
+def test_of_an_exception_no_part_is_spare_and_no_time_but_its_own_counts(engine: Engine) -> None:
+    """What FREE and MEANT let pass of this example, said exactly."""
+    now, (starts, ends) = at(WAIVER.input, "context.time"), (at(WAIVER.input, name) for name in _times())
+    parts = [(*path.split("."), name) for path in [EXCEPTION] for name in at(WAIVER.input, EXCEPTION)]
+    assert len(parts) == 8
+    variants = {".".join(path): changed(WAIVER.input, path, ABSENT) for path in parts}
+    for time in (starts - 0.5, ends, ends + 0.5, 0, 1e308, -1e308, 10**30):
+        variants[f"time {time}"] = changed(WAIVER.input, ("context", "time"), time)
+    for name, moments in {
+        "starts_at": (now + 0.5, -1e308, ends + 1),
+        "ends_at": (now, now - 0.5, 1e308, 10**30),
+    }.items():
+        for moment in moments:
+            variants[f"{name} {moment}"] = changed(WAIVER.input, (*EXCEPTION.split("."), name), moment)
+    decisions = engine.ask({"inference": variants})
+    assert {name for name, decision in decisions.items() if decision["allow"]} == set()
+    edges = {str(time): changed(WAIVER.input, ("context", "time"), time) for time in (starts, ends - 0.5)}
+    assert all(decision["allow"] for decision in engine.ask({"inference": edges}).values())
+
+
+MUST_HOLD = {
+    "subject_active": ("status", "quarantined"),
+    "subject_known": ("key_thumbprint", None),
+    "role_granted": ("roles", []),
+    "segment_allowed": ("segment", "nowhere"),
+}
+
+
+@pytest.mark.parametrize("code", MUST_HOLD)
+def test_an_exception_waives_nothing_that_must_hold(engine: Engine, code: str) -> None:
+    name, value = MUST_HOLD[code]
+    waives = changed(WAIVER.input, (*EXCEPTION.split("."), "waives"), {"trust_sufficient": True, code: True})
+    decision = engine.decide("inference", changed(waives, ("subject", "properties", name), value))
+    assert decision is not None
+    assert not decision["allow"]
+    assert code in {reason["code"] for reason in decision["reasons"]}
 
 
 def test_every_free_field_is_still_there() -> None:

@@ -26,10 +26,11 @@ def test_the_policies_pass_their_own_tests_and_examples_and_each_package_is_cove
     assert min(tested.coverage.values()) >= MIN_COVERAGE
 
 
-def test_opas_own_api_is_decided_by_what_is_formatted_tested_and_linted(run_opa: Run, run_regal: Run) -> None:
+def test_what_lies_beside_opa_is_formatted_tested_and_linted(run_opa: Run, run_regal: Run) -> None:
     assert run_opa("fmt", "--list", "--fail", "opa").returncode == 0
-    result = run_opa("test", "opa/authz.rego", "opa/authz_test.rego", "--coverage", "--threshold", "95")
-    assert result.returncode == 0, result.stdout
+    for name in ("authz", "layers"):
+        result = run_opa("test", f"opa/{name}.rego", f"opa/{name}_test.rego", "--coverage", "--threshold", "95")
+        assert result.returncode == 0, result.stdout
     result = run_regal("lint", "--config-file", "policies/.regal/config.yaml", "opa")
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -48,7 +49,7 @@ def test_no_rule_bears_the_name_of_a_builtin(run_opa: Run) -> None:
     }
     named = {
         (path.relative_to(ROOT).as_posix(), rule["head"]["name"])
-        for path in [*rego_files(), *rego_files(tests=True), ROOT / "opa" / "authz.rego"]
+        for path in [*rego_files(), *rego_files(tests=True), *(ROOT / "opa").glob("*.rego")]
         for rule in parsed(run_opa, path)["rules"]
         if rule["head"].get("name")
     }

@@ -9,27 +9,35 @@ granted := {
 	"capability:introspect": ["capability", {"administrator", "aggregator", "gateway"}],
 	"capability:revoke": ["capability", {"administrator"}],
 	"certificate:issue": ["certificate", set()],
-	"decision:list": ["decision_log", {"administrator", "operator"}],
-	"decision:read": ["decision", {"administrator", "operator"}],
+	"decision:list": ["decision_log", {"administrator", "author", "operator"}],
+	"decision:read": ["decision", {"administrator", "author", "operator"}],
 	"device:read": ["device", {"administrator", "operator"}],
 	"device:set_status": ["device", set()],
 	"evaluation:ask": ["evaluation", {"gateway"}],
 	"events:read": ["events", {"administrator", "aggregator", "gateway"}],
+	"exception:grant": ["exception", set()],
+	"exception:list": ["exception", {"administrator", "author", "operator"}],
+	"exception:revoke": ["exception", {"administrator"}],
 	"key:read": ["key", {"administrator", "operator"}],
 	"key:rotate": ["key", {"administrator"}],
 	"key:withdraw": ["key", {"administrator"}],
 	"metrics:read": ["metrics", {"administrator", "operator"}],
+	"policy:publish": ["policy", set()],
+	"policy:read": ["policy", {"administrator", "author", "operator"}],
+	"policy:rollback": ["policy", set()],
+	"policy:shadow": ["policy", {"administrator", "author"}],
 	"round:create": ["round", {"aggregator"}],
 	"status_list:read": ["status_list", {"aggregator", "gateway"}],
 	"token:issue": ["enrolment_token", {"administrator"}],
 	"updates:report": ["round", set()],
 }
 
-roles := {"administrator", "aggregator", "consumer", "gateway", "operator", "trainer"}
+roles := {"administrator", "aggregator", "author", "consumer", "gateway", "operator", "trainer"}
 
 statuses := {
 	"administrator": {"active", "quarantined", "revoked"},
 	"aggregator": set(),
+	"author": set(),
 	"consumer": set(),
 	"gateway": set(),
 	"operator": {"active", "quarantined"},

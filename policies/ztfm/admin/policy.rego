@@ -34,9 +34,25 @@ proven contains "status_granted" if {
 	roles[role].grants[input.action.name].statuses[input.resource.properties.status] == true
 }
 
+proven contains "layer_granted" if {
+	some role in held
+	roles[role].grants[input.action.name].layers[input.resource.properties.layer] == true
+}
+
 proven contains "segment_allowed" if segments[place].actions[input.action.name] == true
 
 proven contains "owner" if is_own
+
+proven contains "approver_apart" if {
+	is_string(input.subject.id)
+	is_string(input.resource.properties.owner)
+	not input.resource.properties.owner in {"", input.subject.id}
+}
+
+proven contains "exception_short" if {
+	input.resource.properties.lasts_seconds > 0
+	input.resource.properties.lasts_seconds <= limits.exception_days_maximum * 86400
+}
 
 proven contains "key_known" if subject.is_enrolled
 

@@ -49,3 +49,8 @@ decisions[id] := decision if {
 	some id, facts in input.enrolment
 	decision := data.ztfm.enrolment.decision with input as facts
 }
+
+decisions[id] := terms if {
+	some id, query in input.log
+	terms := data.ztfm.log.terms with input as query
+}

@@ -31,6 +31,11 @@ test_candidates_are_listed_under_their_id if {
 	batch.decisions == {"9": ["inference", "model_access"]} with input as {"candidates": {"9": query}}
 }
 
+test_the_terms_of_the_log_are_told_under_their_id if {
+	decisions := batch.decisions with input as {"log": {"9": {"packages": ["admin"]}}}
+	object.keys(decisions["9"]) == {"admin"}
+}
+
 test_questions_to_unknown_packages_have_no_answer if {
 	decisions := batch.decisions with input as {"lib": {"0": samples.training}, "system": {"1": {}}}
 	decisions == {}

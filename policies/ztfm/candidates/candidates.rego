@@ -13,7 +13,7 @@ import data.data.resources
 # METADATA
 # title: Listing
 # description: The next names in order; empty at the end, and for types that nobody knows.
-listing := array.slice([name | some name in known; name > input.after], 0, input.limit)
+listing := array.slice(sort({name | some name in known; name > input.after}), 0, input.limit)
 
 # METADATA
 # title: Known

@@ -11,7 +11,7 @@ import pytest
 
 from controlplane.api import events
 from controlplane.capabilities.statuslist import window_of
-from tests.support import ControlPlane, running
+from tests.support import MODEL, ControlPlane, running
 
 pytest.importorskip("schemathesis")
 
@@ -49,6 +49,14 @@ def given(plane: ControlPlane) -> dict[str, object]:
     callers["aggregator"].open_round(ROUND, [victim])
     size = {"prompt_tokens": 1, "max_output_tokens": 1}
     decided = callers["consumer"].capability("inference", inference=size).expect(201)["decision_id"]
+    excepted = {
+        "subject": victim.id,
+        "resource": MODEL,
+        "action": "inference",
+        "waives": ["trust_sufficient"],
+        "reason": "To be revoked.",
+        "ends_at": plane.clock() + 3600.0,
+    }
     return {
         "url": plane.url,
         "keys": {pattern: callers[role].key.to_pem().decode() for pattern, role in CALLERS.items()},
@@ -56,6 +64,7 @@ def given(plane: ControlPlane) -> dict[str, object]:
             "/v1/devices/{id}": victim.id,
             "/v1/devices/{id}/status": victim.id,
             "/v1/decisions/{id}": decided,
+            "/v1/exceptions/{id}/revoke": callers["administrator"].post("/v1/exceptions", excepted).expect(201)["id"],
             "/v1/rounds/{id}/updates": ROUND,
             "/v1/status-lists/{id}": str(window_of(plane.clock())),
         },

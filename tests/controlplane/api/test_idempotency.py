@@ -313,7 +313,8 @@ def test_replicas_share_the_answers(shared: str, key: str) -> None:
         common = {"database_url": shared, "public_url": "http://plane.example"}
         one = stack.enter_context(running(state=folder / "one", **common))
         (folder / "two").mkdir(mode=0o700)
-        shutil.copy2(folder / "one" / "sealing.key", folder / "two")
+        for name in ("sealing.key", "policy-signing.key"):
+            shutil.copy2(folder / "one" / name, folder / "two")
         two = stack.enter_context(running(state=folder / "two", **common))
         held = one.enrol("consumer")
         tries = [Caller(plane, held.key, held.id) for plane in (one, two)]

@@ -194,6 +194,7 @@ def test_replicas_share_the_ring_and_a_withdrawal_reaches_the_other_within_secon
     shared: dict[str, Any] = {
         "database_url": f"sqlite+aiosqlite:///{tmp_path / 'ztfm.db'}",
         "sealing_key_file": tmp_path / "sealing.key",
+        "policy_key_file": tmp_path / "policy-signing.key",
     }
     with running(**shared) as one, running(**shared) as other:
         keeper, device = one.enrol("administrator"), one.enrol("consumer")
@@ -211,9 +212,10 @@ def test_replicas_share_the_ring_and_a_withdrawal_reaches_the_other_within_secon
 
 def test_a_replica_with_another_sealing_key_does_not_start(tmp_path: Path) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'ztfm.db'}"
-    with running(database_url=database) as one:
+    shared = {"database_url": database, "policy_key_file": tmp_path / "policy-signing.key"}
+    with running(**shared) as one:
         before = kids(one)
-        with pytest.raises(SealError, match="copy it from another replica"), running(database_url=database):
+        with pytest.raises(SealError, match="copy it from another replica"), running(**shared):
             pass
         assert kids(one) == before
         assert one.call("GET", "/readyz").status == 200

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from typing import Any
 
 import pytest
@@ -102,7 +103,7 @@ def test_what_comes_back_is_what_it_promises(contract: Any, plane: ControlPlane,
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_a_route_that_needs_a_proof_answers_401_without(plane: ControlPlane, route: Any) -> None:
-    path = route.path.replace("{id}", "any")
+    path = re.sub(r"\{(\w+)\}", lambda part: route.choices.get(part[1], ("any",))[0], route.path)
     reply = plane.call(route.method, path, {} if route.body else None)
     # RFC 9449 section 5: at the token endpoint a missing proof is 400.
     is_asked = reply.status == 401 or (path == "/oauth/token" and reply.json["error"] == "invalid_dpop_proof")

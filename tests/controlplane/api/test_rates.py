@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.api.rates import RateLimit
+from controlplane.decisions.cells import OwnCells
 from tests.clocks import Clock
 
 
@@ -31,10 +32,11 @@ def test_names_do_not_share_a_bucket() -> None:
 
 
 def test_memory_is_bounded_and_the_least_recent_goes_first() -> None:
-    limit = RateLimit(Clock(), rate=1.0, burst=1.0, capacity=3)
+    cells = OwnCells(3)
+    limit = RateLimit(Clock(), rate=1.0, burst=1.0, cells=cells)
     for name in "abcad":
         limit.take(name)
-    assert len(limit._buckets) == 3
+    assert len(cells) == 3
     assert limit.wait("a") > 0.0, "one that came again was forgotten"
     assert limit.wait("b") == 0.0
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from click.testing import Result
 from typer.testing import CliRunner
 
@@ -33,13 +34,16 @@ def ztfm(state: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 @pytest.fixture
 def quick(state: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Run the command to its end within this process, where a process of its own would show nothing more."""
-    monkeypatch.setattr("controlplane.cli.serve.configure_logs", lambda *_, **__: None)
+    for module in ("serve", "policy_published"):
+        monkeypatch.setattr(f"controlplane.cli.{module}.configure_logs", lambda *_, **__: None)
 
     def run(*arguments: str, **environment: str) -> Result:
         from controlplane.cli.commands import app
 
         chosen = {"ZTFM_STATE_DIR": str(state), "ZTFM_LISTEN_PORT": "0", "COLUMNS": "200", **environment}
-        return CliRunner().invoke(app, list(arguments), env=chosen)
+        # A process of its own would write its log to standard error.
+        with structlog.testing.capture_logs():
+            return CliRunner().invoke(app, list(arguments), env=chosen)
 
     return run
 

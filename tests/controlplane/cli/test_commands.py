@@ -74,6 +74,15 @@ def test_doctor_says_what_is_missing_and_how_to_get_it(quick: Quick, tmp_path: P
     assert "missing" in table.stdout
 
 
+def test_doctor_wants_no_opa_where_the_embedded_engine_was_chosen(quick: Quick) -> None:
+    done = quick("doctor", "--json", OPA_BIN="/no/such/opa", ZTFM_ENGINE="embedded")
+    found = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
+    assert done.exit_code == 0, done.stdout
+    assert (found["OPA"]["ok"], found["OPA"]["needed"]) == (False, False)
+    assert (found["embedded engine"]["ok"], found["embedded engine"]["needed"]) == (True, True)
+    assert found["policies"]["found"].endswith("compiled")
+
+
 def test_doctor_names_broken_policies_a_taken_port_and_a_bad_folder(broken: Path, tmp_path: Path) -> None:
     import socket
 
@@ -188,6 +197,16 @@ def test_the_command_works_without_the_demo_s_packages() -> None:
     done = python(HEAVY, "import sys\nsys.argv = ['ztfm', 'demo']\nfrom controlplane.cli import main\nmain()\n")
     assert done.returncode != 0
     assert "ztfm[demo]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_embedded_engine_s_packages_are_wanted_only_where_it_was_chosen(tmp_path: Path) -> None:
+    without = HEAVY | {"opapywasm", "wasmtime"}
+    code = "import controlplane.app\nfrom controlplane.cli import main\nimport sys\n"
+    arguments = ["ztfm", "serve", "--engine", "embedded", "--workers", "1", "--port", "0", "--state-dir", str(tmp_path)]
+    done = python(without, f"{code}sys.argv = {arguments!r}\nmain()\n")
+    assert done.returncode == 1
+    assert "ztfm[server,embedded]" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from controlplane.cli.policy_history import moment
+from controlplane.cli.moments import moment
 from tests.policies.support import POLICIES
 from tests.support import ControlPlane, running
 
@@ -139,11 +139,14 @@ def test_a_denial_is_explained(quick: Quick, plane: ControlPlane, denied: str) -
     status, found = run(quick, plane, "explain", denied)
     assert status == 0
     assert found["decision"]["id"] == denied
+    assert found["decision"]["seconds"] > 0
     assert found["policies_are_those_that_decided"] is True
     missing = [one for one in found["requirements"] if not one["held"]]
     assert [one["code"] for one in missing] == ["subject_active"]
-    assert missing[0]["values"]["subject.properties.status"] == "quarantined"
-    assert missing[0]["locations"][0].startswith("ztfm/lib/subject/subject.rego:")
+    assert missing[0]["conditions"][0]["values"] == {"input.subject.properties.status": "quarantined"}
+    assert missing[0]["file"] == "ztfm/lib/subject/subject.rego"
+    assert found["again"] == {"allow": False, "missing": ["subject_active"]}
+    assert found["masked_and_read"] == []
     (change,) = found["nearest"]["alternatives"][0]
     assert change == {"path": "subject.properties.status", "was": "quarantined", "becomes": "active"}
 
@@ -152,8 +155,28 @@ def test_an_explanation_reads_well(quick: Quick, plane: ControlPlane, denied: st
     arguments = ("policy", "explain", denied, "--state-dir", str(plane.state), "--policies", str(stricter))
     done = quick(*arguments)
     assert done.exit_code == 0
-    for part in ("MISSING  subject_active", "remedy:", "the policies looked at are revision", "instead of"):
+    for part in (
+        "MISSING  subject_active",
+        "Remedy:",
+        "the policies looked at are revision",
+        "instead of",
+        "they decide",
+    ):
         assert part in done.stdout
+
+
+def test_the_policies_that_decided_explain_by_default_where_the_folder_is_another(
+    quick: Quick, plane: ControlPlane, denied: str, stricter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZTFM_POLICIES", str(stricter))
+    status, found = run(quick, plane, "explain", denied)
+    assert status == 0, found
+    assert (found["policies_are_those_that_decided"], found["policies_from"]) == (True, "release")
+    assert found["policies_revision"] == found["decision"]["policy_revision"]
+    assert found["again"]["missing"] == ["subject_active"]
+    status, found = run(quick, plane, "explain", denied, "--policies", str(stricter))
+    assert (found["policies_are_those_that_decided"], found["policies_from"]) == (False, "folder")
+    assert found["again"]["missing"] == ["subject_active", "trust_sufficient"]
 
 
 @pytest.mark.parametrize("name", ["dec-" + "0" * 32, "x", "../dec", "\udcff"])

@@ -14,6 +14,12 @@ from controlplane.contracts.decision import (
     PolicyDecision,
 )
 from controlplane.contracts.evidence import UpdateEvidence
+from controlplane.contracts.exceptions import (
+    ExceptionFact,
+    ExceptionRequest,
+    ExceptionsFound,
+    GrantedException,
+)
 from controlplane.contracts.facts import FACTS
 from controlplane.contracts.identity import (
     CertificateRequest,
@@ -27,6 +33,7 @@ from controlplane.contracts.identity import (
     TokensRequest,
 )
 from controlplane.contracts.keys import KeyStanding, KeyStandings, KeyWithdrawal
+from controlplane.contracts.log import LogQuery, LogTerms
 from controlplane.contracts.oauth import (
     AuthorizationServerMetadata,
     Introspection,
@@ -37,6 +44,7 @@ from controlplane.contracts.oauth import (
     TokenRequest,
     TokenResponse,
 )
+from controlplane.contracts.policies import PolicyStanding, Release, Releases, RollbackRequest
 from controlplane.contracts.problem import Problem
 from controlplane.contracts.rounds import Round, RoundRequest, UpdateReports, UpdateVerdicts
 from controlplane.contracts.search import (
@@ -47,6 +55,7 @@ from controlplane.contracts.search import (
     SubjectSearch,
     SubjectsFound,
 )
+from controlplane.contracts.shadow import ShadowReport
 
 NOW = 1_767_225_600.5
 _DIGEST = f"sha256:{'7' * 64}"
@@ -79,6 +88,28 @@ _OBLIGATIONS = {
     "epsilon": 0.5,
     "may_assert": ["context.network"],
     "waived": ["attestation_fresh"],
+    "exceptions": ["exc-1"],
+}
+_EXCEPTED = {
+    "subject": "dev-a",
+    "resource": "smart-home-intents",
+    "action": "inference",
+    "reason": "The sensor was replaced.",
+    "starts_at": NOW,
+    "ends_at": NOW + 60,
+}
+_EXCEPTION_FACT = {**_EXCEPTED, "waives": {"trust_sufficient": True}, "approver": "adm-1"}
+_GRANTED = {
+    **_EXCEPTED,
+    "waives": ["trust_sufficient"],
+    "approver": "local:root",
+    "id": "exc-1",
+    "granted_at": NOW,
+    "revoked_at": NOW + 1,
+    "revoked_by": "adm-2",
+    "uses": 3,
+    "last_used_at": NOW + 0.5,
+    "state": "revoked",
 }
 _SUBJECT = {
     "type": "device",
@@ -163,6 +194,19 @@ _DECISION = {
     "policy_revision": "rev-1",
 }
 
+RELEASE = {
+    "sequence": 7,
+    "layer": "base",
+    "revision": "4e5d8f7a1b2c.0123456789abcdef",
+    "digest": "sha256:" + "7" * 64,
+    "key_id": "9nRmZ1yH3-QGg7ZkC2mPj0vV4sUqT8xWbLdEoYhKcIA",
+    "origin": "published",
+    "published_at": 1764037800.0,
+    "published_by": "person-ada",
+    "size_bytes": 140169,
+}
+"""One release, as its samples show it."""
+
 FACT_SAMPLES: dict[str, dict[str, Any]] = {
     "model_access": {
         "subject": _SUBJECT,
@@ -186,7 +230,7 @@ FACT_SAMPLES: dict[str, dict[str, Any]] = {
         "subject": _SUBJECT,
         "action": {"name": "inference"},
         "resource": _MODEL,
-        "context": {**_ANY_CONTEXT, "inference": _SIZE},
+        "context": {**_ANY_CONTEXT, "inference": _SIZE, "exceptions": {"exc-1": _EXCEPTION_FACT}},
     },
     "admin": {
         "subject": _SUBJECT,
@@ -291,7 +335,13 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
             "ttl_seconds": 0.5,
         },
     ),
-    (DecisionRecord, {**_DECISION, "facts": {"subject": {"id": "dev-a"}}}),
+    (DecisionRecord, {**_DECISION, "seconds": 0.002, "masked": ["/subject/x"], "facts": {"subject": {"id": "dev-a"}}}),
+    (LogQuery, {"packages": ["inference", "other"]}),
+    (LogTerms, {"names": ["password"], "pointers": ["/context/network/address"], "retention_days": 30.0}),
+    (ExceptionFact, _EXCEPTION_FACT),
+    (ExceptionRequest, {**_EXCEPTED, "waives": ["trust_sufficient", "window_open"]}),
+    (GrantedException, _GRANTED),
+    (ExceptionsFound, {"exceptions": [_GRANTED], "next_token": "bm90IGZvciB5b3U"}),
     (DecisionsFound, {"decisions": [_DECISION], "next_token": "bm90IGZvciB5b3U"}),
     (AccessResponse, {"decision": True, "context": {"id": "dec-1"}}),
     (AccessResponses, {"evaluations": [{"decision": False, "context": {}}]}),
@@ -497,6 +547,58 @@ ANSWERS: list[tuple[type[StrictModel], dict[str, Any]]] = [
             "resource_name": "ZTFM control plane",
             "dpop_signing_alg_values_supported": ["ES256"],
             "dpop_bound_access_tokens_required": True,
+        },
+    ),
+    (Release, RELEASE),
+    (Releases, {"releases": [RELEASE]}),
+    (
+        PolicyStanding,
+        {
+            "engine": "opa",
+            "revision": RELEASE["revision"],
+            "layers": [
+                {
+                    "layer": "base",
+                    "is_expected": True,
+                    "release": RELEASE,
+                    "active_revision": RELEASE["revision"],
+                    "age_seconds": 5400.0,
+                    "refusal": {
+                        "time": 1764043100.0,
+                        "layer": "base",
+                        "reason": "fails_tests",
+                        "detail": "ztfm/inference/policy_test.rego:12: test: test_trust_is_needed does not hold.",
+                    },
+                }
+            ],
+        },
+    ),
+    (RollbackRequest, {"layer": "base", "revision": RELEASE["revision"]}),
+    (
+        ShadowReport,
+        {
+            "shadow": {
+                "id": "shadow-1",
+                "revision": "4e5d8f7a1b2c.0123456789abcdef",
+                "digest": _DIGEST,
+                "started_at": NOW,
+                "started_by": "dev-1",
+                "stopped_at": NOW + 60.0,
+            },
+            "agreed": 1200,
+            "changes": {"newly_denied": 3, "newly_allowed": 0, "other_reasons": 0, "other_terms": 0},
+            "failed": 0,
+            "dropped": 0,
+            "groups": [
+                {
+                    "change": "newly_denied",
+                    "action": "inference",
+                    "reason": "trust_sufficient",
+                    "segment": "homes",
+                    "count": 3,
+                    "samples": ["dec-1"],
+                }
+            ],
         },
     ),
     (EvaluationsAnswer, {"evaluations": [{"decision": False, "context": {"id": "dec-1"}}]}),

@@ -76,11 +76,16 @@ def test_a_digest_of_another_form_is_no_digest(digest: Any) -> None:
         ResourceProperties.model_validate({"digest": digest})
 
 
-@pytest.mark.parametrize("address", ["1", "1.2.3.4\n", "localhost", "1.2.3.4/8", "a" * 46, "fe80::1%eth0"])
+@pytest.mark.parametrize("address", ["1", "1.2.3.4\n", "localhost", "1.2.3.4/8", "a" * 46, "fe80::1%eth0", "::1:", "1.2"])
 def test_an_address_is_textual_ip(address: str) -> None:
     with pytest.raises(ValidationError):
         Network(address=address)
     assert Network(address="2001:db8::1").address == "2001:db8::1"
+
+
+@pytest.mark.parametrize("address", ["::ffff:192.0.2.1", "::FFFF:c000:201", "0:0:0:0:0:ffff:192.0.2.1"])
+def test_an_ipv4_address_is_told_as_one_however_it_is_written(address: str) -> None:
+    assert Network(address=address).address == "192.0.2.1"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from controlplane.contracts.decision import Decision
+from controlplane.contracts.base import StrictModel
+from controlplane.contracts.decision import Decision, DecisionRecord
 from controlplane.decisions.decider import Decider, conclude
 from controlplane.decisions.engine import Answer, Answered, Unanswered
 
@@ -127,8 +128,20 @@ class Observed:
         self.decisions.append(decision)
 
 
-def decider(engine: Engine, recorder: Recorder, observed: Observed) -> Decider:
-    return Decider(engine, recorder, observed, clock=lambda: 5.0, timer=lambda: 0.0)
+class Terms:
+    """Masks one place, and says by which revision."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    async def kept(self, package: str, revision: str, facts: StrictModel, document: bytes) -> tuple[bytes, list[str]]:
+        self.asked.append((package, revision))
+        return document.replace(b"127.0.0.1", b"[masked]"), ["/context/network/address"]
+
+
+def decider(engine: Engine, recorder: Recorder, observed: Observed, terms: Terms | None = None) -> Decider:
+    ticks = iter(range(100))
+    return Decider(engine, recorder, observed, terms or Terms(), clock=lambda: 5.0, timer=lambda: float(next(ticks)))
 
 
 async def test_a_decision_is_recorded_with_its_facts_before_it_is_given_out() -> None:
@@ -138,6 +151,23 @@ async def test_a_decision_is_recorded_with_its_facts_before_it_is_given_out() ->
     assert record["id"] == decision.id
     assert record["facts"]["subject"]["id"] == "dev-1"
     assert observed.decisions == [decision]
+
+
+async def test_a_record_says_how_long_the_engine_took_and_what_was_kept_out() -> None:
+    engine, recorder, terms = Engine(Answered(ALLOW, "rev")), Recorder(), Terms()
+    await decider(engine, recorder, Observed(), terms).decide("inference", FACTS)
+    record = DecisionRecord.model_validate_json(recorder.records[0])
+    assert record.seconds == 1.0
+    assert record.masked == ["/context/network/address"]
+    assert record.facts["context"]["network"] == {"address": "[masked]"}  # type: ignore[index]
+    assert b"127.0.0.1" in engine.asked[0][1]
+    assert terms.asked == [("inference", "rev")]
+
+
+async def test_what_no_policy_decided_is_masked_by_none() -> None:
+    terms = Terms()
+    await decider(Engine(Unanswered("deadline")), Recorder(), Observed(), terms).decide("inference", FACTS)
+    assert terms.asked == [("inference", "")]
 
 
 async def test_a_decision_that_cannot_be_recorded_is_not_given_out() -> None:
@@ -170,7 +200,7 @@ class Labels:
 
 async def test_what_a_search_asks_is_counted_apart_from_requests() -> None:
     labels = Labels()
-    decides = Decider(Engine(Answered(ALLOW, "rev")), Recorder(), labels, clock=lambda: 5.0, timer=lambda: 0.0)
+    decides = Decider(Engine(Answered(ALLOW, "rev")), Recorder(), labels, Terms(), clock=lambda: 5.0, timer=lambda: 0.0)
     await decides.decide("inference", FACTS)
     await decides.decide("inference", {**FACTS, "context": {**FACTS["context"], "search": "dec-1"}})
     assert labels.labels == ["inference", "search"]
@@ -182,3 +212,36 @@ def test_a_decision_on_another_action_bears_its_name_and_not_the_packages() -> N
     assert (decision.action, decision.subject, decision.resource) == ("Open it", "Alice A.", "/2/7")
     failed = conclude(Unanswered("deadline"), "other", asked, 5.0)
     assert (failed.action, failed.outcome) == ("Open it", "error")
+
+
+class Looks:
+    """Somebody who sees decisions and has no say in them."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, bytes, Decision]] = []
+
+    def offer(self, package: str, facts: bytes, decision: Decision) -> None:
+        self.seen.append((package, facts, decision))
+
+
+async def test_a_shadow_sees_what_was_decided_on_unmasked_facts_until_it_is_sent_away() -> None:
+    engine, shadow = Engine(Answered(ALLOW, "rev")), Looks()
+    deciding = decider(engine, Recorder(), Observed())
+    await deciding.decide("inference", FACTS)
+    deciding.accompany(shadow)
+    decision = await deciding.decide("inference", FACTS)
+    deciding.accompany(None)
+    await deciding.decide("inference", FACTS)
+    assert shadow.seen == [("inference", engine.asked[1][1], decision)]
+
+
+async def test_a_shadow_sees_no_searches_and_nothing_that_was_not_recorded() -> None:
+    shadow = Looks()
+    deciding = decider(Engine(Answered(ALLOW, "rev")), Recorder(), Observed())
+    deciding.accompany(shadow)
+    await deciding.decide("inference", {**FACTS, "context": {**FACTS["context"], "search": "subject"}})
+    broken = decider(Engine(Answered(ALLOW, "rev")), Recorder(broken=True), Observed())
+    broken.accompany(shadow)
+    with pytest.raises(OSError):
+        await broken.decide("inference", FACTS)
+    assert shadow.seen == []

@@ -58,8 +58,28 @@ class Rounds:
         return dict.fromkeys(subjects, 0)
 
 
+EXCEPTION = {
+    "subject": "dev-1",
+    "resource": "m",
+    "action": "inference",
+    "waives": {"trust_sufficient": True},
+    "reason": "Bench test.",
+    "approver": "adm-1",
+    "starts_at": NOW - 1.0,
+    "ends_at": NOW + 1.0,
+}
+
+
+class Excepted:
+    """One request of one subject."""
+
+    def of(self, subject: str, resource: str, action: str, now: float) -> dict[str, dict[str, Any]]:
+        wanted = (subject, resource, action, now) == ("dev-1", "m", "inference", NOW)
+        return {"exc-1": EXCEPTION} if wanted else {}
+
+
 def gatherer() -> Gatherer:
-    return Gatherer(RoundBook(Rounds(), lambda: NOW), UsageWindow(lambda: NOW), lambda: NOW)
+    return Gatherer(RoundBook(Rounds(), lambda: NOW), UsageWindow(lambda: NOW), lambda: NOW, Excepted())
 
 
 def asked(action: str = "model_access", **context: Any) -> AccessRequest:
@@ -77,6 +97,20 @@ async def test_the_facts_of_every_action_fit_their_contract() -> None:
     for action in ("model_access", "gradient_submission", "inference"):
         request = asked(action, round_id="r1", inference={"prompt_tokens": 1, "max_output_tokens": 1})
         FACTS[action].model_validate(await gatherer().gather(request, DEVICE, "127.0.0.1"))
+
+
+async def test_exceptions_are_facts_of_the_request_that_they_are_for() -> None:
+    facts = await gatherer().gather(asked("inference"), DEVICE, "127.0.0.1")
+    assert facts["context"]["exceptions"] == {"exc-1": EXCEPTION}
+    FACTS["inference"].model_validate(facts)
+    others = await gatherer().gather(asked("model_access"), DEVICE, "127.0.0.1")
+    assert "exceptions" not in others["context"]
+
+
+async def test_a_caller_cannot_say_what_is_excepted() -> None:
+    forged = asked("model_access", exceptions=["exc-1"])
+    facts = await gatherer().gather(forged, DEVICE, "127.0.0.1")
+    assert "exceptions" not in facts["context"]
 
 
 OWNED = ["status", "roles", "segment", "key_thumbprint", "attestation", "trust"]

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controlplane.decisions.cells import OwnCells
 from controlplane.decisions.usage import Usage, UsageWindow
 from tests.clocks import Clock
 
@@ -41,10 +42,11 @@ def test_usage_fades_over_the_next_window_and_is_gone_after_it() -> None:
 
 
 def test_memory_is_bounded_by_the_capacity() -> None:
-    window = UsageWindow(Clock(), capacity=10)
+    cells = OwnCells(10)
+    window = UsageWindow(Clock(), cells=cells)
     for number in range(1000):
         window.reserve(f"s{number}")
-    assert len(window._windows) == 10
+    assert len(cells) == 10
 
 
 @given(st.lists(st.floats(min_value=0.0, max_value=40.0), max_size=60))
@@ -62,11 +64,12 @@ def test_no_burst_within_a_window_goes_uncounted(gaps: list[float]) -> None:
 
 
 def test_looking_counts_nothing_and_remembers_nobody() -> None:
-    window = UsageWindow(Clock())
+    cells = OwnCells(10)
+    window = UsageWindow(Clock(), cells=cells)
     window.reserve("a", 10)
     assert [window.look("a") for _ in range(3)] == [Usage(1, 10)] * 3
     assert window.look("stranger") == Usage(0, 0)
-    assert list(window._windows) == ["a"]
+    assert len(cells) == 1
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 90.0), st.integers(0, 50)), max_size=30))

@@ -125,6 +125,24 @@ def attested(value: Any, facts: dict[str, Any]) -> bool:
     return without_level(value, facts) or between(0, 900)(value, facts)
 
 
+WAIVER = "context.exceptions.exc-019a7c2d4e5f00112233445566778899"
+
+
+def trusted(value: Any, facts: dict[str, Any]) -> bool:
+    """From the minimum up, or waived by the exception that the example is about."""
+    return between(0, 1)(value, facts) if "exceptions" in facts["context"] else between(0.5, 1)(value, facts)
+
+
+def other_than_who_asks(value: Any, facts: dict[str, Any]) -> bool:
+    return isinstance(value, str) and value.strip() != "" and value != facts["subject"]["id"]
+
+
+def granted_to_another(value: Any, facts: dict[str, Any]) -> bool:
+    """Who may set a status may set anybody's, and who grants exceptions grants them to anybody else."""
+    action = facts["action"]["name"]
+    return action == "device:set_status" or (action == "exception:grant" and other_than_who_asks(value, facts))
+
+
 HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
     "*": {
         "subject.id": (anything, "who asks was settled when its properties were looked up; the id is for the record"),
@@ -172,6 +190,9 @@ HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
         "context.usage.tokens": (between(0, 199_000), "within the budget"),
         "context.inference.prompt_tokens": (between(0, 4096), "within the model's bound"),
         "context.inference.max_output_tokens": (between(0, 199_000), "cut down by an obligation"),
+        "subject.properties.trust.score": (trusted, "from the minimum up, or waived"),
+        f"{WAIVER}.reason": (other_than_who_asks, "any reason"),
+        f"{WAIVER}.approver": (other_than_who_asks, "somebody else approved it"),
     },
     "admin": {
         "subject.properties.trust": (anything, "a service's trust is not asked for"),
@@ -188,10 +209,8 @@ HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
             lambda _, facts: facts["action"]["name"] in WHOSEVER,
             "a report asks whose it is, and so does a certificate; an operator reads any",
         ),
-        "resource.properties.owner": (
-            lambda _, facts: facts["action"]["name"] == "device:set_status",
-            "who may set a status may set anybody's",
-        ),
+        "resource.properties.owner": (granted_to_another, "who may set a status may set anybody's"),
+        "resource.properties.lasts_seconds": (between(5e-324, 90 * 86_400), "no longer than the limit"),
         "context": (own_thing, "a decision about oneself, or a certificate for one's own key"),
         "context.usage": (anything, "services have no budget of their own"),
         "context.time": (anything, "nothing here depends on it"),

@@ -6,7 +6,8 @@ import pytest
 
 from controlplane.contracts.access import AccessReason
 from controlplane.contracts.decision import Decision, Obligations
-from controlplane.history.changes import MAX_GROUPS, SAMPLES, Comparison, change_of
+from controlplane.contracts.shadow import MAX_GROUPS, SAMPLES
+from controlplane.history.changes import Comparison, change_of
 from controlplane.history.records import Recorded
 
 
@@ -119,3 +120,11 @@ def test_samples_and_groups_are_bounded() -> None:
 )
 def test_whoever_has_no_segment_is_counted_apart(subject: dict[str, Any], segment: str) -> None:
     assert was("deny", facts={"subject": subject}).segment == segment
+
+
+def test_what_is_set_aside_changes_nothing_and_is_listed() -> None:
+    found = Comparison()
+    found.set_aside(was("allow"), becomes("error", "policy_undefined"))
+    (group,) = found.groups.values()
+    assert (group.change, group.reason, group.count, group.samples[0].id) == ("failed", "policy_undefined", 1, "dec-0")
+    assert (found.decided, found.failed, found.is_changed) == (0, 1, False)

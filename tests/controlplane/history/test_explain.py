@@ -1,13 +1,16 @@
 """A denial is explained by its rules, and what would have been allowed is really allowed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 
+from controlplane.authoring import PolicyFolder
 from controlplane.decisions.decider import conclude
+from controlplane.decisions.masking import MARKER
 from controlplane.history.engine import deciding
-from controlplane.history.explain import Explanation, explain
+from controlplane.history.explain import ExplainedRecord, explain
 from controlplane.history.nearest import MAX_FIELDS
 from controlplane.history.records import Recorded
 from controlplane.history.values import at, put
@@ -17,12 +20,12 @@ from tests.policies.support import POLICIES
 Records = dict[str, Recorded]
 
 
-async def explained(opa: OpaBinary, records: Records, name: str, policies: Path = POLICIES) -> Explanation:
+async def explained(opa: OpaBinary, records: Records, name: str, policies: Path = POLICIES) -> ExplainedRecord:
     record = records[name]
     donors = [
         one.facts for one in records.values() if one.package == record.package and one.document["outcome"] == "allow"
     ]
-    return await explain(record, opa, policies, donors)
+    return await explain(record, opa, PolicyFolder.open(policies, POLICIES), donors)
 
 
 @pytest.mark.parametrize(
@@ -82,49 +85,63 @@ async def test_it_says_when_none_is_found(opa: OpaBinary, records: Records) -> N
     assert MAX_FIELDS >= 1
 
 
-async def test_requirements_are_located_by_file_and_row(opa: OpaBinary, records: Records) -> None:
+async def test_the_recorded_verdict_is_placed_in_the_policies(opa: OpaBinary, records: Records) -> None:
     found = await explained(opa, records, "denied_quarantined")
-    missing = {one.code: one for one in found.requirements if not one.held}
+    missing = {one.code: one for one in found.explanation.requirements if not one.held}
     assert set(missing) == {"subject_active", "trust_sufficient"}
-    (place,) = missing["trust_sufficient"].locations
-    file, row = place.rsplit(":", 1)
-    line = (POLICIES / file).read_text().splitlines()[int(row) - 1]
+    line = (POLICIES / missing["trust_sufficient"].file).read_text().splitlines()[missing["trust_sufficient"].line - 1]
     assert line.startswith('proven contains "trust_sufficient"')
-    assert missing["trust_sufficient"].values == {
-        "resource.id": "smart-home-intents",
-        "subject.properties.trust.score": 0.18,
-    }
-    assert missing["trust_sufficient"].data == ("data.data.limits.sensitivities", "data.data.resources")
+    read = {name: value for one in missing["trust_sufficient"].conditions for name, value in one.values.items()}
+    assert read["input.subject.properties.trust.score"] == 0.18
     assert all(one.message and one.remedy for one in missing.values())
-    assert "role_granted" in {one.code for one in found.requirements if one.held}
+    assert "role_granted" in {one.code for one in found.explanation.requirements if one.held}
+    assert found.again == replace(found.explanation, requirements=found.again.requirements)  # type: ignore[union-attr]
 
 
-async def test_every_requirement_of_every_example_is_located(opa: OpaBinary, records: Records) -> None:
-    from controlplane.history.explain import rego_package
-    from controlplane.history.sources import read_sources
-
-    sources = await read_sources(opa, POLICIES)
-    for name, record in records.items():
-        for code in record.document["rules"]:
-            if code not in {"action_known", "phase_known"}:
-                assert sources.reading(rego_package(record, sources), code).locations, (name, code)
-
-
-async def test_another_revision_is_said(opa: OpaBinary, records: Records, candidate: Path) -> None:
-    assert (await explained(opa, records, "denied_over_budget")).is_same
+async def test_another_policy_changes_nothing_of_the_recorded_verdict(
+    opa: OpaBinary, records: Records, candidate: Path
+) -> None:
     path = candidate / "ztfm" / "inference" / "required.rego"
     path.write_text(path.read_text().replace('\t"tokens_within_budget",\n', ""))
     found = await explained(opa, records, "denied_over_budget", candidate)
-    assert not found.is_same
-    assert found.now.allowed
+    assert [one.code for one in found.explanation.requirements if not one.held] == ["tokens_within_budget"]
+    assert not found.explanation.allow
+    assert found.again is not None
+    assert found.again.allow
     assert found.nearest is None
 
 
 async def test_an_allowed_decision_held_everything(opa: OpaBinary, records: Records) -> None:
     found = await explained(opa, records, "allowed_trusted")
-    assert all(one.held for one in found.requirements)
-    assert found.now.allowed
+    assert all(one.held for one in found.explanation.requirements)
+    assert found.again is not None
+    assert found.again.allow
     assert found.nearest is None
+
+
+async def test_what_an_exception_waived_is_not_held_and_not_missing(opa: OpaBinary, records: Records) -> None:
+    record = records["allowed_trusted"]
+    document = {**record.document, "obligations": {**record.document["obligations"], "waived": ["trust_sufficient"]}}
+    found = await explain(replace(record, document=document), opa, PolicyFolder.open(POLICIES, POLICIES))
+    assert [one.code for one in found.explanation.requirements if one.waived] == ["trust_sufficient"]
+
+
+async def test_of_what_was_kept_out_and_is_read_nothing_is_said(opa: OpaBinary, records: Records) -> None:
+    record = records["denied_over_budget"]
+    facts = put(record.facts, ("context", "usage"), MARKER)
+    document = {**record.document, "facts": facts, "masked": ["/context/usage", "/context/mood"]}
+    found = await explain(replace(record, document=document), opa, PolicyFolder.open(POLICIES, POLICIES))
+    assert (found.unsure, found.again, found.nearest) == (("/context/usage",), None, None)
+    assert [one.code for one in found.explanation.requirements if not one.held] == ["tokens_within_budget"]
+
+
+async def test_what_was_kept_out_and_nobody_reads_changes_nothing(opa: OpaBinary, records: Records) -> None:
+    record = records["denied_over_budget"]
+    document = {**record.document, "facts": put(record.facts, ("context", "mood"), MARKER), "masked": ["/context/mood"]}
+    found = await explain(replace(record, document=document), opa, PolicyFolder.open(POLICIES, POLICIES))
+    assert found.unsure == ()
+    assert found.nearest is not None
+    assert {change.path for change in found.nearest.alternatives[0]} == {"context.usage.tokens"}
 
 
 async def test_a_package_of_ones_own_is_read(opa: OpaBinary, candidate: Path) -> None:
@@ -154,10 +171,12 @@ async def test_a_package_of_ones_own_is_read(opa: OpaBinary, candidate: Path) ->
         "rules": ["named"],
         "obligations": {},
         "policy_revision": "",
+        "ttl_seconds": 0.0,
         "facts": facts,
     }
-    found = await explain(Recorded("dec-1", "other", document), opa, candidate)
-    assert found.requirements[0].locations == ("ztfm/extra/record/policy.rego:7",)
+    found = await explain(Recorded("dec-1", "other", document), opa, PolicyFolder.open(candidate, POLICIES))
+    (named,) = found.explanation.requirements
+    assert (named.file, named.line) == ("ztfm/extra/record/policy.rego", 7)
     assert found.nearest is not None
     ((change,),) = found.nearest.alternatives
     assert (change.path, change.becomes) == ("claims.subject.role", "admin")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.sidecar import OpaBinary, locate_opa
+from controlplane.sidecar import OpaBinary, build_bundle, locate_opa
 
 BATCH = """package ztfm.batch
 
@@ -14,6 +14,10 @@ decisions[id] := answer if {
 	some id, facts in input.inference
 	answer := {"seen": facts}
 }
+"""
+LAYERS = """package combined
+
+batch := data.ztfm.batch if data.layers.expected == []
 """
 AUTHZ = """package system.authz
 
@@ -38,10 +42,17 @@ def policies(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def authorisation(tmp_path: Path) -> Path:
-    path = tmp_path / "authz.rego"
-    path.write_text(AUTHZ)
-    return path
+def modules(tmp_path: Path) -> tuple[Path, ...]:
+    """The least that OPA has beside its bundles."""
+    for name, text in (("authz.rego", AUTHZ), ("layers.rego", LAYERS)):
+        (tmp_path / name).write_text(text)
+    return tmp_path / "authz.rego", tmp_path / "layers.rego"
+
+
+@pytest.fixture
+def bundle(opa: OpaBinary, policies: Path, tmp_path: Path) -> bytes:
+    build_bundle(opa, policies, tmp_path / "built" / "bundle.tar.gz")
+    return (tmp_path / "built" / "bundle.tar.gz").read_bytes()
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
 """A bundle's revision names its content, and what does not compile never becomes one."""
 
 import json
-import stat
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from controlplane.sidecar import BundleError, OpaBinary, build_bundle
-from controlplane.sidecar.bundle import content_digest, git_commit, write_config, write_private
+from controlplane.sidecar.bundle import content_digest, git_commit
 
 
 def members(bundle: Path) -> dict[str, bytes]:
@@ -97,21 +96,3 @@ def test_the_commit_of_a_checkout_is_in_the_revision() -> None:
     here = git_commit(Path(__file__).parent)
     assert here == "nogit" or len(here.removesuffix("-dirty")) == 12
     assert git_commit(Path("/")) == "nogit"
-
-
-def test_private_files_are_private(tmp_path: Path) -> None:
-    path = tmp_path / "folder" / "token"
-    write_private(path, "first")
-    path.chmod(0o644)
-    write_private(path, "second")
-    assert path.read_text() == "second"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_the_configuration_keeps_the_last_good_bundle_and_logs_no_decisions(tmp_path: Path) -> None:
-    path = tmp_path / "config.json"
-    write_config(path, "http://127.0.0.1:1", "token", "bundle.tar.gz", tmp_path / "kept")
-    config = json.loads(path.read_text())
-    assert config["bundles"]["ztfm"]["persist"] is True
-    assert "decision_logs" not in config
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -44,6 +44,24 @@ def pins(tmp_path: Path, url: str, sha256: str) -> Path:
     return path
 
 
+def test_without_opa_the_embedded_engine_is_enough_where_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("OPA_BIN", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(installing, "tools_folder", lambda: tmp_path)
+    monkeypatch.setattr(installing, "download_release", lambda *_: "no network")
+    monkeypatch.setattr("sys.argv", ["install"])
+    assert main() == 1
+    monkeypatch.setattr("sys.argv", ["install", "--or-embedded"])
+    assert main() == 0
+    said = capsys.readouterr().err
+    assert "Go is not installed" in said
+    assert "ztfm serve --engine embedded" in said
+    monkeypatch.setenv("OPA_BIN", str(tmp_path / "opa"))
+    assert main() == 1
+
+
 def test_a_release_with_the_pinned_digest_is_kept(tmp_path: Path, site: str) -> None:
     destination = tmp_path / "tools" / "opa"
     release = pins(tmp_path, f"{site}/opa", hashlib.sha256(SCRIPT).hexdigest())

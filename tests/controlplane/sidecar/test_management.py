@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.sidecar import OpaBinary, Sidecar, SidecarOptions, build_bundle
-from controlplane.sidecar.folders import product_folder
+from controlplane.sidecar import OpaBinary, Sidecar, SidecarOptions
+from controlplane.sidecar.folders import beside
 from controlplane.sidecar.management import Condition, look
 
 
@@ -23,12 +23,10 @@ def free_port() -> int:
 
 
 @pytest.fixture
-async def listening(opa: OpaBinary, policies: Path, short: Path) -> AsyncIterator[tuple[Sidecar, str]]:
+async def listening(opa: OpaBinary, bundle: bytes, short: Path) -> AsyncIterator[tuple[Sidecar, str]]:
     address = f"127.0.0.1:{free_port()}"
-    build_bundle(opa, policies, short / "bundle.tar.gz")
-    sidecar = Sidecar(
-        SidecarOptions(opa, short, short / "bundle.tar.gz", product_folder("opa") / "authz.rego", address)
-    )
+    sidecar = Sidecar(SidecarOptions(opa, short, beside(), address))
+    sidecar.offer("base", bundle)
     await sidecar.start()
     yield sidecar, f"http://{address}"
     await sidecar.stop()

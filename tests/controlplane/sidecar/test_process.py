@@ -1,6 +1,7 @@
 """OPA runs as a child: guarded by a token, restarted when it dies, gone when its parent is."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -8,11 +9,13 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from controlplane.bundles import BundleSigner
 from controlplane.decisions.engine import BatchFault
 from controlplane.decisions.opa import OpaAddress, OpaTransport
 from controlplane.sidecar import OpaBinary, Sidecar, SidecarError, SidecarOptions, build_bundle
@@ -21,9 +24,15 @@ REVISION_QUESTION = b'{"input":{}}'
 
 
 @pytest.fixture
-def options(opa: OpaBinary, policies: Path, authorisation: Path, short: Path) -> SidecarOptions:
-    build_bundle(opa, policies, short / "bundle.tar.gz")
-    return SidecarOptions(opa, short, short / "bundle.tar.gz", authorisation)
+def options(opa: OpaBinary, modules: tuple[Path, ...], short: Path) -> SidecarOptions:
+    return SidecarOptions(opa, short, modules)
+
+
+@pytest.fixture
+def sidecar(options: SidecarOptions, bundle: bytes) -> Sidecar:
+    made = Sidecar(options, first_backoff=0.05)
+    made.offer("base", bundle)
+    return made
 
 
 async def revision_of(sidecar: Sidecar, token: str | None = None, seconds: float = 10.0) -> str:
@@ -50,8 +59,9 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-async def test_it_answers_on_a_private_socket_to_the_holder_of_the_token_alone(options: SidecarOptions) -> None:
-    sidecar = Sidecar(options)
+async def test_it_answers_on_a_private_socket_to_the_holder_of_the_token_alone(
+    sidecar: Sidecar, options: SidecarOptions
+) -> None:
     await sidecar.start()
     try:
         assert await revision_of(sidecar)
@@ -65,8 +75,7 @@ async def test_it_answers_on_a_private_socket_to_the_holder_of_the_token_alone(o
         await sidecar.stop()
 
 
-async def test_stopping_leaves_no_process_and_no_socket(options: SidecarOptions) -> None:
-    sidecar = Sidecar(options)
+async def test_stopping_leaves_no_process_and_no_socket(sidecar: Sidecar, options: SidecarOptions) -> None:
     await sidecar.start()
     pid = sidecar.pid
     assert pid is not None
@@ -78,9 +87,10 @@ async def test_stopping_leaves_no_process_and_no_socket(options: SidecarOptions)
     assert not options.socket.exists()
 
 
-async def test_a_killed_opa_is_restarted_and_each_end_is_told(options: SidecarOptions) -> None:
+async def test_a_killed_opa_is_restarted_and_each_end_is_told(options: SidecarOptions, bundle: bytes) -> None:
     codes: list[int] = []
     sidecar = Sidecar(options, on_restart=codes.append, first_backoff=0.05)
+    sidecar.offer("base", bundle)
     await sidecar.start()
     try:
         await revision_of(sidecar)
@@ -98,10 +108,7 @@ async def test_a_killed_opa_is_restarted_and_each_end_is_told(options: SidecarOp
         await sidecar.stop()
 
 
-async def test_a_hung_opa_is_killed_when_it_does_not_stop(
-    options: SidecarOptions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("controlplane.sidecar.process.STOP_GRACE_SECONDS", 0.2)
+async def test_a_hung_opa_is_ended_too(options: SidecarOptions) -> None:
     sidecar = Sidecar(options)
     await sidecar.start()
     pid = sidecar.pid
@@ -111,7 +118,9 @@ async def test_a_hung_opa_is_killed_when_it_does_not_stop(
     assert not is_alive(pid)
 
 
-async def test_a_binary_that_vanishes_is_tried_again_until_it_is_back(options: SidecarOptions, short: Path) -> None:
+async def test_a_binary_that_vanishes_is_tried_again_until_it_is_back(
+    options: SidecarOptions, bundle: bytes, short: Path
+) -> None:
     codes: list[int] = []
     third = asyncio.Event()
 
@@ -122,10 +131,9 @@ async def test_a_binary_that_vanishes_is_tried_again_until_it_is_back(options: S
 
     link = short / "opa"
     link.symlink_to(options.opa.path)
-    moved = SidecarOptions(
-        OpaBinary(link, options.opa.version, "tools"), options.folder, options.bundle, options.authorisation
-    )
+    moved = replace(options, opa=OpaBinary(link, options.opa.version, "tools"))
     sidecar = Sidecar(moved, on_restart=ended, first_backoff=0.05)
+    sidecar.offer("base", bundle)
     await sidecar.start()
     try:
         await revision_of(sidecar)
@@ -151,8 +159,8 @@ async def test_stopping_while_a_restart_waits_starts_nothing_more(options: Sidec
     assert sidecar.pid is None
 
 
-async def test_two_control_planes_cannot_share_a_folder(options: SidecarOptions) -> None:
-    first, second = Sidecar(options), Sidecar(options)
+async def test_two_control_planes_cannot_share_a_folder(sidecar: Sidecar, options: SidecarOptions) -> None:
+    first, second = sidecar, Sidecar(options)
     await first.start()
     try:
         with pytest.raises(SidecarError, match="another control plane"):
@@ -167,7 +175,7 @@ async def test_two_control_planes_cannot_share_a_folder(options: SidecarOptions)
 
 async def test_a_path_that_is_too_long_for_a_socket_is_a_clear_error(options: SidecarOptions, tmp_path: Path) -> None:
     folder = tmp_path / ("x" * 100)
-    sidecar = Sidecar(SidecarOptions(options.opa, folder, options.bundle, options.authorisation))
+    sidecar = Sidecar(replace(options, folder=folder))
     with pytest.raises(SidecarError, match="too long a path"):
         await sidecar.start()
     await sidecar.stop()
@@ -175,16 +183,19 @@ async def test_a_path_that_is_too_long_for_a_socket_is_a_clear_error(options: Si
 
 async def test_a_binary_that_cannot_be_started_is_a_clear_error(options: SidecarOptions, short: Path) -> None:
     absent = OpaBinary(short / "absent", (1, 22, 0), "tools")
-    sidecar = Sidecar(SidecarOptions(absent, options.folder, options.bundle, options.authorisation))
+    sidecar = Sidecar(replace(options, opa=absent))
     with pytest.raises(SidecarError, match="cannot be started"):
         await sidecar.start()
     await sidecar.stop()
 
 
-async def test_it_listens_on_tcp_only_when_told_and_never_without_the_token(options: SidecarOptions) -> None:
+async def test_it_listens_on_tcp_only_when_told_and_never_without_the_token(
+    options: SidecarOptions, bundle: bytes
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         place = f"127.0.0.1:{free.getsockname()[1]}"
-    sidecar = Sidecar(SidecarOptions(options.opa, options.folder, options.bundle, options.authorisation, place))
+    sidecar = Sidecar(replace(options, tcp=place))
+    sidecar.offer("base", bundle)
     await sidecar.start()
     try:
         revision = await revision_of(sidecar)
@@ -203,22 +214,44 @@ async def test_it_listens_on_tcp_only_when_told_and_never_without_the_token(opti
 
 
 async def test_a_new_bundle_is_taken_up_and_a_bad_one_leaves_the_last_good_one_deciding(
-    options: SidecarOptions, policies: Path
+    sidecar: Sidecar, policies: Path, tmp_path: Path
 ) -> None:
-    sidecar = Sidecar(options, first_backoff=0.05)
     await sidecar.start()
     try:
         first = await revision_of(sidecar)
-        options.bundle.write_bytes(b"this is no bundle")
-        await asyncio.sleep(2.5)
+        sidecar.offer("base", b"this is no bundle")
+        await asyncio.sleep(1.5)
         assert await revision_of(sidecar) == first
         (policies / "ztfm" / "more.rego").write_text("package ztfm.more\n\nvalue := 1\n")
-        second = build_bundle(options.opa, policies, options.bundle)
+        second = build_bundle(sidecar.options.opa, policies, tmp_path / "second.tar.gz")
+        sidecar.offer("base", (tmp_path / "second.tar.gz").read_bytes())
         deadline = time.monotonic() + 6
         while await revision_of(sidecar) != second:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.1)
         assert first != second
+    finally:
+        await sidecar.stop()
+
+
+async def test_with_keys_it_takes_what_one_of_them_signed_for_the_layer_and_nothing_else(
+    options: SidecarOptions, policies: Path, bundle: bytes
+) -> None:
+    trusted, other = BundleSigner.generate(), BundleSigner.generate()
+    files = {
+        ".manifest": json.dumps({"revision": "signed.1", "roots": ["ztfm", "data"], "rego_version": 1}).encode(),
+        "ztfm/batch/batch.rego": (policies / "ztfm" / "batch" / "batch.rego").read_bytes(),
+    }
+    sidecar = Sidecar(replace(options, keys={trusted.key_id: trusted.public_pem}))
+    await sidecar.start()
+    try:
+        refused = (bundle, other.sign(files, "base", "signed.1"), trusted.sign(files, "site", "signed.1"))
+        for body in refused:
+            sidecar.offer("base", body)
+            with pytest.raises(BatchFault):
+                await revision_of(sidecar, seconds=1.5)
+        sidecar.offer("base", trusted.sign(files, "base", "signed.1"))
+        assert await revision_of(sidecar) == "signed.1"
     finally:
         await sidecar.stop()
 
@@ -229,8 +262,8 @@ from pathlib import Path
 from controlplane.sidecar import OpaBinary, Sidecar, SidecarOptions
 
 async def main():
-    opa, folder, bundle, authz = map(Path, sys.argv[1:])
-    sidecar = Sidecar(SidecarOptions(OpaBinary(opa, (1, 22, 0), "tools"), folder, bundle, authz))
+    opa, folder, *modules = map(Path, sys.argv[1:])
+    sidecar = Sidecar(SidecarOptions(OpaBinary(opa, (1, 22, 0), "tools"), folder, tuple(modules)))
     await sidecar.start()
     print(sidecar.pid, flush=True)
     await asyncio.sleep(60)
@@ -240,7 +273,7 @@ asyncio.run(main())
 
 
 def test_a_killed_control_plane_leaves_no_opa_behind(options: SidecarOptions) -> None:
-    arguments = [options.opa.path, options.folder, options.bundle, options.authorisation]
+    arguments = [options.opa.path, options.folder, *options.modules]
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, *map(str, arguments)], stdout=subprocess.PIPE, text=True
     ) as parent:

@@ -1,8 +1,11 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from sqlalchemy import Executable
 
 from controlplane.storage import Store, StoreUnavailable
+from controlplane.storage.database import Database
 from controlplane.storage.decisions import DecisionRow, Wanted
 
 NOW = 1_767_225_600.0
@@ -39,6 +42,34 @@ async def test_a_purge_forgets_what_is_older_and_nothing_else(store: Store) -> N
     assert await store.decisions.purge(NOW) == 1
     assert await store.decisions.get("old") is None
     assert await store.decisions.get("edge") is not None
+
+
+async def test_a_purge_of_one_package_looks_at_its_own_and_only_from_where_it_is_told(store: Store) -> None:
+    rows = [(f"{action}-{age}", NOW - age, action, "dev-a", "allow", b"{}") for action in "ab" for age in range(1, 6)]
+    await store.decisions.add_many(rows)
+    assert await store.decisions.purge(NOW - 1, since=NOW - 3, action="a") == 2
+    assert await store.decisions.purge(NOW - 3, since=NOW - 3, action="a") == 0
+    left = {row[0] for row in rows if await store.decisions.get(row[0]) is not None}
+    assert left == {row[0] for row in rows} - {"a-3", "a-2"}
+
+
+async def test_a_purge_of_much_is_many_small_ones_and_others_write_in_between(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controlplane.storage.decisions._SLICE", 10)
+    await store.decisions.add_many([_row(f"old-{number}", NOW - 100 + number // 30) for number in range(95)])
+    sizes = []
+    change = Database.change
+
+    async def watched(self: Database, what: str, statement: Executable, parameters: Any = None) -> int:
+        sizes.append(await change(self, what, statement, parameters))
+        await store.decisions.add_many([_row(f"new-{len(sizes)}")])
+        return sizes[-1]
+
+    monkeypatch.setattr(Database, "change", watched)
+    assert await store.decisions.purge(NOW) == 95
+    assert sizes == [10] * 9 + [5]
+    assert await store.decisions.count(Wanted()) == 10
 
 
 async def test_what_was_allowed_to_some_subjects_is_found_by_time(store: Store) -> None:

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from controlplane.contracts.decision import Decision
 from controlplane.observing import Observer
+from controlplane.storage.exceptions import Uses
 from controlplane.telemetry import Metrics
 from controlplane.telemetry.metrics import LATENCY_BUCKETS, MAX_LABEL_VALUES, OUTCOMES, PACKAGES, BoundedLabels
 from tests.support import ControlPlane
@@ -124,3 +125,34 @@ def test_promtool_finds_nothing_to_say(plane: ControlPlane) -> None:
     checked = subprocess.run([str(promtool()), "check", "metrics"], input=text, capture_output=True, check=False)
     complaints = [line for line in checked.stderr.decode().splitlines() if line.startswith("ztfm_")]
     assert complaints == []
+
+
+def test_a_use_of_exceptions_is_counted_once_and_a_search_uses_none() -> None:
+    metrics = Metrics("1.0")
+    observer = Observer(metrics, lambda: 1.0)
+    decision = Decision.model_validate(
+        {
+            "id": "dec-1",
+            "time": 5.0,
+            "action": "inference",
+            "subject": "dev-1",
+            "resource": "m",
+            "outcome": "allow",
+            "reasons": [],
+            "obligations": {"waived": ["trust_sufficient"], "exceptions": ["attestation-move", "exc-1"]},
+            "rules": ["trust_sufficient"],
+            "ttl_seconds": 60.0,
+            "policy_revision": "rev",
+        }
+    )
+    observer.decided("search", decision, 0.002)
+    assert observer.exception_uses.take() == {}
+    observer.decided("inference", decision, 0.002)
+    assert observer.exception_uses.take() == {"exc-1": Uses(1, 5.0)}
+    observer.excepting(3, 0.5)
+    observer.exceptions_ending(2)
+    found = samples(metrics)
+    none = frozenset[tuple[str, str]]()
+    about = frozenset({("action", "inference"), ("reason", "trust_sufficient")})
+    assert found["ztfm_exceptions_used_total", about] == 1
+    assert [found[f"ztfm_exceptions{name}", none] for name in ("", "_age_seconds", "_ending")] == [3, 0.5, 2]

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.demo.plane import PlaneFailed, serving
+from controlplane.sidecar import locate
+from evaluation.demo.plane import PlaneFailed, engine_here, serving
 from tests.evaluation.demo.processes import descendants, start, wait_for, wait_until_gone
 
 HELD = """
@@ -20,6 +21,20 @@ def test_a_control_plane_that_cannot_start_says_why(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("OPA_BIN", str(tmp_path / "no-such-opa"))
     with serving(tmp_path / "run") as when_ready, pytest.raises(PlaneFailed, match="no-such-opa"):
         when_ready()
+
+
+def test_without_opa_the_embedded_engine_is_taken_and_never_for_a_typing_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPA_BIN", raising=False)
+    assert engine_here() == "opa"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(locate, "tools_folder", lambda: tmp_path)
+    assert engine_here() == "embedded"
+    with serving(tmp_path / "run", engine_here()) as when_ready:
+        assert when_ready().engine == "embedded"
+    monkeypatch.setenv("OPA_BIN", str(tmp_path / "no-such-opa"))
+    assert engine_here() == "opa"
 
 
 def test_settings_of_another_control_plane_do_not_reach_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,9 +58,13 @@ def _create_shadows() -> None:
         sa.Column("started_at", sa.Double, nullable=False),
         sa.Column("started_by", sa.String(128), nullable=False),
         sa.Column("stopped_at", sa.Double),
-        sa.Column("decided", sa.Integer, nullable=False),
-        sa.Column("failed", sa.Integer, nullable=False),
-        sa.Column("dropped", sa.Integer, nullable=False),
+        sa.Column("agreed", sa.BigInteger, nullable=False),
+        sa.Column("newly_denied", sa.BigInteger, nullable=False),
+        sa.Column("newly_allowed", sa.BigInteger, nullable=False),
+        sa.Column("other_reasons", sa.BigInteger, nullable=False),
+        sa.Column("other_terms", sa.BigInteger, nullable=False),
+        sa.Column("failed", sa.BigInteger, nullable=False),
+        sa.Column("dropped", sa.BigInteger, nullable=False),
     )
     op.create_index("ix_policy_shadows_started_at", "policy_shadows", ["started_at"])
     op.create_table(
@@ -72,7 +76,7 @@ def _create_shadows() -> None:
         sa.Column("action", sa.String(64), primary_key=True),
         sa.Column("reason", sa.String(64), primary_key=True),
         sa.Column("segment", sa.String(64), primary_key=True),
-        sa.Column("count", sa.Integer, nullable=False),
+        sa.Column("count", sa.BigInteger, nullable=False),
         sa.Column("samples", sa.Text, nullable=False),
     )
 
@@ -96,4 +100,4 @@ def _create_exceptions() -> None:
         sa.Column("last_used_at", sa.Double),
     )
     op.create_index("ix_policy_exceptions_subject", "policy_exceptions", ["subject"])
-    op.create_index("ix_policy_exceptions_ends_at", "policy_exceptions", ["ends_at"])
+    op.create_index("ix_policy_exceptions_ends_at", "policy_exceptions", ["ends_at", "revoked_at", "granted_at"])

@@ -1,8 +1,9 @@
 # METADATA
 # title: Exceptions
 # description: |
-#   A dated, approved exception may waive a few requirements for one subject, resource and action. Identity, status,
-#   roles, segments, rounds, one-time use and evidence can never be waived: they are not in `waivable`.
+#   A dated, approved exception may waive a few requirements for one subject, resource and action: one that is signed
+#   with this bundle, or one that was granted since and comes with the facts. Identity, status, roles, segments,
+#   rounds, one-time use and evidence can never be waived: they are not in `waivable`.
 package ztfm.lib.exceptions
 
 import data.data.exceptions
@@ -26,27 +27,64 @@ waivable := {
 # description: What is waived for this subject, resource and action at this time.
 # scope: document
 waived contains code if {
-	some exception in exceptions[input.subject.id]
+	some codes in waives
+	some code in codes
+}
+
+# METADATA
+# title: Used
+# description: |
+#   The names of the exceptions that `missing` needs: for each requirement that one waives, the first by name.
+# scope: document
+used(missing) := {name |
+	some code in missing
+	name := min({other | some other, codes in waives; code in codes})
+}
+
+# METADATA
+# title: Waives
+# description: What each exception waives here and now, by its name in the bundle or by its id.
+# scope: document
+waives[name] contains code if {
+	some name, exception in exceptions[input.subject.id]
 	exception.resource == input.resource.id
 	exception.action == input.action.name
-	is_current(exception)
+	is_approved(exception, input.subject.id)
+	is_current(time.parse_rfc3339_ns(exception.from), time.parse_rfc3339_ns(exception.until), 1000000000)
+	some code, true in exception.waives
+	code in waivable
+}
+
+waives[id] contains code if {
+	some id, exception in input.context.exceptions
+	exception.subject == input.subject.id
+	exception.resource == input.resource.id
+	exception.action == input.action.name
+	is_approved(exception, input.subject.id)
+	is_current(exception.starts_at, exception.ends_at, 1)
 	some code, true in exception.waives
 	code in waivable
 }
 
 # METADATA
+# title: Approved
+# description: Whether somebody other than the subject approved it, for a reason.
+# scope: document
+is_approved(exception, subject) if {
+	trim_space(exception.reason) != ""
+	trim_space(exception.approver) != ""
+	exception.approver != subject
+}
+
+# METADATA
 # title: Current
 # description: |
-#   An exception counts when someone approved it for a reason, from and until the times that it names; one that
-#   was made for longer than the limit does not count at all.
+#   An exception counts from its start until its end, in seconds or in a smaller `unit` of which so many make one; what
+#   was made for longer than the limit does not count at all. Subtracting proves that both are numbers.
 # scope: document
-is_current(exception) if {
-	count(exception.approver) > 0
-	count(exception.reason) > 0
-	from := time.parse_rfc3339_ns(exception.from)
-	until := time.parse_rfc3339_ns(exception.until)
-	until - from <= ((limits.exception_days_maximum * 86400) * 1000) * 1000000
-	now := input.context.time * 1000000000
-	now >= from
-	now < until
+is_current(starts_at, ends_at, unit) if {
+	ends_at - starts_at <= (limits.exception_days_maximum * 86400) * unit
+	now := input.context.time * unit
+	now >= starts_at
+	now < ends_at
 }

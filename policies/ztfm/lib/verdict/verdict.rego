@@ -23,7 +23,7 @@ of(required, missing, granted) := {
 	count(missing) == 0
 } else := {
 	"allow": true,
-	"obligations": object.union(granted.obligations, {"waived": missing}),
+	"obligations": object.union(granted.obligations, {"exceptions": exceptions.used(missing), "waived": missing}),
 	"reasons": [],
 	"rules": required,
 	"ttl_seconds": granted.ttl_seconds,
@@ -40,8 +40,8 @@ of(required, missing, granted) := {
 
 # METADATA
 # title: Explain
-# description: The messages and remedies of missing requirements; one without a text is reported all the same.
-explain(missing) := [object.union({"code": code}, object.get(reasons, code, unexplained)) | some code in missing]
+# description: The messages and remedies of missing requirements, in order; one without a text is reported all the same.
+explain(missing) := [object.union({"code": code}, object.get(reasons, code, unexplained)) | some code in sort(missing)]
 
 # METADATA
 # title: Unexplained

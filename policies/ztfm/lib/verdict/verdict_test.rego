@@ -57,8 +57,15 @@ test_what_is_waived_is_allowed_and_named if {
 	decision := verdict.of({"network_allowed", "role_granted"}, {"network_allowed"}, granted) with input as asked
 		with data.data.exceptions as waiver
 	decision.allow
-	decision.obligations == {"waived": {"network_allowed"}, "watch": false}
+	decision.obligations == {"exceptions": {"bench"}, "waived": {"network_allowed"}, "watch": false}
 	decision.ttl_seconds == 60
+}
+
+test_an_exception_that_was_not_needed_is_not_named if {
+	decision := verdict.of({"network_allowed", "role_granted"}, set(), granted) with input as asked
+		with data.data.exceptions as waiver
+	decision.allow
+	decision.obligations == {"watch": false}
 }
 
 test_what_is_not_waived_is_the_only_reason if {

@@ -90,3 +90,9 @@ class Proofs:
 
     def set(self, case: Any, proof: str, _context: Any) -> None:
         case.headers["DPoP"] = proof
+
+
+@schemathesis.serializer("application/gzip")
+def serialize_bundle(_context: schemathesis.SerializationContext, value: Any) -> bytes:
+    """Send what schemathesis takes for a bundle as it is."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")

@@ -1,0 +1,1 @@
+"""Releases of policies: built, checked, published, followed."""
