@@ -36,20 +36,25 @@ def unknown(arguments: list[str]) -> str:
         name, *arguments = arguments
         if name.startswith("-"):
             break
-        found = command.commands.get(name.rstrip(".,;"))
-        if found is None:
+        # One line may name several: `ztfm policy publish|rollback`; an error's first words end with a colon.
+        found = [command.commands.get(one) for one in name.rstrip(".,;:").split("|")]
+        if None in found:
             return f"no command {name}"
-        command = found
+        command = found[0]
     known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)} | {"--help"}
     given = {word.partition("=")[0] for word in arguments if word.startswith("--")}
     return " ".join(sorted(given - known))
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+# The changelog tells of commands that are gone.
+@pytest.mark.parametrize(
+    "path", [one for one in DOCUMENTS if one.name != "CHANGELOG.md"], ids=lambda path: path.relative_to(ROOT).as_posix()
+)
 def test_commands_and_options_are_there(path: Path) -> None:
     assert [(" ".join(line), lacks) for line in shown(path.read_text()) if (lacks := unknown(line))] == []
 
 
 def test_what_is_not_there_would_be_found() -> None:
-    text = "```sh\nX=1 ztfm policy status --jsonn  # note\n.venv/bin/ztfm policy \\\n  pubish x\n```\n`ztfm policy eval a`\n"
+    block = "X=1 ztfm policy status --jsonn  # note\n.venv/bin/ztfm policy \\\n  pubish x"
+    text = f"`ztfm policy eval a`\n```sh\n{block}\n```\n"
     assert [unknown(line) for line in shown(text)] == ["", "--jsonn", "no command pubish"]
