@@ -281,7 +281,7 @@ def _external(settings: Settings) -> OpaAddress:
 async def _services(
     app: web.Application, settings: Settings, clock: Callable[[], float], edge: EdgeLimits, part: Part | None
 ) -> AsyncIterator[None]:
-    transport = app[EMBEDDED] if EMBEDDED in app else OpaTransport(app[OPA])
+    transport = app[EMBEDDED] if EMBEDDED in app else OpaTransport(app[OPA], layers=settings.layers[1:])
     limits = CoalescingLimits(queue=settings.queue, deadline_seconds=settings.opa_deadline_seconds)
     engine = Coalescer(transport, app[OBSERVER], clock=time.monotonic, limits=limits)
     watch: asyncio.Task[None] | None = None

@@ -59,12 +59,6 @@ is_permitted if {
 	array.slice(input.path, 0, 2) == ["v1", "policies"]
 }
 
-# Partial evaluation.
-is_permitted if {
-	input.method == "POST"
-	array.slice(input.path, 0, 2) == ["v1", "compile"]
-}
-
 is_permitted if {
 	input.method == "GET"
 	input.path == ["metrics"]

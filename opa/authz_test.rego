@@ -12,7 +12,6 @@ with_empty_token := {"env": {"ZTFM_OPA_TOKEN": ""}}
 
 asked := {
 	"base": {"method": "POST", "path": ["v1", "data", "ztfm", "batch"]},
-	"compile": {"method": "POST", "path": ["v1", "compile"]},
 	"decisions": {"method": "POST", "path": ["v1", "data", "combined", "batch"]},
 	"metrics": {"method": "GET", "path": ["metrics"]},
 	"one package": {"method": "GET", "path": ["v1", "data", "ztfm", "inference", "decision"]},
@@ -29,6 +28,8 @@ refused := {
 	"delete a policy": {"method": "DELETE", "path": ["v1", "policies", "ztfm/batch/batch.rego"]},
 	"delete data": {"method": "DELETE", "path": ["v1", "data", "ztfm"]},
 	"old data API": {"method": "POST", "path": ["v0", "data", "ztfm", "batch"]},
+	"partial evaluation, which runs what it is given": {"method": "POST", "path": ["v1", "compile"]},
+	"partial evaluation of a package": {"method": "POST", "path": ["v1", "compile", "ztfm", "batch"]},
 	"patch data": {"method": "PATCH", "path": ["v1", "data", "ztfm", "limits"]},
 	"put a policy": {"method": "PUT", "path": ["v1", "policies", "mine"]},
 	"layer": {"method": "POST", "path": ["v1", "data", "site", "batch"]},

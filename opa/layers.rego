@@ -17,9 +17,15 @@ package combined
 #   started with; without it there is no answer.
 # entrypoint: true
 # scope: document
-batch := data.ztfm.batch if data.layers.expected == []
+batch := decided if data.layers.expected == []
 
-batch := narrow(data.ztfm.batch, data.layers.expected, active) if count(data.layers.expected) > 0
+batch := narrow(decided, data.layers.expected, active) if count(data.layers.expected) > 0
+
+# METADATA
+# title: Decided
+# description: What the base answers, under the revision of its active bundle, whatever it says of itself.
+# scope: document
+decided := object.union(data.ztfm.batch, {"revision": data.system.bundles.ztfm.manifest.revision})
 
 # METADATA
 # title: Narrowed

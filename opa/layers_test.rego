@@ -41,7 +41,23 @@ codes(decision) := {reason.code | some reason in decision.reasons}
 
 test_without_layers_the_base_answers_alone if {
 	based := {"revision": "b1", "decisions": {"q": granted, "s": ["a", "b"]}}
-	combined.batch == based with data.ztfm.batch as based with data.layers.expected as []
+	combined.batch == based with data.ztfm.batch as based
+		with data.layers.expected as []
+		with data.system.bundles.ztfm.manifest.revision as "b1"
+}
+
+test_the_base_decides_under_the_revision_of_its_bundle_whatever_it_calls_itself if {
+	based := {"revision": "b0+site:s1", "decisions": {"q": granted}}
+	active := {"ztfm": {"manifest": {"revision": "b1"}}}
+	alone := combined.batch with data.ztfm.batch as based
+		with data.layers.expected as []
+		with data.system.bundles as active
+	alone == {"revision": "b1", "decisions": {"q": granted}}
+	narrowed := combined.batch with data.ztfm.batch as based
+		with data.layers.expected as ["site"]
+		with data.system.bundles as active
+	narrowed.revision == "b1+site:none"
+	not combined.batch with data.ztfm.batch as based with data.layers.expected as []
 }
 
 test_nothing_is_answered_without_saying_which_layers_are_expected if {
@@ -61,6 +77,7 @@ test_a_batch_is_narrowed_by_the_bundles_that_are_active if {
 	}
 		with data.layers.expected as ["tenant", "site"]
 		with data.system.bundles as {
+			"ztfm": {"manifest": {"revision": "b1"}},
 			"tenant": {"manifest": {"revision": "t1"}},
 			"site": {"manifest": {"revision": "s1"}},
 		}

@@ -73,6 +73,8 @@ async def publish_policies(request: web.Request) -> web.Response:
     """
     caller = await authenticate_administrator(request)
     [layer] = [layer for layer in LAYERS if layer == request.match_info["layer"]]
+    # Before the body, which may be large, is taken; and after it, for it may have taken a while.
+    await administer(request, caller, "policy:publish", "policy", layer, layer=layer)
     body = await read_bytes(request, MEDIA_TYPE, MAX_PACKED_BYTES, BUNDLE_SECONDS)
     decision = await administer(request, caller, "policy:publish", "policy", layer, layer=layer)
     services = request.app[SERVICES]

@@ -41,9 +41,10 @@ async def start_shadow(request: web.Request) -> web.Response:
     live policy; nothing that it decides has an effect.
     """
     caller = await authenticate_administrator(request)
-    # Before the body, which may be large, is taken.
-    decision = await administer(request, caller, "policy:shadow", "policy", SHADOW)
+    # Before the body, which may be large, is taken; and after it, for it may have taken a while.
+    await administer(request, caller, "policy:shadow", "policy", SHADOW)
     body = await read_bytes(request, MEDIA_TYPE, MAX_PACKED_BYTES, BUNDLE_SECONDS)
+    decision = await administer(request, caller, "policy:shadow", "policy", SHADOW)
     try:
         found = await request.app[SERVICES].shadows.start(body, caller.id)
     except BundleRefused as refused:

@@ -13,7 +13,9 @@ from controlplane.authoring.findings import Finding
 from controlplane.authoring.folder import PolicyFolder, read_json
 from controlplane.authoring.layerfolder import LayerFolder
 from controlplane.authoring.layers import check_answers, check_confined, check_layer_examples
-from controlplane.authoring.tools import FORBIDDEN, Tools, allowed_builtins, call, call_for_json
+from controlplane.authoring.references import check_references, foreign_references
+from controlplane.authoring.tools import Tools, allowed_builtins, call, call_for_json
+from controlplane.contracts.builtins import FORBIDDEN
 
 MAX_LINES = 100
 _STRUCTURE = "a package lies in the folder of its name: ztfm.extra.door in ztfm/extra/door"
@@ -35,12 +37,24 @@ def check_format(tools: Tools, folder: PolicyFolder) -> list[Finding]:
 
 
 def check_compile(tools: Tools, folder: PolicyFolder) -> list[Finding]:
-    """Find what the strict compiler refuses: misspelt input, unused variables, builtins that a policy may not call."""
+    """Find what the strict compiler refuses: misspelt input, unused variables, builtins that a policy may not call.
+
+    Schemas that refer to something outside of themselves are found first: compiling them would load it.
+    """
+    unread: AuthoringError | None = None
+    try:
+        foreign = check_references(tools, folder)
+    except AuthoringError as error:
+        foreign, unread = [], error
+    if foreign:
+        return sorted(foreign)
     schemas = str(folder.schemas)
     with allowed_builtins(tools.opa) as capabilities:
         options = ["--strict", "--bundle", "--schema", schemas, "--capabilities", capabilities, "--max-errors", "100"]
         result = call(tools.opa, "check", "--format", "json", *options, ".", cwd=folder.root)
     if result.returncode == 0:
+        if unread is not None:
+            raise unread
         return []
     try:
         errors = json.loads(result.stdout or result.stderr)["errors"]
@@ -98,6 +112,9 @@ def check_data(tools: Tools, folder: PolicyFolder) -> list[Finding]:
         elif not isinstance(schema, dict):
             remedy = f"Write {path.name}.schema.json beside it, so that a wrong value is found before it decides."
             found.append(Finding(name, 1, "data", "No JSON Schema says what may be in it.", remedy))
+        elif foreign_references(json.dumps(schema)):
+            message = f"Its schema refers to {foreign_references(json.dumps(schema))[0][:128]!r}, outside of itself."
+            found.append(Finding(name, 1, "data", message, "Say what is meant in the schema itself."))
         else:
             # OPA's validator knows all that our schemas say, but not the name of their draft.
             documents[name] = {"data": document, "schema": {k: v for k, v in schema.items() if k != "$schema"}}

@@ -87,22 +87,25 @@ class Rechecker:
         works = {name: self._work(name, () if name in was_due else changed) for name in due}
         with ThreadPoolExecutor(2) as pool:
             begun = {pool.submit(work): name for name, work in works.items() if name not in NEEDS_COMPILING}
-            while begun:
+            while begun := begun | {pool.submit(works[name]): name for name in self._ready(works, begun.values())}:
                 done, _ = wait(begun, return_when=FIRST_COMPLETED)
                 for one in done:
                     name = begun.pop(one)
                     self._found[name] = one.result()
                     self._due.discard(name)
                     tell(difference(before.get(name, ()), self._found[name]))
-                if "compile" not in self._due and not self._found["compile"]:
-                    ready = [name for name in works if name in NEEDS_COMPILING and name in self._due]
-                    begun |= {pool.submit(works[name]): name for name in ready if name not in begun.values()}
         # Of what could not be done, nothing is said: neither that it is still so, nor that it is no more.
         told = [name for name in self._checks if name not in self._due]
         return difference(
             [item for name in told for item in before.get(name, ())],
             [item for name in told for item in self._found[name]],
         )
+
+    def _ready(self, works: Iterable[str], begun: Collection[str]) -> list[str]:
+        """Return which checks that need policies that compile can begin."""
+        if "compile" in self._due or self._found["compile"]:
+            return []
+        return [name for name in works if name in NEEDS_COMPILING and name in self._due and name not in begun]
 
     def _work(self, name: str, changed: Collection[Path]) -> Callable[[], list[Finding]]:
         names = [path.as_posix() for path in changed if path.suffix == ".rego"]

@@ -14,7 +14,8 @@ from controlplane.authoring.errors import AuthoringError
 from controlplane.authoring.findings import Finding, line_of
 from controlplane.authoring.folder import OTHER, Example, PolicyFolder
 from controlplane.authoring.layerfolder import LayerFolder
-from controlplane.authoring.tools import FORBIDDEN, Tools, allowed_builtins, call
+from controlplane.authoring.tools import Tools, allowed_builtins, call
+from controlplane.contracts.builtins import FORBIDDEN
 
 MIN_COVERAGE = 0.95
 

@@ -1,6 +1,5 @@
 """Verify bundles without OPA: who signed what, for which layer. Nothing of a bundle is used before that."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -12,9 +11,10 @@ from controlplane.bundles.errors import BundleRefused
 from controlplane.bundles.hashing import opa_hashes, raw_hashes
 from controlplane.bundles.keys import Trust
 from controlplane.bundles.layout import DATA, MANIFEST, ROOTS, SIGNATURES, SOURCE, WASM
+from controlplane.bundles.reach import require_confined
 from controlplane.capabilities.jws import Compact, is_signed_by, parse, parse_object, read_header
 from controlplane.contracts.base import StrictModel
-from controlplane.contracts.policies import PolicyLayer, Revision
+from controlplane.contracts.policies import PolicyLayer, Revision, digest_of
 
 MAX_SIGNATURE_CHARS = 4 * 1024 * 1024
 
@@ -85,16 +85,15 @@ class VerifiedBundle:
         """Return the files that the bundle was built from, by name.
 
         Raises:
-            BundleRefused: ``cannot_be_checked``: it brings none; ``malformed``: they cannot be read.
+            BundleRefused: ``cannot_be_checked``: it brings none; ``malformed``: they cannot be read;
+                ``does_not_compile``: rules or tests among them call what no policy may.
         """
         if SOURCE not in self.files:
             raise BundleRefused("cannot_be_checked", f"the bundle has no {SOURCE}: build it with `ztfm policy build`")
-        return read_tar(self.files[SOURCE])
-
-
-def digest_of(body: bytes) -> str:
-    """Return the digest of a bundle: ``sha256:`` and 64 hex digits."""
-    return f"sha256:{hashlib.sha256(body).hexdigest()}"
+        found = read_tar(self.files[SOURCE])
+        # Whoever checks or explains evaluates these.
+        require_confined(found)
+        return found
 
 
 def verify(body: bytes, trust: Trust, layer: PolicyLayer) -> VerifiedBundle:
@@ -103,7 +102,8 @@ def verify(body: bytes, trust: Trust, layer: PolicyLayer) -> VerifiedBundle:
     Raises:
         BundleRefused: ``too_large``, ``malformed``, ``unsigned``, ``untrusted`` (by a key that is not trusted for this
             layer, or an algorithm that no key is trusted with), ``tampered`` (not what was signed), ``conflicting``
-            (signed for another layer, or it claims what another layer owns).
+            (signed for another layer, or it claims what another layer owns), ``does_not_compile`` (its rules call
+            what no policy may).
     """
     files = read_archive(body)
     token, key_id = _authenticated(files, trust, layer)
@@ -116,6 +116,7 @@ def verify(body: bytes, trust: Trust, layer: PolicyLayer) -> VerifiedBundle:
     _require_layer(manifest, layer)
     if manifest.revision != claims.ztfm.revision:
         raise BundleRefused("malformed", "the manifest and the signature name two revisions")
+    require_confined(content)
     return VerifiedBundle(layer, manifest.revision, digest_of(body), key_id, content, body)
 
 

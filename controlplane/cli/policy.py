@@ -39,7 +39,8 @@ FOUND, FAULT = 1, 2
 REFERENCE = Path("docs/policy-reference.md")
 
 app = typer.Typer(
-    help="Write policies: make, check, test, ask, describe and replay decisions.\n\nExample: `ztfm policy check`",
+    help="Policies: write, check and test them, sign and publish them, go back, and learn why somebody was denied.\n\n"
+    "Example: `ztfm policy check`",
     no_args_is_help=True,
 )
 

@@ -10,9 +10,9 @@ import typer
 from controlplane.bundles import BundleRefused, BundleSigner, PolicyKeyError, read_archive
 from controlplane.bundles.archive import MAX_PACKED_BYTES, write_archive
 from controlplane.bundles.layout import WASM
-from controlplane.bundles.verification import digest_of, read_manifest
+from controlplane.bundles.verification import read_manifest
 from controlplane.cli.serve import load_settings
-from controlplane.contracts.policies import PolicyLayer
+from controlplane.contracts.policies import PolicyLayer, digest_of
 from controlplane.releases.building import build
 from controlplane.sidecar import BundleError, SidecarError, locate_opa
 from controlplane.sidecar.errors import OpaFailed

@@ -217,5 +217,7 @@ def _show(found: Sequence[GrantedException], json_output: bool, *, one: bool = F
         typer.echo(f"{item.id}  {item.state:9}  until {ends}  used {item.uses} times")
         typer.echo(f"    {item.subject} {item.action} {item.resource}: {', '.join(item.waives)}")
         typer.echo(f"    approved by {item.approver}: {item.reason}")
+    if not found:
+        typer.echo("no exception is granted; those that ended are listed with --all", err=True)
     if is_more:
         typer.echo("there are more: raise --limit", err=True)

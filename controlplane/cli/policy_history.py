@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -14,12 +15,12 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
 
 from controlplane.authoring import AuthoringError, PolicyFolder
 from controlplane.bundles import PolicyKeyError, Trust
 from controlplane.cli.moments import moment
 from controlplane.cli.policy_explained import explained, show
+from controlplane.cli.policy_groups import TITLES, Row, show_groups
 from controlplane.cli.serve import load_settings
 from controlplane.contracts.decision import DecisionQuery
 from controlplane.contracts.shadow import DISAGREEMENTS
@@ -46,14 +47,6 @@ PROGRESS_SECONDS = 1.0
 StateDir = Annotated[Path | None, typer.Option(help="The control plane's state folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Moment = Annotated[str | None, typer.Option(help="A date such as 2026-03-01T12:00Z, or an age such as 90m, 24h, 7d.")]
-
-TITLES = {
-    "newly_denied": "would newly be denied",
-    "newly_allowed": "would newly be allowed",
-    "other_reasons": "would be denied for other reasons",
-    "other_terms": "would be allowed on other terms",
-}
-_ROWS = 40
 
 
 def register(app: typer.Typer) -> None:
@@ -91,7 +84,7 @@ def replay_decisions(
     if json_output:
         typer.echo(json.dumps(_document(comparison, revision, seconds)))
     else:
-        _show(comparison, revision, seconds)
+        _show(comparison, candidate, revision, seconds)
     raise typer.Exit(int(comparison.is_changed))
 
 
@@ -158,10 +151,12 @@ async def _replay(
     gc.set_threshold(100_000, 20, 50)
 
     async def work(store: Store) -> tuple[Comparison, str, float]:
+        total = min(limit, await count(store.decisions, query))
+        if not total:
+            return Comparison(), "", 0.0
         opa = await asyncio.to_thread(locate_opa, os.environ)
         async with deciding(opa, candidate) as policies:
             started = time.monotonic()
-            total = min(limit, await count(store.decisions, query))
             progress = _Progress(total)
             pieces = recorded(store.decisions, query, limit)
             comparison = await replay(pieces, policies.engine, Readers(opa, candidate).reads_masked, progress)
@@ -267,7 +262,7 @@ def _document(comparison: Comparison, revision: str, seconds: float) -> dict[str
     }
 
 
-def _show(comparison: Comparison, revision: str, seconds: float) -> None:
+def _show(comparison: Comparison, candidate: Path, revision: str, seconds: float) -> None:
     rate = comparison.decided / seconds if seconds else 0.0
     typer.echo(f"{comparison.decided:,} recorded decisions again, by revision {revision} ({rate:,.0f}/s)")
     if comparison.not_decided:
@@ -285,12 +280,9 @@ def _show(comparison: Comparison, revision: str, seconds: float) -> None:
             typer.echo(f"{comparison.changes[change]:,} {TITLES[change]}, of {who:,} subjects")
     if comparison.failed:
         typer.echo(f"on {comparison.failed:,} the candidate gives no decision, which denies")
-    table = Table("change", "action", "reason", "segment", "decisions", "subjects", "sample")
     groups = sorted(comparison.groups.values(), key=lambda group: (DISAGREEMENTS.index(group.change), -group.count))
-    for group in groups[:_ROWS]:
-        counted = (f"{group.count:,}", f"{len(group.subjects):,}")
-        table.add_row(group.change, group.action, group.reason, group.segment, *counted, group.samples[0].id)
-    Console().print(table)
-    if len(groups) > _ROWS:
-        typer.echo(f"{len(groups) - _ROWS} more groups: see --json")
-    typer.echo("why: ztfm policy explain DECISION_ID --policies CANDIDATE")
+    rows = [
+        Row(one.change, one.action, one.reason, one.segment, (one.count, len(one.subjects)), one.samples[0].id)
+        for one in groups
+    ]
+    show_groups(rows, ("decisions", "subjects"), shlex.quote(str(candidate)))

@@ -72,13 +72,20 @@ def publish(
         _fail("publish", f"name a bundle, or the folder of the {layer}'s policies with --policies", FAULT)
 
     async def _work(_store: Store, publisher: Publisher) -> Release:
+        if bundle is None:
+            _say("building and signing")
         body = await asyncio.to_thread(signed_body, settings, bundle, policies, layer)
+        _say("checking and testing, which takes some seconds")
         return await publisher.publish(body, layer, local_user())
 
     release = _run("publish", settings, layer, _work, json_output)
     if layer not in settings.layers:
         typer.echo(f"ztfm policy publish: ZTFM_POLICY_LAYERS names no {layer}: here it decides nothing", err=True)
     _told("is published", release, json_output)
+
+
+def _say(what: str) -> None:
+    typer.echo(f"{what} ...", err=True)
 
 
 def rollback(

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from controlplane.bundles import BundleRefused, PolicyKeyError, VerifiedBundle
 from controlplane.cli.local import local_user
-from controlplane.cli.policy_history import TITLES
+from controlplane.cli.policy_groups import TITLES, Row, show_groups
 from controlplane.cli.policy_published import Uncounted, signed_body
 from controlplane.cli.serve import load_settings
 from controlplane.cli.stores import existing_store
@@ -31,7 +29,6 @@ Result = TypeVar("Result")
 
 FOUND, FAULT = 1, 2
 WATCH_SECONDS = 1.0
-_ROWS = 40
 _NONE = "no candidate is in the shadow: `ztfm policy shadow start --policies FOLDER` puts one there"
 
 app = typer.Typer(
@@ -174,22 +171,15 @@ def _print(found: ShadowReport, json_output: bool) -> None:
     if found.dropped:
         typer.echo(f"{found.dropped:,} more were not asked: they came faster than it decides")
     if found.groups:
-        _print_groups(found)
+        rows = [
+            Row(one.change, one.action, one.reason, one.segment, (one.count,), one.samples[0] if one.samples else "")
+            for one in found.groups
+        ]
+        show_groups(rows, ("decisions",), "CANDIDATE")
 
 
 def _date(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
-
-
-def _print_groups(found: ShadowReport) -> None:
-    table = Table("change", "action", "reason", "segment", "decisions", "sample")
-    for group in found.groups[:_ROWS]:
-        sample = group.samples[0] if group.samples else ""
-        table.add_row(group.change, group.action, group.reason, group.segment, f"{group.count:,}", sample)
-    Console().print(table)
-    if len(found.groups) > _ROWS:
-        typer.echo(f"{len(found.groups) - _ROWS} more groups: see --json")
-    typer.echo("why: ztfm policy explain DECISION_ID --policies CANDIDATE")
 
 
 def _fail(command: str, message: str, status: int) -> NoReturn:

@@ -1,5 +1,6 @@
 """Policies as they are published: layers, releases, what decides now."""
 
+import hashlib
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -14,10 +15,18 @@ LAYERS: tuple[PolicyLayer, ...] = ("base", "tenant", "site")
 ReleaseOrigin = Literal["built_in", "published", "rolled_back"]
 """How a release came: with the installation, by `publish`, or back by `rollback`."""
 
-Revision = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+:/-]{0,127}$")]
-"""``<commit>.<content>``: the commit that the policies were at, and 16 digits of the SHA-256 over their content."""
+Revision = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")]
+"""``<commit>.<content>``: the commit that the policies were at, and 16 digits of the SHA-256 over their content.
+
+Never ``+`` or ``:``, which join the revisions of several layers: no layer's bundle speaks for another's.
+"""
 
 BundleDigest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+def digest_of(body: bytes) -> str:
+    """Return the digest of a bundle, by which it is named: ``sha256:`` and 64 hex digits over its bytes."""
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
 class Release(StrictModel):

@@ -5,12 +5,14 @@ missing sockets would cost a deadline.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import orjson
 
+from controlplane.contracts.policies import PolicyLayer
 from controlplane.decisions.engine import BatchAnswer, BatchFault
 
 BATCH_PATH = "/v1/data/combined/batch"
@@ -40,9 +42,18 @@ class OpaAddress:
 
 
 class OpaTransport:
-    """A `BatchTransport` to one OPA, with at most one retry and only when the connection could not be used."""
+    """A `BatchTransport` to one OPA, with at most one retry and only when the connection could not be used.
 
-    def __init__(self, address: OpaAddress, *, connections: int = 4) -> None:
+    Args:
+        address: where it listens.
+        connections: at most.
+        layers: those beside the base that must have decided, in order; an OPA that was started for others, or for
+            none, answers nothing. None takes what it was started for.
+    """
+
+    def __init__(
+        self, address: OpaAddress, *, connections: int = 4, layers: Sequence[PolicyLayer] | None = None
+    ) -> None:
         connector: aiohttp.BaseConnector
         if address.socket is not None:
             connector = aiohttp.UnixConnector(path=str(address.socket), limit=connections)
@@ -59,6 +70,7 @@ class OpaTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         self._url = address.url + BATCH_PATH
+        self._layers = None if layers is None else list(layers)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -86,7 +98,15 @@ class OpaTransport:
                 raise BatchFault("engine_error", whole=True)
             if response.status != 200:
                 raise BatchFault("engine_error", whole=False)
-        return parse_answer(raw)
+        answer = parse_answer(raw)
+        if self._layers is not None and decided_by(answer.revision) != self._layers:
+            raise BatchFault("undefined", whole=True)
+        return answer
+
+
+def decided_by(revision: str) -> list[str]:
+    """Return the layers beside the base that a revision says decided, or stood in the way."""
+    return [part.partition(":")[0] for part in revision.split("+")[1:]]
 
 
 def parse_answer(raw: bytes) -> BatchAnswer:

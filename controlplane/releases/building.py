@@ -1,6 +1,7 @@
 """Build a layer's bundle from its policy folder: what OPA decides by, and what comes with it."""
 
 import io
+import json
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from controlplane.bundles.archive import MAX_FILES, MAX_UNPACKED_BYTES, write_tar
 from controlplane.bundles.errors import BundleRefused
 from controlplane.bundles.layout import ENTRYPOINTS, ROOTS, SOURCE, WASM
+from controlplane.bundles.reach import require_confined
 from controlplane.contracts.policies import PolicyLayer
 from controlplane.sidecar import BundleError, OpaBinary
 from controlplane.sidecar.bundle import (
@@ -22,6 +24,7 @@ from controlplane.sidecar.bundle import (
 from controlplane.sidecar.errors import OpaFailed
 
 _SOURCES = frozenset({".rego", ".json", ".yaml", ".yml", ".md"})
+_DATA = frozenset({"data.json", "data.yaml", "data.yml"})
 _HIDDEN_SOURCES = frozenset({".manifest", ".regal/config.yaml"})
 
 
@@ -58,7 +61,7 @@ def build(opa: OpaBinary, folder: Path, layer: PolicyLayer = "base", *, wasm: bo
 
     Raises:
         WasmError: they cannot be compiled for the embedded engine.
-        BuildError: there are none, they claim what another layer owns, or cannot be packed.
+        BuildError: there are none, they claim what another layer owns, call what no policy may, or cannot be packed.
         BundleError: they do not compile.
         OSError: the folder cannot be read.
     """
@@ -85,6 +88,11 @@ def build_files(
     rules = {name: body for name, body in source.items() if is_bundled(Path(name))}
     if not any(name.endswith(".rego") for name in rules):
         raise BuildError(f"{said} holds no policies (*.rego)")
+    try:
+        require_confined(rules)
+    except BundleRefused as refused:
+        # Nobody would take it.
+        raise BuildError(f"{said}/{refused.detail}") from None
     revision = revision_of(rules, commit)
     manifest = {"roots": list(ROOTS[layer]), "metadata": {"layer": layer}}
     files = members(compile_bundle(opa, rules, manifest, revision, said))
@@ -131,12 +139,25 @@ def _require_layer(source: Mapping[str, bytes], layer: PolicyLayer, said: str) -
         raise BuildError(
             f"{said}/.manifest: the roots of the layer {layer} are {' and '.join(owned)}, all and no other"
         )
+    if manifest is not None and set(json.loads(manifest)) != {"roots"}:
+        # The compiler that checks would go by the rest, such as `rego_version`, and what decides does not.
+        raise BuildError(f"{said}/.manifest: it names the roots and nothing else")
+    unread = [name for name in source if _is_read_by_opa(name) and not is_bundled(Path(name))]
+    if unread:
+        raise BuildError(
+            f"{said}/{unread[0]}: tests would go by it, and no bundle holds it. Data lies in data.json or data.yaml, "
+            "and neither data nor rules lie below examples or schemas"
+        )
     strays = [name for name in source if is_bundled(Path(name)) and name.split("/")[0] not in owned]
     if strays:
         raise BuildError(
             f"{said}/{strays[0]}: the layer {layer} owns {' and '.join(owned)}; its rules and data lie below, "
             "or the folder is another layer's (--layer)"
         )
+
+
+def _is_read_by_opa(name: str) -> bool:
+    return Path(name).name in _DATA or (name.endswith(".rego") and not name.endswith("_test.rego"))
 
 
 def _packed(source: Mapping[str, bytes]) -> bytes:

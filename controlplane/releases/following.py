@@ -147,9 +147,10 @@ async def follow(follower: Follower, sleep: Callable[[float], Awaitable[None]] =
     while True:
         try:
             await follower.refresh()
-        except (StoreUnavailable, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next release must be taken
             if not failing:
-                _log.error("policies_not_followed", error=str(error), remedy="what was taken before goes on deciding")
+                said = str(error) if isinstance(error, (StoreUnavailable, OSError)) else type(error).__name__
+                _log.error("policies_not_followed", error=said, remedy="what was taken before goes on deciding")
             failing = True
         else:
             failing = False

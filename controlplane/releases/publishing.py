@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypeGuard
+from typing import Protocol
 
 import structlog
 
 from controlplane.bundles import BundleRefused, Trust, VerifiedBundle, verify
-from controlplane.contracts.policies import PolicyLayer, Refusal, Release, ReleaseOrigin
+from controlplane.contracts.policies import PolicyLayer, Refusal, Release, ReleaseOrigin, digest_of
 from controlplane.releases.errors import ReleaseConflict
 from controlplane.releases.rollback import named, previous
-from controlplane.storage.releases import NewRelease, Releases, digest_of
+from controlplane.storage.releases import NewRelease, Releases
 
 MOST_WAITING = 4
 """Bundles that are held in memory to be checked, one after the other."""
@@ -76,19 +76,18 @@ class Publisher:
             StoreUnavailable: the store failed; nothing changed.
         """
         digest = digest_of(body)
-        head = (await self._releases.heads()).get(layer)
+        current, _ = await self._standing(layer, digest, body)
         try:
-            if _is_published(head, digest):
+            if current is not None:
                 await asyncio.to_thread(verify, body, self._trust, layer)
-                return head
+                return current
             verified = await self.examine(body, layer)
         except BundleRefused as refused:
             raise self._refuse(layer, refused, by) from None
         for _ in range(_ATTEMPTS):
-            head = (await self._releases.heads()).get(layer)
-            if _is_published(head, digest):
-                return head
-            after = 0 if head is None else head.sequence
+            current, after = await self._standing(layer, digest, body)
+            if current is not None:
+                return current
             release = await self._releases.add(self._new(verified, "published", by), body, after=after)
             if release is not None:
                 self._made(release)
@@ -137,6 +136,13 @@ class Publisher:
         finally:
             self._waiting -= 1
 
+    async def _standing(self, layer: PolicyLayer, digest: str, body: bytes) -> tuple[Release | None, int]:
+        """Return the release by which a bundle is current already, or none, and the sequence of the newest one."""
+        head = (await self._releases.heads()).get(layer)
+        # What was spoilt in the store is put right by publishing it again.
+        is_current = _is_published(head, digest) and await self._releases.body(digest) == body
+        return (head if is_current else None), (0 if head is None else head.sequence)
+
     def _new(self, verified: VerifiedBundle, origin: ReleaseOrigin, by: str) -> NewRelease:
         return NewRelease(verified.layer, verified.revision, verified.key_id, origin, self._clock(), by)
 
@@ -152,7 +158,7 @@ class Publisher:
         return refused
 
 
-def _is_published(head: Release | None, digest: str) -> TypeGuard[Release]:
+def _is_published(head: Release | None, digest: str) -> bool:
     return head is not None and head.digest == digest and head.origin != "built_in"
 
 

@@ -223,6 +223,9 @@ def _before_exec(niceness: int) -> None:
     if niceness:
         # Every thread of the child is to have it; set from outside, only its first one would.
         os.nice(niceness)
+        # Where memory runs out, it goes before whatever decides. Only Linux has this.
+        with contextlib.suppress(OSError):
+            os.write(os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC), b"1000")
 
 
 def _lock(path: Path) -> IO[str]:

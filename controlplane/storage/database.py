@@ -1,9 +1,9 @@
 """Connections to one database, and every fault of it under one name."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.storage import addresses
 from controlplane.storage.addresses import Synchronous, bulk_engine, engines, shown
 from controlplane.storage.errors import StoreUnavailable
-from controlplane.storage.turns import Turn
 
 T = TypeVar("T")
 
@@ -59,8 +58,6 @@ class Database:
         self._under_way: set[asyncio.Task[Any]] = set()
         self._file = Path(str(address.database)) if self.kind == "sqlite" else None
         self._identity = _identity(self._file)
-        # Other processes take turns with us there.
-        self._turns = Turn(self._file) if self._file is not None else None
         self._is_open = True
 
     async def write(self, what: str, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
@@ -99,6 +96,19 @@ class Database:
         """
         return await self._finish(what, self._query(query))
 
+    @contextmanager
+    def understanding(self, what: str) -> Iterator[None]:
+        """Read rows as what they are to be; somebody may have written into the tables who is not us.
+
+        Raises:
+            StoreUnavailable: a row is nothing that we write.
+        """
+        try:
+            yield
+        except (ValueError, TypeError) as error:
+            why = f"a row is not as ztfm writes it ({type(error).__name__})"
+            raise StoreUnavailable(what, self._where, why) from None
+
     async def close(self) -> None:
         """Finish what is under way and close all connections; later calls find the store unavailable."""
         self._is_open = False
@@ -109,31 +119,18 @@ class Database:
         if self._bulk is not None:
             self._bulk.dispose()
         self._thread.shutdown()
-        if self._turns is not None:
-            self._turns.close()
-            self._turns = None
 
     async def _transaction(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        async with self._own_turn():
-            if self._turns is None:
-                async with self._writer.begin() as connection:
-                    return await work(connection)
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, self._turns.take, addresses.WAIT_SECONDS)
-            try:
-                async with self._writer.begin() as connection:
-                    return await work(connection)
-            finally:
-                self._turns.give()
+        async with self._own_turn(), self._writer.begin() as connection:
+            return await work(connection)
 
     async def _insert(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
-        if self._bulk is None or self._turns is None:
+        if self._bulk is None:
             async with self._writer.begin() as connection:
                 await connection.exec_driver_sql(statement, rows)
             return
         async with self._own_turn():
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, _insert, self._turns, self._bulk, statement, rows)
+            await asyncio.get_running_loop().run_in_executor(self._thread, _insert, self._bulk, statement, rows)
 
     @asynccontextmanager
     async def _own_turn(self) -> AsyncIterator[None]:
@@ -176,13 +173,9 @@ class Database:
             task.exception()
 
 
-def _insert(turn: Turn, engine: Engine, statement: str, rows: list[tuple[Any, ...]]) -> None:
-    turn.take(addresses.WAIT_SECONDS)
-    try:
-        with engine.begin() as connection:
-            connection.exec_driver_sql(statement, rows)
-    finally:
-        turn.give()
+def _insert(engine: Engine, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(statement, rows)
 
 
 def _identity(file: Path | None) -> tuple[int, int] | None:

@@ -119,8 +119,9 @@ class Exceptions:
         if not is_identifier(exception_id):
             return None
         query = select(exceptions).where(exceptions.c.id == exception_id)
-        rows = await self._database.read("look up an exception", query)
-        return _granted(rows[0], now) if rows else None
+        with self._database.understanding("look up an exception"):
+            rows = await self._database.read("look up an exception", query)
+            return _granted(rows[0], now) if rows else None
 
     async def revoke(self, exception_id: str, by: str, now: float) -> bool:
         """End an exception at ``now`` (Unix seconds); false when there is none that has not ended."""
@@ -151,8 +152,9 @@ class Exceptions:
         if subject is not None:
             wanted.append(exceptions.c.subject == subject)
         query = select(exceptions).where(and_(*wanted)).order_by(exceptions.c.id.desc())
-        rows = await self._database.read("list exceptions", query.limit(min(max(limit, 1), MAX_PAGE)))
-        return [_granted(row, now) for row in rows]
+        with self._database.understanding("list exceptions"):
+            rows = await self._database.read("list exceptions", query.limit(min(max(limit, 1), MAX_PAGE)))
+            return [_granted(row, now) for row in rows]
 
     async def mark(self, now: float) -> Mark:
         """Return what becomes another when an exception is granted, revoked, or has ended by ``now`` (Unix seconds).

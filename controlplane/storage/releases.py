@@ -1,6 +1,5 @@
 """Published policies: bundles once per content, and the releases that say which one is to decide."""
 
-import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,7 @@ from sqlalchemy import LargeBinary, Row, Select, bindparam, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane.contracts.policies import PolicyLayer, Release, ReleaseOrigin
+from controlplane.contracts.policies import LAYERS, PolicyLayer, Release, ReleaseOrigin, digest_of
 from controlplane.storage.database import Database
 from controlplane.storage.tables import policy_bundles as bundles
 from controlplane.storage.tables import policy_releases as releases
@@ -18,10 +17,8 @@ from controlplane.storage.tables import policy_shadows as shadows
 KEPT = 50
 """Releases of a layer that are kept, newest first."""
 
-
-def digest_of(body: bytes) -> str:
-    """Return the name of a bundle: ``sha256:`` and 64 hex digits over its bytes."""
-    return f"sha256:{hashlib.sha256(body).hexdigest()}"
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""Of a bundle that is read; none that we keep is larger."""
 
 
 @dataclass(frozen=True)
@@ -51,26 +48,26 @@ class Releases:
 
     async def heads(self) -> dict[PolicyLayer, Release]:
         """Return the newest release of every layer that has one."""
-        newest = select(func.max(releases.c.sequence)).group_by(releases.c.layer)
+        newest = select(func.max(releases.c.sequence)).where(releases.c.layer.in_(LAYERS)).group_by(releases.c.layer)
         query = select(releases).where(releases.c.sequence.in_(newest))
-        found = [_release(row) for row in await self._database.read("read which policies are to decide", query)]
-        return {release.layer: release for release in found}
+        return {release.layer: release for release in await self._read("read which policies are to decide", query)}
 
     async def recent(self, layers: Collection[PolicyLayer], limit: int = KEPT) -> list[Release]:
         """Return releases of some layers, newest first."""
         query = select(releases).where(releases.c.layer.in_(layers)).order_by(releases.c.sequence.desc()).limit(limit)
-        return [_release(row) for row in await self._database.read("read the releases", query)]
+        return await self._read("read the releases", query)
 
     async def get(self, sequence: int) -> Release | None:
         """Return a release, or none."""
-        rows = await self._database.read("read a release", select(releases).where(releases.c.sequence == sequence))
-        return _release(rows[0]) if rows else None
+        found = await self._read("read a release", select(releases).where(releases.c.sequence == sequence))
+        return found[0] if found else None
 
     async def body(self, digest: str) -> bytes | None:
-        """Return the bundle of a digest as it was published, unverified; none when it is not kept."""
-        query = select(bundles.c.body).where(bundles.c.digest == digest)
+        """Return the bundle of a digest as it was published, unverified; none when it is not kept, or too large."""
+        is_it = (bundles.c.digest == digest) & (func.length(bundles.c.body) <= MAX_BODY_BYTES)
+        query = select(bundles.c.body).where(is_it)
         rows = await self._database.read("read a bundle", query)
-        return bytes(rows[0].body) if rows else None
+        return rows[0].body if rows and isinstance(rows[0].body, bytes) else None
 
     async def add(self, new: NewRelease, body: bytes, *, after: int | None = None) -> Release | None:
         """Keep a bundle and release it, both or neither.
@@ -115,6 +112,10 @@ class Releases:
 
         return await self._database.write("forget old releases", _purge)
 
+    async def _read(self, what: str, query: Select[Any]) -> list[Release]:
+        with self._database.understanding(what):
+            return [_release(row) for row in await self._database.read(what, query)]
+
 
 async def take_turn(connection: AsyncConnection) -> None:
     """Let one transaction at a time change releases; readers go on. SQLite has one writer at a time anyway."""
@@ -123,11 +124,17 @@ async def take_turn(connection: AsyncConnection) -> None:
 
 
 async def put_bundle(connection: AsyncConnection, body: bytes) -> str:
-    """Keep a bundle within a transaction that has its turn, once for the same bytes; return its digest."""
+    """Keep a bundle within a transaction that has its turn, once for the same bytes; return its digest.
+
+    What lies there under its digest is replaced: it may have been spoilt.
+    """
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     digest = digest_of(body)
     statement = dialect.insert(bundles).values(digest=digest, body=bindparam("body", type_=LargeBinary))
-    await connection.execute(statement.on_conflict_do_nothing(index_elements=[bundles.c.digest]), {"body": body})
+    replaced = statement.on_conflict_do_update(
+        index_elements=[bundles.c.digest], set_={"body": statement.excluded.body}
+    )
+    await connection.execute(replaced, {"body": body})
     return digest
 
 

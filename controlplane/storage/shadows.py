@@ -55,8 +55,9 @@ class Shadows:
     async def current(self) -> Shadow | None:
         """Return the candidate that is to decide in the shadow, or none."""
         query = _newest().where(shadows.c.stopped_at.is_(None))
-        rows = await self._database.read("look up the candidate", query)
-        return _shadow(rows[0]) if rows else None
+        with self._database.understanding("look up the candidate"):
+            rows = await self._database.read("look up the candidate", query)
+            return _shadow(rows[0]) if rows else None
 
     async def add(self, shadow_id: str, counts: ShadowCounts) -> None:
         """Add what one process counted: all of it or nothing. What is counted of a forgotten candidate is forgotten."""
@@ -75,19 +76,24 @@ class Shadows:
 
     async def report(self) -> ShadowReport | None:
         """Return what was counted of the newest candidate, whether it still decides or not; none without any."""
-        rows = await self._database.read("look up the candidate", _newest())
-        if not rows:
-            return None
-        found = await self._database.read("read what the candidate would change", _groups_of(rows[0].id))
-        order = {change: number for number, change in enumerate((*DISAGREEMENTS, "failed"))}
-        return ShadowReport(
-            shadow=_shadow(rows[0]),
-            agreed=rows[0].agreed,
-            changes={change: getattr(rows[0], change) for change in DISAGREEMENTS},
-            failed=rows[0].failed,
-            dropped=rows[0].dropped,
-            groups=sorted(map(_group, found), key=lambda group: (order[group.change], -group.count)),
-        )
+        with self._database.understanding("read what the candidate would change"):
+            rows = await self._database.read("look up the candidate", _newest())
+            if not rows:
+                return None
+            found = await self._database.read("read what the candidate would change", _groups_of(rows[0].id))
+            return _report(rows[0], found)
+
+
+def _report(row: Row[Any], found: Iterable[Row[Any]]) -> ShadowReport:
+    order = {change: number for number, change in enumerate((*DISAGREEMENTS, "failed"))}
+    return ShadowReport(
+        shadow=_shadow(row),
+        agreed=row.agreed,
+        changes={change: getattr(row, change) for change in DISAGREEMENTS},
+        failed=row.failed,
+        dropped=row.dropped,
+        groups=sorted(map(_group, found), key=lambda group: (order[group.change], -group.count)),
+    )
 
 
 def _newest() -> Select[Any]:
@@ -95,7 +101,8 @@ def _newest() -> Select[Any]:
 
 
 def _groups_of(shadow_id: str) -> Select[Any]:
-    return select(groups).where(groups.c.shadow_id == shadow_id).order_by(*(groups.c[name] for name in _KEY))
+    is_its = groups.c.shadow_id == shadow_id
+    return select(groups).where(is_its).order_by(*(groups.c[name] for name in _KEY)).limit(MAX_GROUPS)
 
 
 def _stopping(at: float) -> Any:

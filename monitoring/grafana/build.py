@@ -465,8 +465,8 @@ SHADOW = Row(
     (
         Panel(
             "A candidate beside the live policy",
-            "What it was shown. Failed: it gave no decision. Dropped: it was not asked, for want of time. Nothing of it "
-            "has an effect.",
+            "What it was shown. Failed: it gave no decision. Dropped: it was not asked, for want of time. Nothing "
+            "of it has an effect.",
             [Query("sum by (result) (rate(ztfm_shadow_decisions_total[5m]))", "{{result}}")],
             unit="reqps",
             width=12,

@@ -28,7 +28,8 @@ async def hung_up(writer: asyncio.StreamWriter) -> None:
 
 
 async def ready(request: web.Request) -> web.Response:
-    return web.json_response({"ready": True, "checks": {}, "policy_revision": request.host})
+    told = {"policy_revision": request.host, "policy_age_seconds": None, "policies": []}
+    return web.json_response({"ready": True, "engine": "opa", "checks": {}, **told})
 
 
 @pytest.mark.parametrize("is_sync", [False, True])

@@ -18,12 +18,13 @@ import pytest
 
 from controlplane.app import StartFailed
 from controlplane.bundles import BundleSigner, Trust
+from controlplane.contracts.policies import digest_of
 from controlplane.releases.building import build
 from controlplane.releases.publishing import Publisher
 from controlplane.sidecar import locate_opa
 from controlplane.sidecar.folders import product_folder
 from controlplane.storage import Store, open_store
-from controlplane.storage.releases import NewRelease, digest_of
+from controlplane.storage.releases import NewRelease
 from tests.controlplane.releases.samples import Counting
 from tests.support import Caller, ControlPlane, running, wait_until
 

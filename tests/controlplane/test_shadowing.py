@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from controlplane.bundles import BundleSigner
-from controlplane.contracts.policies import PolicyLayer
+from controlplane.contracts.policies import PolicyLayer, digest_of
 from controlplane.contracts.shadow import Shadow, ShadowReport
 from controlplane.releases.building import UnsignedBundle, build
 from controlplane.sidecar import OpaNotFound, locate_opa
 from controlplane.storage import open_store
-from controlplane.storage.releases import NewRelease, digest_of
+from controlplane.storage.releases import NewRelease
 from tests.controlplane.cli.processes import opa_of
 from tests.policies.support import POLICIES
 from tests.support import Caller, ControlPlane, Reply, running, wait_until

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.contracts.policies import digest_of
 from controlplane.identity.tokens import EnrolmentTokens
 from controlplane.storage import open_store
-from controlplane.storage.releases import KEPT, NewRelease, digest_of
+from controlplane.storage.releases import KEPT, NewRelease
 from controlplane.upkeep import DAY_SECONDS, keep_up
 
 NOW = 1_800_000_000.0

@@ -1,20 +1,27 @@
-"""What docs/policy-authoring.md teaches is done, and its surprises surprise a real OPA."""
+"""What docs/policy-authoring.md teaches is done, what it links to explain is so, and surprises surprise a real OPA."""
 
 import json
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from controlplane.bundles import Trust, verify
+from controlplane.cli.commands import app
 from controlplane.sidecar import locate_opa
 from controlplane.sidecar.folders import tools_folder
 from controlplane.sidecar.install import install
+from tests.policies.support import POLICIES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "policy-authoring.md").read_text()
+WHY = (ROOT / "docs" / "why-denied.md").read_text()
 EDITOR = ROOT / "examples" / "editor" / ".vscode"
 
 
@@ -60,9 +67,19 @@ def test_the_steps_are_taken_and_each_ends_as_the_page_says(tmp_path: Path) -> N
     assert by_day.returncode == 0, by_day.stdout
 
 
+def test_a_bundle_is_made_and_signed_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(POLICIES, tmp_path / "my-policies")
+    monkeypatch.chdir(tmp_path)
+    for line in commands("Sign it"):
+        done = CliRunner().invoke(app, shlex.split(line, comments=True), env={"ZTFM_STATE_DIR": "state"})
+        assert done.exit_code == 0, (line, done.stdout, done.stderr)
+    trust = Trust.of_folder(tmp_path / "trust")
+    assert verify((tmp_path / "base.tar.gz").read_bytes(), trust, "base").source()
+
+
 def test_the_explanation_on_the_page_is_what_eval_says() -> None:
     result = ztfm(ROOT, "policy", "eval", "inference", "--input", "denied_over_budget")
-    [shown] = re.findall(r"^```\n(denied by.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    [shown] = re.findall(r"^```\n(denied by.*?)^```", WHY, re.MULTILINE | re.DOTALL)
     assert result.stdout.startswith(shown)
 
 

@@ -15,6 +15,7 @@ REFUSED = [
     ("PUT", "/v1/data/ztfm/limits"),
     ("PATCH", "/v1/data/data/limits"),
     ("POST", "/v1/query"),
+    ("POST", "/v1/compile"),
     ("GET", "/v1/data"),
     ("GET", "/v1/data/system/authz"),
     ("GET", "/v1/config"),

@@ -66,7 +66,7 @@ test_every_requirement_is_tested if {
 	thing.required == object.keys(broken)
 }
 
-test_what_is_not_there_satisfies_nothing if {
+test_an_absent_part_satisfies_no_requirement if {
 	every path in ["/subject", "/action", "/resource", "/context", "/subject/id", "/action/name", "/resource/id"] {
 		decision := thing.decision with input as samples.without(asking, path)
 			with data.data.thing as known
@@ -91,7 +91,7 @@ test_an_empty_input_is_denied if {
 	decision.rules == thing.required
 }
 
-test_a_claim_grants_nothing if {
+test_a_claim_alone_grants_no_access if {
 	claiming := samples.put(asking, "/claims/subject/role", "administrator")
 	decision := thing.decision with input as samples.put(claiming, "/subject/id", "mallory")
 		with data.data.thing as known

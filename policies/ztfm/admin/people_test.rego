@@ -18,6 +18,8 @@ test_people_do_what_their_roles_grant if {
 	admin.decision.allow with input as administrators
 	operators := person("federation-operators", "decision:read", "decision")
 	admin.decision.allow with input as operators
+	authors := person("federation-authors", "policy:shadow", "policy")
+	admin.decision.allow with input as authors
 }
 
 test_people_do_nothing_else if {

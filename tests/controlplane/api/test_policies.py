@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.api import policies, shadow
 from controlplane.bundles import BundleSigner, Trust, verify
 from controlplane.releases.building import build
 from controlplane.sidecar import locate_opa
@@ -167,3 +168,23 @@ def test_only_those_whom_policy_lets_may_look_or_publish(own: ControlPlane) -> N
     ):
         assert answer.kind == "denied"
     assert publish(own.stranger(), b"").status == 401
+
+
+def test_who_may_not_publish_sends_no_large_body(own: ControlPlane) -> None:
+    """A body is taken from those alone who may publish it: whoever holds a device's key could fill the memory."""
+    assert publish(own.enrol("trainer"), bytes(16 * 1024 * 1024 + 1)).kind == "denied"
+    assert own.enrol("trainer").post("/v1/policies/base", body=b"{}").kind == "denied"
+
+
+@pytest.mark.parametrize("path", ["/v1/policies/base", "/v1/policies/shadow"])
+def test_who_is_shut_out_while_the_body_arrives_publishes_nothing(
+    own: ControlPlane, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    late = own.enrol("administrator")
+
+    async def arriving(*_: object) -> bytes:
+        await own.services.registry.set_status(late.id, "revoked")
+        return b""
+
+    monkeypatch.setattr(policies if path.endswith("base") else shadow, "read_bytes", arriving)
+    assert late.post(path, body=b"", headers=BUNDLE).status in (401, 403)

@@ -1,5 +1,9 @@
 import json
+import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +16,9 @@ from controlplane.authoring.checking import (
     check_lint,
     check_structure,
 )
-from controlplane.authoring.tools import FORBIDDEN, builtin_names
+from controlplane.authoring.references import foreign_references
+from controlplane.authoring.tools import builtin_names, call
+from controlplane.contracts.builtins import FORBIDDEN
 from tests.controlplane.authoring.breaking import INFERENCE, append, places, replace, write
 
 
@@ -38,6 +44,86 @@ def test_a_builtin_that_is_not_deterministic_or_not_bounded_is_refused(
     assert (found.file, found.line) == (INFERENCE, line + 1)
     assert builtin in found.message
     assert "input.context.time" in found.remedy
+
+
+@pytest.fixture
+def asked() -> Iterator[tuple[str, list[str]]]:
+    """An address on this machine that serves a schema, and what was asked of it."""
+    paths: list[str] = []
+
+    class Serving(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            paths.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"type": "object"}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Serving) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", paths
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("where", ["schemas/input/sly.json", "metadata", "metadata, escaped", "data"])
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_a_schema_that_refers_to_something_elsewhere_is_found_and_nothing_is_loaded(
+    tools: Tools, folder: PolicyFolder, asked: tuple[str, list[str]], where: str, scheme: str, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret.json"
+    secret.write_text('{"type": "object", "required": ["no such secret"]}')
+    address = f"{asked[0]}/schema" if scheme == "http" else secret.as_uri()
+    sly = "package ztfm.sly\n\n# METADATA\n# schemas:\n#   - input: {}\nit := input.subject\n"
+    if where == "data":
+        write(folder.root / "data/limits/limits.schema.json", json.dumps({"$ref": address}))
+    elif where == "metadata":
+        write(folder.root / "ztfm/sly/sly.rego", sly.format(json.dumps({"$ref": address})))
+    elif where == "metadata, escaped":
+        write(folder.root / "ztfm/sly/sly.rego", sly.format('{"\\x24ref": ADDRESS}').replace("ADDRESS", address))
+    else:
+        write(folder.root / where, json.dumps({"$ref": address}))
+        write(folder.root / "ztfm/sly/sly.rego", sly.format("schema.input.sly"))
+    found = check_data(tools, folder) if where == "data" else check_compile(tools, folder)
+    assert len(found) == 1
+    assert address in found[0].message
+    assert "no such secret" not in str(found)
+    assert asked[1] == []
+
+
+def test_what_lies_among_schemas_and_is_none_is_found(tools: Tools, folder: PolicyFolder) -> None:
+    write(folder.root / "schemas/input/sly.json", "{$ref: 'file:///etc/passwd'}")
+    assert places(check_compile(tools, folder)) == {("schemas/input/sly.json", 1)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"$ref": "other.json"}',
+        '{"$ref": "file:///x", "$ref": "#/a"}',
+        '{"a": [{"$id": "http://x/", "$ref": "#/y"}]}',
+        '{"id": "//x"}',
+    ],
+)
+def test_a_reference_is_foreign_unless_it_is_to_the_schema_itself(text: str) -> None:
+    assert foreign_references(text)
+    assert not foreign_references('{"properties": {"id": {"$ref": "#/definitions/a"}, "$ref": {"type": "string"}}}')
+
+
+@pytest.mark.parametrize("text", ["a: 1", '{"a": NaN}', "[" * 100_000])
+def test_what_is_no_json_has_no_references_that_could_be_judged(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        foreign_references(text)
+
+
+def test_tools_are_told_nothing_of_our_secrets(tools: Tools, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ZTFM_DATABASE_URL", "postgresql://ztfm:secret@db/ztfm")
+    found = call(tools.opa, "eval", "--format", "json", "opa.runtime().env", cwd=tmp_path).stdout
+    assert "PATH" in found
+    assert "ZTFM" not in found
 
 
 def test_what_is_forbidden_exists(tools: Tools) -> None:

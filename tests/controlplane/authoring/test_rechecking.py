@@ -56,6 +56,18 @@ def test_only_what_a_change_affects_is_done_again(tools: Tools, folder: PolicyFo
     assert checker.run([]).found == []
 
 
+def test_an_example_alone_is_checked_again(tools: Tools, folder: PolicyFolder, done: list[str]) -> None:
+    checker = Rechecker(tools, folder, lint=False)
+    checker.run()
+    done.clear()
+    example = Path(INFERENCE).parent / "examples" / "allowed_trusted.json"
+    (folder.root / example).write_text("{}")
+    told = checker.run([example])
+    assert {item.file for item in told.new} == {example.as_posix()}
+    assert set(done) == {"requirements", "examples"}
+    assert checker.skipped == {}
+
+
 def test_what_each_check_found_is_told_as_soon_as_it_is_done(tools: Tools, small: PolicyFolder) -> None:
     checker = Rechecker(tools, small, lint=False)
     checker.run()

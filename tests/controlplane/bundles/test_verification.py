@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from controlplane.bundles import BundleRefused, BundleSigner, RefusalReason, Trust, read_archive, verify, write_archive
 from controlplane.bundles.layout import DATA, MANIFEST, ROOTS, SIGNATURES, SOURCE
-from controlplane.bundles.verification import digest_of, read_manifest
+from controlplane.bundles.verification import read_manifest
 from controlplane.capabilities.jws import encode_segment
-from controlplane.contracts.policies import LAYERS, PolicyLayer
+from controlplane.contracts.policies import LAYERS, PolicyLayer, digest_of
 from controlplane.telemetry.metrics import REFUSALS
 from tests.controlplane.bundles.samples import (
     BATCH,
@@ -322,3 +322,9 @@ def test_the_words_are_those_of_the_metrics() -> None:
 def test_details_are_bounded() -> None:
     found = BundleRefused("malformed", "x" * 10_000)
     assert len(found.detail) == 4096
+
+
+@pytest.mark.parametrize("forged", ["ab.0123456789abcdef+site:cd.0123456789abcdef", "site:none", "ab+cd"])
+def test_a_revision_speaks_for_no_other_layer(forged: str) -> None:
+    body = SIGNER.sign({**files(), MANIFEST: manifest(revision=forged)}, "base", forged)
+    assert refusal(body).reason == "malformed"

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 
 from controlplane.bundles import BundleRefused, BundleSigner, Trust, verify, write_archive
 from controlplane.bundles.layout import SIGNATURES, WASM
-from controlplane.bundles.verification import digest_of
+from controlplane.contracts.policies import digest_of
 from controlplane.sidecar.folders import product_folder
 
 Quick = Callable[..., Result]

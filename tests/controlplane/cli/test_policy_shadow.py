@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from controlplane.contracts.policies import digest_of
 from controlplane.contracts.shadow import Shadow, ShadowCounts
-from controlplane.storage.releases import digest_of
 from tests.policies.support import POLICIES
 from tests.support import Caller, ControlPlane, running, wait_until
 

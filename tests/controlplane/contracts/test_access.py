@@ -76,7 +76,9 @@ def test_a_digest_of_another_form_is_no_digest(digest: Any) -> None:
         ResourceProperties.model_validate({"digest": digest})
 
 
-@pytest.mark.parametrize("address", ["1", "1.2.3.4\n", "localhost", "1.2.3.4/8", "a" * 46, "fe80::1%eth0", "::1:", "1.2"])
+@pytest.mark.parametrize(
+    "address", ["1", "1.2.3.4\n", "localhost", "1.2.3.4/8", "a" * 46, "fe80::1%eth0", "::1:", "1.2"]
+)
 def test_an_address_is_textual_ip(address: str) -> None:
     with pytest.raises(ValidationError):
         Network(address=address)

@@ -15,6 +15,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controlplane.contracts.policies import PolicyLayer
 from controlplane.decisions.breaker import CircuitBreaker
 from controlplane.decisions.coalescing import Coalescer
 from controlplane.decisions.engine import Answered, BatchFault, Unanswered
@@ -69,6 +70,28 @@ async def test_it_sends_the_batch_with_the_token_and_returns_the_answers(tcp: bo
         answer = await sent(address)
     assert (answer.revision, answer.documents) == ("rev", {"0": {"allow": True}})
     assert seen == [(BATCH_PATH, "Bearer secret", b'{"input":{}}')]
+
+
+@pytest.mark.parametrize("revision", ["rev", "rev+site:s", "rev+site:none", "rev+tenant:t", "rev+tenant:t+site:s"])
+@pytest.mark.parametrize("layers", [(), ("site",), ("tenant",), ("tenant", "site"), None])
+async def test_an_opa_that_was_started_for_other_layers_answers_nothing(
+    revision: str, layers: tuple[PolicyLayer, ...] | None
+) -> None:
+    async def respond(_request: web.Request) -> web.Response:
+        return web.json_response({"result": {**GOOD["result"], "revision": revision}})
+
+    is_ours = layers is None or [part.split(":")[0] for part in revision.split("+")[1:]] == list(layers)
+    async with server(respond) as address:
+        transport = OpaTransport(address, layers=layers)
+        try:
+            if is_ours:
+                assert (await transport.send(b'{"input":{}}', 2.0)).revision == revision
+            else:
+                with pytest.raises(BatchFault) as raised:
+                    await transport.send(b'{"input":{}}', 2.0)
+                assert (raised.value.cause, raised.value.whole) == ("undefined", True)
+        finally:
+            await transport.close()
 
 
 @pytest.mark.parametrize(

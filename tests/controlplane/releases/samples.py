@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 
 from controlplane.bundles import BundleSigner
 from controlplane.bundles.layout import ROOTS
-from controlplane.contracts.policies import PolicyLayer, Refusal, Release, ReleaseOrigin
-from controlplane.storage.releases import digest_of
+from controlplane.contracts.policies import PolicyLayer, Refusal, Release, ReleaseOrigin, digest_of
 
 NOW = 1_767_225_600.0
 

@@ -158,8 +158,26 @@ def test_a_folder_that_claims_other_roots_is_refused(opa: OpaBinary, tmp_path: P
         write(folder, **{".manifest": json.dumps({"roots": roots})})
         with pytest.raises(BuildError, match="roots of the layer base are data and ztfm"):
             build(opa, folder)
+    write(folder, **{".manifest": json.dumps({"roots": ["ztfm", "data"], "rego_version": 0})})
+    with pytest.raises(BuildError, match="and nothing else"):
+        build(opa, folder, wasm=False)
     write(folder, **{".manifest": "{}"})
     with pytest.raises(BundleError, match="not of the form"):
+        build(opa, folder)
+
+
+@pytest.mark.parametrize("name", ["schemas/sly.rego", "ztfm/batch/examples/data.json", "ztfm/limits/data.yml"])
+def test_what_tests_go_by_and_no_bundle_holds_is_refused(opa: OpaBinary, tmp_path: Path, name: str) -> None:
+    folder = layer_folder(tmp_path, "base")
+    write(folder, **{name: "package ztfm.sly\n" if name.endswith(".rego") else "{}"})
+    with pytest.raises(BuildError, match=f"{name}: tests would go by it"):
+        build(opa, folder, wasm=False)
+
+
+def test_what_reaches_outside_is_not_built(opa: OpaBinary, tmp_path: Path) -> None:
+    folder = layer_folder(tmp_path, "base")
+    write(folder, **{"ztfm/sly/sly.rego": "package ztfm.sly\n\nsly if time.now_ns() > 0\n"})
+    with pytest.raises(BuildError, match=r"/ztfm/sly/sly\.rego:3: The builtin time\.now_ns reads the wall clock"):
         build(opa, folder)
 
 

@@ -4,15 +4,16 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, insert, select, text, update
 
 from controlplane.bundles import BundleSigner, Trust, VerifiedBundle
 from controlplane.contracts.policies import PolicyLayer
 from controlplane.releases.following import Follower, follow
 from controlplane.releases.publishing import Publisher
 from controlplane.releases.standing import latest, stand
-from controlplane.storage import Store, open_store
-from controlplane.storage.tables import policy_bundles
+from controlplane.storage import Store, StoreUnavailable, open_store
+from controlplane.storage.releases import MAX_BODY_BYTES
+from controlplane.storage.tables import policy_bundles, policy_releases
 from tests.controlplane.releases.samples import NOW, Counting, revision, signed
 
 
@@ -146,6 +147,81 @@ async def test_while_the_store_is_away_one_goes_on_and_follows_when_it_is_back(
         await follow(one, sleep)
     assert passes == 3
     assert deciding.taken == [("base", revision("A"))]
+
+
+@pytest.mark.parametrize("spoilt", ["origin = 'given'", "revision = ''", "published_at = 'soon'", "size_bytes = -1"])
+async def test_a_row_that_is_not_ours_stops_nobody_from_following(
+    store: Store,
+    signer: BundleSigner,
+    trust: Trust,
+    deciding: Deciding,
+    counted: Counting,
+    spoilt: str,
+) -> None:
+    one = follower(store, trust, deciding, counted)
+    await release(store, signer, "A")
+    await one.refresh()
+    [row] = await store._database.read("look", select(policy_releases))
+    bad = {**row._mapping, "sequence": 100}
+    other = {**row._mapping, "sequence": 101, "layer": "nobody's"}
+    await store._database.change("add", insert(policy_releases), [bad, other])
+    await store._database.change("spoil", text(f"UPDATE policy_releases SET {spoilt} WHERE sequence = 100"))
+    with pytest.raises(StoreUnavailable, match="a row is not as ztfm writes it"):
+        await one.refresh()
+    assert deciding.taken == [("base", revision("A"))]
+    passes = 0
+
+    async def sleep(_seconds: float) -> None:
+        nonlocal passes
+        passes += 1
+        if passes == 2:
+            await store._database.change("mend", delete(policy_releases).where(policy_releases.c.sequence == 100))
+            await release(store, signer, "B")
+        elif passes == 3:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await follow(one, sleep)
+    assert deciding.taken[-1] == ("base", revision("B"))
+
+
+async def test_whatever_goes_wrong_the_next_release_is_taken(
+    store: Store,
+    signer: BundleSigner,
+    trust: Trust,
+    deciding: Deciding,
+    counted: Counting,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = follower(store, trust, deciding, counted)
+    passes = 0
+
+    async def fail() -> None:
+        raise RuntimeError("nobody thought of it")
+
+    async def sleep(_seconds: float) -> None:
+        nonlocal passes
+        passes += 1
+        if passes == 1:
+            monkeypatch.undo()
+            await release(store, signer, "A")
+        elif passes == 2:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(one, "refresh", fail)
+    with pytest.raises(asyncio.CancelledError):
+        await follow(one, sleep)
+    assert deciding.taken == [("base", revision("A"))]
+
+
+async def test_a_bundle_of_any_size_is_not_read(
+    store: Store, signer: BundleSigner, trust: Trust, deciding: Deciding, counted: Counting
+) -> None:
+    one = follower(store, trust, deciding, counted)
+    await release(store, signer, "A")
+    await tamper(store, "A", signer, bytes(MAX_BODY_BYTES + 1))
+    await one.refresh()
+    assert (deciding.taken, one.refusals["base"].reason) == ([], "malformed")
 
 
 async def test_the_standing_says_what_is_to_decide_what_does_and_what_was_refused(

@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import update
 
 from controlplane.bundles import BundleRefused, BundleSigner, Trust, VerifiedBundle
+from controlplane.contracts.policies import digest_of
 from controlplane.releases.errors import NoSuchRelease
 from controlplane.releases.publishing import MOST_WAITING, Publisher
 from controlplane.storage import Store
-from controlplane.storage.releases import NewRelease, digest_of
+from controlplane.storage.releases import NewRelease
 from controlplane.storage.tables import policy_bundles
 from tests.controlplane.releases.samples import NOW, Counting, revision, signed
 
@@ -49,6 +50,18 @@ async def test_what_is_published_and_current_is_not_released_again_unless_it_onl
     assert await one.publish(body, "base", "local:another") == first
     assert len(await store.releases.recent(("base",))) == 2
     assert counted.releases == [first]
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"spoilt"])
+async def test_what_was_spoilt_in_the_store_is_put_right_by_publishing_it_again(
+    store: Store, signer: BundleSigner, trust: Trust, counted: Counting, spoilt: bytes
+) -> None:
+    one, body = publisher(store, trust, counted), signed(signer, "A")
+    first = await one.publish(body, "base", "local:author")
+    await store._database.change("spoil", update(policy_bundles).values(body=spoilt))
+    again = await one.publish(body, "base", "local:author")
+    assert again.sequence > first.sequence
+    assert await store.releases.body(again.digest) == body
 
 
 async def test_a_bundle_that_does_not_verify_is_refused_with_its_reason(

@@ -51,6 +51,10 @@ async def revision_of(sidecar: Sidecar, token: str | None = None, seconds: float
         await transport.close()
 
 
+def oom_score(pid: int) -> str:
+    return Path(f"/proc/{pid}/oom_score_adj").read_text().strip()
+
+
 def is_alive(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
@@ -285,3 +289,16 @@ def test_a_killed_control_plane_leaves_no_opa_behind(options: SidecarOptions) ->
     while is_alive(pid):
         assert time.monotonic() < deadline, "OPA outlived its control plane"
         time.sleep(0.02)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody says who is to go first")
+async def test_one_that_only_looks_on_gives_way_and_goes_first(options: SidecarOptions, bundle: bytes) -> None:
+    sidecar = Sidecar(replace(options, is_aside=True))
+    sidecar.offer("base", bundle)
+    await sidecar.start()
+    try:
+        assert sidecar.pid is not None
+        assert oom_score(sidecar.pid) == "1000"
+        assert os.getpriority(os.PRIO_PROCESS, sidecar.pid) == 19
+    finally:
+        await sidecar.stop()

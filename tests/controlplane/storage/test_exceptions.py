@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from controlplane.contracts.exceptions import MAX_ALIKE, GrantedException, state_at
-from controlplane.storage import Store
+from controlplane.storage import Store, StoreUnavailable
 from controlplane.storage.exceptions import Exceptions, Uses
 from tests.controlplane.storage.conftest import NOW
 
@@ -170,3 +171,28 @@ async def test_what_a_row_holds_becomes_a_fact(store: Store, new: New) -> None:
     for broken in nobody_granted:
         with pytest.raises(ValueError):
             live._replace(**broken).fact()
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        "waives = '[\"role_granted\"]'",
+        "waives = '[]'",
+        "waives = '{'",
+        "waives = 'null'",
+        "reason = ' '",
+        "approver = ''",
+        "action = ''",
+    ],
+)
+async def test_a_row_that_nobody_could_have_granted_is_nothing_that_policy_is_told(
+    store: Store, new: New, spoilt: str
+) -> None:
+    await store.exceptions.add(new())
+    await store._database.change("spoil", text(f"UPDATE policy_exceptions SET {spoilt}"))
+    [live] = await store.exceptions.live(NOW)
+    with pytest.raises((ValueError, TypeError)):
+        live.fact()
+    for look in (store.exceptions.get(new().id, NOW), store.exceptions.page(NOW)):
+        with pytest.raises(StoreUnavailable, match="a row is not as ztfm writes it"):
+            await look

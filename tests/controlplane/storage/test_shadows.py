@@ -4,10 +4,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from controlplane.contracts.policies import digest_of
 from controlplane.contracts.shadow import DISAGREEMENTS, MAX_GROUPS, SAMPLES, Shadow, ShadowCounts, ShadowGroup
-from controlplane.storage import Store
-from controlplane.storage.releases import digest_of
+from controlplane.storage import Store, StoreUnavailable
 from controlplane.storage.shadows import KEPT
 from tests.controlplane.storage.conftest import NOW
 
@@ -128,3 +129,20 @@ async def test_the_oldest_are_forgotten_and_then_their_bundles(store: Store) -> 
 @pytest.mark.parametrize("counts", [ShadowCounts(), ShadowCounts(changes={"newly_denied": 0})])
 def test_nothing_counted_is_nothing_to_say(counts: ShadowCounts) -> None:
     assert not counts
+
+
+@pytest.mark.parametrize("spoilt", ["revision = ''", "revision = 'a+site:b'", "started_by = ''"])
+async def test_a_row_that_is_not_ours_is_no_candidate(store: Store, spoilt: str) -> None:
+    await store.shadows.start(shadow(), BODY)
+    await store._database.change("spoil", text(f"UPDATE policy_shadows SET {spoilt}"))
+    for look in (store.shadows.current, store.shadows.report):
+        with pytest.raises(StoreUnavailable, match="a row is not as ztfm writes it"):
+            await look()
+
+
+async def test_groups_that_are_not_ours_are_no_report(store: Store) -> None:
+    await store.shadows.start(shadow(), BODY)
+    await store.shadows.add("shadow-1", ShadowCounts(changes={"newly_denied": 1}, groups=[group()]))
+    await store._database.change("spoil", text("UPDATE policy_disagreements SET samples = '{'"))
+    with pytest.raises(StoreUnavailable, match="a row is not as ztfm writes it"):
+        await store.shadows.report()
