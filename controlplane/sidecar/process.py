@@ -118,6 +118,16 @@ class Sidecar:
         options.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         options.folder.chmod(0o700)
         self._lock = _lock(options.folder / "lock")
+        try:
+            await self._begin()
+        except BaseException:
+            # Cancelled half-way, too, it must hold neither folder nor port.
+            await self.stop()
+            raise
+        self._watch = asyncio.create_task(self._supervise(), name="opa-supervisor")
+
+    async def _begin(self) -> None:
+        options = self.options
         # What an earlier run kept may be older than what is to decide now.
         shutil.rmtree(options.folder / KEPT, ignore_errors=True)
         url = await self._publisher.start()
@@ -126,9 +136,7 @@ class Sidecar:
         try:
             await self._spawn()
         except OSError as error:
-            await self.stop()
             raise SidecarError(f"{options.opa.path} cannot be started: {error.strerror}") from None
-        self._watch = asyncio.create_task(self._supervise(), name="opa-supervisor")
 
     async def stop(self) -> None:
         """End OPA. Safe to call twice.
