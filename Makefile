@@ -58,6 +58,10 @@ check: tools ## Linters, types, floors, docstrings
 
 .PHONY: test
 test: check ## Everything that must hold: linters, types, Rego tests, Python tests
+	$(BIN)/pytest
+
+.PHONY: coverage
+coverage: setup ## The Python tests once more, and which lines none of them runs
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
 
 .PHONY: bench

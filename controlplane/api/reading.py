@@ -40,7 +40,7 @@ async def read_body(request: web.Request, model: type[Model], most_bytes: int = 
         raise problem("unsupported-media-type", 415, "The body must be application/json")
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise problem("unsupported-media-type", 415, "The body must not be compressed")
-    raw = request[_WHOLE] = await _whole_body(request, most_bytes)
+    raw = request[_WHOLE] = await _whole_body(request, most_bytes, BODY_SECONDS)
     if len(raw) > LARGE_BODY_BYTES:
         return await asyncio.to_thread(parse_body, raw, model)
     return parse_body(raw, model)
@@ -69,7 +69,7 @@ def body_of(request: web.Request) -> bytes:
     return request[_WHOLE]
 
 
-async def _whole_body(request: web.Request, most_bytes: int, within: float = BODY_SECONDS) -> bytes:
+async def _whole_body(request: web.Request, most_bytes: int, within: float) -> bytes:
     if (request.content_length or 0) > most_bytes:
         raise _too_large(most_bytes)
     if request.content.is_eof():
