@@ -1,7 +1,7 @@
 """Policies as signed bundles: pack, sign, verify. Needs neither OPA nor a control plane."""
 
 from controlplane.bundles.archive import read_archive, write_archive
-from controlplane.bundles.errors import BundleRefused, PolicyKeyError, RefusalReason
+from controlplane.bundles.errors import BundleRefused, PolicyKeyError
 from controlplane.bundles.keys import Trust
 from controlplane.bundles.signing import BundleSigner
 from controlplane.bundles.verification import VerifiedBundle, verify
@@ -10,7 +10,6 @@ __all__ = [
     "BundleRefused",
     "BundleSigner",
     "PolicyKeyError",
-    "RefusalReason",
     "Trust",
     "VerifiedBundle",
     "read_archive",

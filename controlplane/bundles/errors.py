@@ -1,20 +1,6 @@
 """What is wrong with a bundle or with a key for bundles."""
 
-from typing import Literal
-
-RefusalReason = Literal[
-    "unsigned",
-    "tampered",
-    "untrusted",
-    "does_not_compile",
-    "fails_checks",
-    "fails_tests",
-    "conflicting",
-    "malformed",
-    "too_large",
-    "cannot_be_checked",
-]
-"""Why a bundle is not taken, in one word; the same that `contracts.policies.Refusal` and the metrics use."""
+from controlplane.contracts.policies import RefusalReason
 
 MAX_DETAIL = 4096
 

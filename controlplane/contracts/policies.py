@@ -56,18 +56,31 @@ class Releases(StrictModel):
     releases: list[Release]
 
 
+RefusalReason = Literal[
+    "unsigned",
+    "tampered",
+    "untrusted",
+    "does_not_compile",
+    "fails_checks",
+    "fails_tests",
+    "conflicting",
+    "malformed",
+    "too_large",
+    "cannot_be_checked",
+]
+"""Why a bundle is not taken, in one word."""
+
+
 class Refusal(StrictModel):
     """A bundle that was not taken.
 
     Attributes:
-        reason: a word: ``unsigned``, ``tampered``, ``untrusted``, ``does_not_compile``, ``fails_checks``,
-            ``fails_tests``, ``conflicting``, ``malformed``, ``too_large``, ``cannot_be_checked``.
         detail: what a person needs to mend it, as the checks say it.
     """
 
     time: Timestamp
     layer: PolicyLayer
-    reason: Annotated[str, StringConstraints(max_length=32)]
+    reason: RefusalReason
     detail: Annotated[str, StringConstraints(max_length=4096)]
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from controlplane.authoring import AuthoringError, Finding, PolicyFolder, Tools, check, run_tests
 from controlplane.authoring.layerfolder import open_folder
-from controlplane.bundles import BundleRefused, RefusalReason, VerifiedBundle
+from controlplane.bundles import BundleRefused, VerifiedBundle
 from controlplane.bundles.layout import WASM
-from controlplane.contracts.policies import PolicyLayer
+from controlplane.contracts.policies import PolicyLayer, RefusalReason
 from controlplane.releases.building import BuildError, WasmError, build_files
 from controlplane.sidecar import BundleError, OpaBinary
 from controlplane.sidecar.errors import OpaFailed

@@ -11,7 +11,7 @@ from typing import TypeVar, get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from controlplane.contracts.policies import LAYERS, ReleaseOrigin
+from controlplane.contracts.policies import LAYERS, RefusalReason, ReleaseOrigin
 from controlplane.contracts.shadow import DISAGREEMENTS
 
 LATENCY_BUCKETS = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56)
@@ -29,18 +29,6 @@ SEARCHES = ("subject", "resource", "action")
 METHODS = ("proof", "access_token", "certificate", "person", "metrics_token", "none")  # ways to say who one is
 GRANTS = ("token_exchange", "client_credentials")
 REPEATS = ("first", "replayed", "reused", "in_progress", "gone")
-REFUSALS = (
-    "unsigned",
-    "tampered",
-    "untrusted",
-    "does_not_compile",
-    "fails_checks",
-    "fails_tests",
-    "conflicting",
-    "malformed",
-    "too_large",
-    "cannot_be_checked",
-)
 MAX_LABEL_VALUES = 128
 OTHER = "other"
 
@@ -226,7 +214,7 @@ class Metrics:
         for layer in LAYERS:
             for origin in get_args(ReleaseOrigin):
                 self.policy_releases.labels(layer, origin)
-        for reason in REFUSALS:
+        for reason in get_args(RefusalReason):
             self.policy_refused.labels(reason)
         for result in ("agreed", "disagreed", "failed", "dropped"):
             self.shadow_decisions.labels(result)
