@@ -67,7 +67,7 @@ from controlplane.releasing import (
 from controlplane.rotation import build_keeper, follow_keys, open_keys
 from controlplane.settings import Settings
 from controlplane.shadowing import shadowing
-from controlplane.sharing import Part, own
+from controlplane.sharing.counted import Part, own
 from controlplane.sidecar import Sidecar, SidecarOptions, locate_opa
 from controlplane.sidecar.folders import beside
 from controlplane.storage import Store, open_store

@@ -18,13 +18,13 @@ from controlplane.app import METRICS, StartFailed, build_app
 from controlplane.capabilities.errors import CapabilityError
 from controlplane.entry import follow_certificate, open_listeners, reserve_listeners
 from controlplane.settings import Settings
-from controlplane.sharedmemory import Memory
-from controlplane.sharing import SHAPES
+from controlplane.sharing.counted import SHAPES
+from controlplane.sharing.memory import Memory
 from controlplane.sidecar import SidecarError
 from controlplane.storage.errors import StoreError
 from controlplane.telemetry import configure_logs
-from controlplane.workers import WorkerFailed, Workers, count_of, settings_of_workers
-from controlplane.working import collect_less_often
+from controlplane.workers.parent import WorkerFailed, Workers, count_of, settings_of_workers
+from controlplane.workers.worker import collect_less_often
 
 _log = structlog.get_logger("ztfm.serve")
 _ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to

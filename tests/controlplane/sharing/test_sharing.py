@@ -17,8 +17,8 @@ from controlplane.api.rates import RateLimit
 from controlplane.capabilities.nonces import Nonces
 from controlplane.capabilities.replay import ReplayCache
 from controlplane.decisions.usage import Usage, UsageWindow
-from controlplane.sharedmemory import WAYS, Memory, Shape
-from controlplane.sharing import SHAPES, SharedCells, SharedUses, own, shared
+from controlplane.sharing.counted import SHAPES, SharedCells, SharedUses, own, shared
+from controlplane.sharing.memory import WAYS, Memory, Shape
 from tests.clocks import Clock
 
 USES, CELLS = Shape(1, 1), Shape(1, 3)
@@ -29,8 +29,8 @@ import sys, time
 from base64 import b64decode
 from controlplane.api.rates import RateLimit
 from controlplane.decisions.usage import UsageWindow
-from controlplane.sharedmemory import Memory
-from controlplane.sharing import SHAPES, shared
+from controlplane.sharing.memory import Memory
+from controlplane.sharing.counted import SHAPES, shared
 
 memory = Memory(int(sys.argv[1]), b64decode(sys.argv[2]), SHAPES)
 counted = shared(memory, time.time)

@@ -18,12 +18,12 @@ from typing import Any
 
 import structlog
 
-from controlplane.channel import Channel
 from controlplane.settings import Settings
-from controlplane.sharedmemory import Memory
+from controlplane.sharing.memory import Memory
 from controlplane.sidecar.parent import die_with_parent
 from controlplane.telemetry import Metrics
 from controlplane.telemetry.merging import Snapshot, expose, lasting, merge, take_snapshot
+from controlplane.workers.channel import Channel
 
 FIRST_BACKOFF_SECONDS = 0.1
 LAST_BACKOFF_SECONDS = 5.0
@@ -185,7 +185,7 @@ class Workers:
             handed = [theirs.fileno(), self._memory.descriptor]
             handed += [self._inherited.fileno()] if self._inherited is not None else []
             worker.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "controlplane.working", str(theirs.fileno())),
+                *(sys.executable, "-m", "controlplane.workers.worker", str(theirs.fileno())),
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=handed,
                 preexec_fn=die_with_parent if sys.platform == "linux" else None,

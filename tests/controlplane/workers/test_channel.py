@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from controlplane.channel import MAX_MESSAGE_BYTES, Channel
+from controlplane.workers.channel import MAX_MESSAGE_BYTES, Channel
 
 
 async def test_messages_arrive_whole_and_in_order() -> None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from controlplane.capabilities.replay import ReplayCache, Use, Uses
 from controlplane.decisions.cells import Cell, Cells, OwnCells
-from controlplane.sharedmemory import SECRET_BYTES, Buckets, Memory, Shape
+from controlplane.sharing.memory import SECRET_BYTES, Buckets, Memory, Shape
 
 T = TypeVar("T")
 

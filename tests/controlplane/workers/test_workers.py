@@ -25,7 +25,7 @@ from benchmarks.household import ROUND, populate
 from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
 from controlplane.settings import Settings
-from controlplane.workers import count_of, recommended_workers, settings_of_workers
+from controlplane.workers.parent import count_of, recommended_workers, settings_of_workers
 from tests.controlplane.cli.processes import ZTFM, opa_of, serve
 from tests.support import wait_until
 
@@ -67,7 +67,7 @@ class Plane:
             return call(connection, method, path, headers, body)
 
     def workers(self) -> list[psutil.Process]:
-        return [one for one in self.process.children() if "controlplane.working" in one.cmdline()]
+        return [one for one in self.process.children() if "controlplane.workers.worker" in one.cmdline()]
 
     def proof(self, key: DeviceKey) -> str:
         return make_proof(key, method="POST", url=f"{self.url}/v1/capabilities", now=time.time())

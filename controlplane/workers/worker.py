@@ -1,4 +1,4 @@
-"""A worker: ``python -m controlplane.working FD``, begun by `controlplane.workers`, told what to do over a channel."""
+"""A worker: ``python -m controlplane.workers.worker FD``. The parent begins it and tells it what to do."""
 
 import asyncio
 import gc
@@ -19,16 +19,16 @@ from controlplane.api.listening import Listener, ListenError
 from controlplane.api.serving import serving
 from controlplane.app import METRICS, StartFailed, build_app
 from controlplane.capabilities.errors import CapabilityError
-from controlplane.channel import Channel
 from controlplane.entry import follow_certificate, open_listeners
 from controlplane.settings import Settings
-from controlplane.sharedmemory import Memory
-from controlplane.sharing import SHAPES, Part, shared
+from controlplane.sharing.counted import SHAPES, Part, shared
+from controlplane.sharing.memory import Memory
 from controlplane.sidecar import SidecarError
 from controlplane.storage.errors import StoreError
 from controlplane.telemetry import configure_logs
 from controlplane.telemetry.merging import take_snapshot
 from controlplane.telemetry.metrics import Metrics
+from controlplane.workers.channel import Channel
 
 SPEAK_SECONDS = 5.0
 """How often a worker tells its parent what it counted: so much is lost of one that is killed."""
