@@ -7,7 +7,9 @@
 #
 #   A layer answers in `data.<layer>.batch.answers`, by the ids of the batch's questions:
 #   `{"required": codes, "proven": codes}`, each a set or an array, at most 16 required; with `ttl_seconds` (an upper
-#   bound, 5 or more) and `watch` (true or false) where it wants. An answer with anything else in it denies.
+#   bound, 5 or more), `watch` and `quarantine` (true or false) where it wants. An answer with anything else in it
+#   denies. `quarantine` sets the subject of a response apart, and `watch` has it stand no better than watched;
+#   elsewhere `quarantine` says nothing.
 package combined
 
 # METADATA
@@ -174,7 +176,8 @@ is_answer(answer) if {
 		is_code(code)
 	}
 	codes(answer.proven)
-	object.remove(answer, {"required", "proven", "ttl_seconds", "watch"}) == {}
+	object.remove(answer, {"required", "proven", "quarantine", "ttl_seconds", "watch"}) == {}
+	is_boolean(object.get(answer, "quarantine", false))
 	is_boolean(object.get(answer, "watch", false))
 	lifetime := object.get(answer, "ttl_seconds", 5)
 	is_number(lifetime)
@@ -218,11 +221,12 @@ is_text(text) if {
 # title: Lowered
 # description: |
 #   A decision of the base after what the layers said. A refusal takes what an allowed request comes with, and keeps
-#   what holds of the subject. What the base allows must be whole before it is bounded, so that no bound mends it.
+#   what holds of the subject: no layer keeps it from being set apart. What the base allows must be whole before it is
+#   bounded, so that no bound mends it.
 # scope: document
 lowered(decided, said) := object.union(object.remove(decided, {"obligations"}), {
 	"allow": false,
-	"obligations": object.filter(decided.obligations, {"quarantine", "watch"}),
+	"obligations": lasting(decided.obligations, said),
 	"reasons": array.concat(decided.reasons, [reason | some word in said; some reason in word.reasons]),
 	"rules": asked(decided, said),
 	"ttl_seconds": 0,
@@ -231,7 +235,7 @@ lowered(decided, said) := object.union(object.remove(decided, {"obligations"}), 
 } else := decided if {
 	decided.allow == false
 } else := object.union(decided, {
-	"obligations": watched(decided.obligations, said),
+	"obligations": restrained(decided.obligations, said),
 	"rules": asked(decided, said),
 	"ttl_seconds": min(array.concat([decided.ttl_seconds], [word.answer.ttl_seconds | some word in said])),
 }) if {
@@ -249,10 +253,28 @@ lowered(decided, said) := object.union(object.remove(decided, {"obligations"}), 
 asked(decided, said) := union({codes(decided.rules)} | {word.rules | some word in said})
 
 # METADATA
-# title: Watched
-# description: The obligations, with the subject watched where a layer wants it.
+# title: Restrained
+# description: |
+#   The obligations, with the subject watched, or set apart, where a layer wants it. Where the base says how a subject
+#   stands from now on, a layer can only have it stand worse.
 # scope: document
-watched(obligations, said) := object.union(obligations, {"watch": true}) if {
+restrained(obligations, said) := object.union(obligations, {"state": "quarantined"}) if {
+	true in {word.answer.quarantine | some word in said}
+	obligations.state in {"trusted", "watched", "recovering", "quarantined"}
+} else := object.union(obligations, {"state": "watched"}) if {
+	true in {word.answer.watch | some word in said}
+	obligations.state == "trusted"
+} else := obligations if {
+	obligations.state
+} else := object.union(obligations, {"watch": true}) if {
 	true in {word.answer.watch | some word in said}
 	is_boolean(object.get(obligations, "watch", false))
 } else := obligations
+
+# METADATA
+# title: Lasting
+# description: What holds of the subject although the request is refused.
+lasting(obligations, said) := object.filter(after, {"rollback_rounds", "state", "watch"}) if {
+	after := restrained(obligations, said)
+	after.state == "quarantined"
+} else := object.filter(obligations, {"watch"})

@@ -12,7 +12,7 @@ granted := {
 
 refused := {
 	"allow": false,
-	"obligations": {"quarantine": true},
+	"obligations": {"watch": true},
 	"reasons": [{"code": "role_granted", "message": "No role.", "remedy": "Get one."}],
 	"rules": {"role_granted"},
 	"ttl_seconds": 0,
@@ -153,7 +153,7 @@ test_what_the_base_denies_stays_denied_for_its_reasons if {
 	decision := combine(refused, objecting)
 	not decision.allow
 	codes(decision) == {"role_granted", "site:window_open"}
-	decision.obligations == {"quarantine": true}
+	decision.obligations == {"watch": true}
 	every answer in [
 		{"required": set(), "proven": set()},
 		{"required": set(), "proven": {"role_granted"}, "ttl_seconds": 300},
@@ -174,6 +174,7 @@ test_an_answer_that_is_not_whole_denies if {
 		{"proven": {"window_open": true}}, {"proven": true}, {"allow": true}, {"obligations": {}}, {"ttl_seconds": null},
 		{"ttl_seconds": "60"}, {"ttl_seconds": 4.9}, {"ttl_seconds": -1}, {"ttl_seconds": [60]}, {"watch": null},
 		{"watch": "true"}, {"watch": 1}, {"required": [sprintf("c%d", [n]) | some n in numbers.range(1, 17)]},
+		{"quarantine": null}, {"quarantine": "true"}, {"quarantine": 1}, {"quarantine": ["dev-1"]},
 		{"required": [concat("", ["a" | some _ in numbers.range(1, 58)])]},
 	] {
 		answer := object.union(object.remove(consenting, object.keys(change)), change)
@@ -232,6 +233,70 @@ test_a_layer_may_have_the_subject_watched_and_cannot_have_it_not if {
 	combine(granted, object.union(consenting, {"watch": true})).obligations == {"max_bytes": 100, "watch": true}
 	watching := object.union(granted, {"obligations": {"watch": true}})
 	combine(watching, object.union(consenting, {"watch": false})).obligations.watch == true
+}
+
+responded(obligations) := object.union(object.remove(granted, {"obligations"}), {"obligations": obligations})
+
+states := ["trusted", "watched", "recovering", "quarantined"]
+
+test_a_layer_may_set_a_subject_apart_and_never_lets_it_stand_better if {
+	every state in states {
+		base := responded({"state": state})
+		combine(base, consenting).obligations == {"state": state}
+		combine(base, object.union(consenting, {"quarantine": true})).obligations == {"state": "quarantined"}
+		combine(base, object.union(consenting, {"quarantine": false, "watch": false})).obligations == {"state": state}
+		combine(base, object.union(consenting, {"quarantine": true, "watch": true})).obligations.state == "quarantined"
+	}
+	watching := object.union(consenting, {"watch": true})
+	combine(responded({"state": "trusted"}), watching).obligations == {"state": "watched"}
+	every state in ["watched", "recovering", "quarantined"] {
+		combine(responded({"state": state}), watching).obligations == {"state": state}
+	}
+}
+
+test_quarantine_says_nothing_where_no_state_is_decided if {
+	quarantining := object.union(consenting, {"quarantine": true})
+	combine(granted, quarantining).obligations == granted.obligations
+	combine(refused, quarantining).obligations == refused.obligations
+}
+
+test_no_objection_keeps_a_subject_from_being_set_apart if {
+	apart := responded({"state": "quarantined", "rollback_rounds": 20, "max_bytes": 100})
+	every answer in [objecting, null, "yes", {"required": null, "proven": null}] {
+		decision := combine(apart, answer)
+		not decision.allow
+		decision.obligations == {"state": "quarantined", "rollback_rounds": 20}
+	}
+	every state in ["trusted", "watched", "recovering"] {
+		decision := combine(responded({"state": state}), objecting)
+		not decision.allow
+		decision.obligations == {}
+	}
+}
+
+test_one_layer_sets_apart_what_another_objects_to if {
+	decision := combined.narrowed.decisions.q with input as {
+		"revision": "b1",
+		"decisions": {"q": responded({"state": "watched"})},
+		"expected": ["tenant", "site"],
+		"layers": {
+			"tenant": {"revision": "t1", "answers": {"q": objecting}, "reasons": {}},
+			"site": {
+				"revision": "s1",
+				"answers": {"q": object.union(consenting, {"quarantine": true})},
+				"reasons": {},
+			},
+		},
+	}
+	not decision.allow
+	decision.obligations == {"state": "quarantined"}
+}
+
+test_a_state_that_is_none_is_not_mended if {
+	quarantining := object.union(consenting, {"quarantine": true})
+	every state in [null, "", "unheard-of", 1, true, []] {
+		combine(responded({"state": state}), quarantining).obligations == {"state": state}
+	}
 }
 
 test_no_bound_of_a_layer_mends_what_the_base_broke if {

@@ -6,9 +6,14 @@ from pydantic import Field, StringConstraints
 
 from controlplane.contracts.access import AccessReason
 from controlplane.contracts.base import Count, Identifier, Label, Name, ResourceName, StrictModel, Timestamp
+from controlplane.contracts.behaviour import BehaviourState
 
 Outcome = Literal["allow", "deny", "error"]
 """``error`` denies as ``deny`` does; it says that policy could not be asked."""
+
+Aggregation = Literal["mean", "trimmed_mean", "geometric_median", "nnm"]
+"""How a round's updates become one: the weighted mean, the mean without the extremes of each coordinate, the
+geometric median, or the mean over each update's nearest neighbours (nearest-neighbour mixing)."""
 
 MAX_REASONS = 64
 
@@ -20,7 +25,6 @@ class Obligations(StrictModel):
 
     Attributes:
         clip_norm_ratio: scale an accepted update down to this multiple of the cohort's median norm.
-        quarantine: the subject is set apart from now on.
         watch: the subject is watched; for people, enforcement needs nothing more.
         max_output_tokens: upper bound on an inference's output.
         detail: how much of an inference's answer may be shown.
@@ -30,10 +34,12 @@ class Obligations(StrictModel):
         may_assert: property paths that this caller's word is taken for.
         waived: requirements that an exception waived.
         exceptions: those that were needed for it: ids of granted ones, names of those in the bundle.
+        state: where a subject stands from now on; ``quarantined`` sets it apart.
+        rollback_rounds: undo what the subject contributed to the latest rounds, so many at most.
+        aggregation: how the updates of a round are brought together.
     """
 
     clip_norm_ratio: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
-    quarantine: bool = False
     watch: bool = False
     max_output_tokens: Count | None = None
     detail: Literal["full", "label_only"] | None = None
@@ -43,6 +49,9 @@ class Obligations(StrictModel):
     may_assert: Annotated[list[str], Field(max_length=32)] = Field(default_factory=list)
     waived: Annotated[list[Label], Field(max_length=16)] = Field(default_factory=list)
     exceptions: Annotated[list[Identifier], Field(max_length=16)] = Field(default_factory=list)
+    state: BehaviourState | None = None
+    rollback_rounds: Annotated[int, Field(ge=1, le=1000)] | None = None
+    aggregation: Aggregation | None = None
 
 
 class PolicyDecision(StrictModel):

@@ -27,6 +27,7 @@ from controlplane.contracts.base import (
     Thumbprint,
     Timestamp,
 )
+from controlplane.contracts.behaviour import Attack, BehaviourFact, BehaviourQuery, Channel, EValue
 from controlplane.contracts.claims import Claims
 from controlplane.contracts.evidence import UpdateEvidence
 from controlplane.contracts.exceptions import MAX_ALIKE, ExceptionFact
@@ -166,6 +167,7 @@ class GradientSubmissionContext(AnyContext):
     round: SubmissionRoundFact | None = None
     capability: CapabilityFact | None = None
     evidence: UpdateEvidence | None = None
+    behaviour: BehaviourFact | None = None
 
 
 class InferenceContext(AnyContext):
@@ -299,6 +301,8 @@ class CandidatesQuery(StrictModel):
 
 AdminActionName = Literal[
     "access:search",
+    "behaviour:read",
+    "behaviour:report",
     "capability:introspect",
     "capability:revoke",
     "certificate:issue",
@@ -320,6 +324,7 @@ AdminActionName = Literal[
     "policy:rollback",
     "policy:shadow",
     "round:create",
+    "round:rollback",
     "status_list:read",
     "token:issue",
     "updates:report",
@@ -327,6 +332,7 @@ AdminActionName = Literal[
 """What the control plane itself may be asked to do; who may, `policies/ztfm/admin` says."""
 
 AdministeredKind = Literal[
+    "behaviour",
     "capability",
     "certificate",
     "decision",
@@ -360,12 +366,14 @@ class AdministeredProperties(StrictModel):
         status: what a device's status is to become.
         layer: of the policies that are to become others.
         lasts_seconds: for how long an exception is to count.
+        model: that a round is about.
     """
 
     owner: Identifier | None = None
     status: DeviceStatus | None = None
     layer: PolicyLayer | None = None
     lasts_seconds: Annotated[float, Field(gt=0.0, le=1e12)] | None = None
+    model: Identifier | None = None
 
 
 class AdministeredResource(StrictModel):
@@ -472,6 +480,53 @@ class EnrolmentFacts(StrictModel):
     context: EnrolmentContext
 
 
+class RespondAction(StrictModel):
+    """The action of a response to behaviour."""
+
+    name: Literal["respond"]
+
+
+class BehaviourResource(StrictModel):
+    """Whose behaviour is responded to, by its subject's id."""
+
+    type: Literal["behaviour"]
+    id: Identifier
+
+
+class ResponseFact(BehaviourFact):
+    """What the response policy reads of a subject's behaviour.
+
+    Attributes:
+        channel: where it showed; none where time alone has passed.
+        e_values: the evidence by channel.
+        attack: the likely one; none for an unremarkable observation.
+        confidence: in it.
+        contributed: rounds, of those whose updates are still kept, into whose model updates of the subject went.
+    """
+
+    channel: Channel | None = None
+    e_values: Annotated[dict[Channel, EValue], Field(max_length=8)]
+    attack: Attack | None = None
+    confidence: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    contributed: Count = 0
+
+
+class ResponseContext(StrictModel):
+    """Circumstances of a response."""
+
+    time: Timestamp
+    behaviour: ResponseFact
+
+
+class ResponseFacts(StrictModel):
+    """Input of ``data.ztfm.response``: what is to become of a subject whose behaviour was judged."""
+
+    subject: SubjectFact
+    action: RespondAction
+    resource: BehaviourResource
+    context: ResponseContext
+
+
 FACTS: dict[str, type[StrictModel]] = {
     "model_access": ModelAccessFacts,
     "gradient_submission": GradientSubmissionFacts,
@@ -479,8 +534,14 @@ FACTS: dict[str, type[StrictModel]] = {
     "other": OtherFacts,
     "admin": AdminFacts,
     "enrolment": EnrolmentFacts,
+    "response": ResponseFacts,
 }
 """Facts by Rego package (``data.ztfm.<name>``)."""
 
-INPUTS: dict[str, type[StrictModel]] = {**FACTS, "candidates": CandidatesQuery, "log": LogQuery}
+INPUTS: dict[str, type[StrictModel]] = {
+    **FACTS,
+    "behaviour": BehaviourQuery,
+    "candidates": CandidatesQuery,
+    "log": LogQuery,
+}
 """Facts, and what else is asked of the policy bundle."""

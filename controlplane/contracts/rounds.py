@@ -6,7 +6,10 @@ from pydantic import Field, model_validator
 
 from controlplane.contracts.access import AccessReason, Verification
 from controlplane.contracts.base import Digest, Identifier, Share, StrictModel, Timestamp, Token
+from controlplane.contracts.behaviour import Attribution, BehaviourState
+from controlplane.contracts.decision import Aggregation
 from controlplane.contracts.evidence import UpdateEvidence
+from controlplane.contracts.rollback import Rollback
 
 RoundState = Literal["open", "closed"]
 
@@ -41,7 +44,11 @@ class RoundRequest(StrictModel):
 
 
 class Round(StrictModel):
-    """A round as the control plane keeps it."""
+    """A round as the control plane keeps it.
+
+    Attributes:
+        aggregation: how its updates are brought together, as policy picked when it was opened.
+    """
 
     id: Identifier
     model: Identifier
@@ -51,6 +58,7 @@ class Round(StrictModel):
     opens_at: Timestamp
     closes_at: Timestamp
     state: RoundState
+    aggregation: Aggregation = "mean"
 
 
 class UpdateReport(StrictModel):
@@ -85,6 +93,9 @@ class UpdateVerdict(StrictModel):
         trust: the subject's trust after this update; none for a subject nobody knows.
         quarantined: the subject is quarantined from now on.
         features: what made the update stand out, largest first.
+        state: where the subject stands from now on; none for one that nobody knows.
+        p_value: share of comparable peers' updates that deviate as much; none where there were too few.
+        attribution: why the update stands out, and the likely attack; none for an unremarkable one.
     """
 
     subject: Identifier
@@ -95,10 +106,18 @@ class UpdateVerdict(StrictModel):
     trust: Share | None = None
     quarantined: bool = False
     features: Annotated[list[str], Field(max_length=16)] = Field(default_factory=list)
+    state: BehaviourState | None = None
+    p_value: Share | None = None
+    attribution: Attribution | None = None
 
 
 class UpdateVerdicts(StrictModel):
-    """The verdicts on a report, in its order."""
+    """The verdicts on a report, in its order.
+
+    Attributes:
+        rollbacks: what is ordered for the round's model and not done yet, oldest first.
+    """
 
     round_id: Identifier
     verdicts: list[UpdateVerdict]
+    rollbacks: Annotated[list[Rollback], Field(max_length=64)] = Field(default_factory=list)

@@ -112,3 +112,8 @@ def test_the_release_pin_has_the_form_that_the_installer_reads() -> None:
             f"https://github.com/open-policy-agent/opa/releases/download/v{pin['version']}/"
         )
         assert len(bytes.fromhex(platform["sha256"])) == 32
+
+
+def test_a_p_value_is_required_from_as_many_peers_on_as_there_is_one() -> None:
+    limits, terms = document(POLICIES / "data" / "limits"), document(POLICIES / "data" / "behaviour")
+    assert limits["behaviour"]["comparable_minimum"] == terms["comparable"]

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from controlplane.authoring import create_layer
 from controlplane.bundles.archive import write_archive
 from controlplane.contracts.access import AccessReason
-from controlplane.contracts.decision import PolicyDecision
+from controlplane.contracts.decision import Obligations, PolicyDecision
 from controlplane.sidecar import OpaBinary
 from controlplane.sidecar.bundle import read_policies
 from tests.policies.support import POLICIES, Engine, Run, load_examples
@@ -52,12 +52,20 @@ def echo(opa: OpaBinary, tmp_path_factory: pytest.TempPathFactory) -> Iterator[E
 
 JUNK = st.sampled_from([None, True, False, 0, 1, -1, 5.5, "", "x", "true", [], ["x"], {}, {"x": 1}, [None], [[]]])
 CODES = st.lists(st.sampled_from(["window_open", "crew_present", "valve_closed"]), max_size=3, unique=True)
+STATES = ("trusted", "watched", "recovering", "quarantined")
+"""Where a subject may stand, the best first."""
+
+RESPONSES: list[dict[str, Any]] = [{"state": state} for state in STATES] + [
+    {"state": "quarantined", "rollback_rounds": 20}
+]
 REASON = {"code": "role_granted", "message": "No role grants this.", "remedy": "Get one."}
 GRANTED = st.fixed_dictionaries(
     {
         "allow": st.just(True),
         "reasons": st.just([]),
-        "obligations": st.sampled_from([{}, {"watch": False}, {"watch": True}, {"max_norm": 2.5, "watch": False}]),
+        "obligations": st.sampled_from(
+            [{}, {"watch": False}, {"watch": True}, {"max_norm": 2.5, "watch": False}, *RESPONSES]
+        ),
         "rules": st.just(["role_granted", "network_allowed"]),
         "ttl_seconds": st.sampled_from([5, 30, 60.5, 300]),
     }
@@ -66,14 +74,18 @@ REFUSED = st.fixed_dictionaries(
     {
         "allow": st.just(False),
         "reasons": st.just([REASON]),
-        "obligations": st.sampled_from([{}, {"quarantine": True}]),
+        "obligations": st.sampled_from([{}, {"watch": True}]),
         "rules": st.just(["role_granted"]),
         "ttl_seconds": st.just(0),
     }
 )
 ANSWER = st.fixed_dictionaries(
     {"required": CODES, "proven": CODES},
-    optional={"ttl_seconds": st.sampled_from([5, 20, 60.25, 1000]), "watch": st.booleans()},
+    optional={
+        "ttl_seconds": st.sampled_from([5, 20, 60.25, 1000]),
+        "watch": st.booleans(),
+        "quarantine": st.booleans(),
+    },
 )
 AGREED = CODES.map(lambda codes: {"required": codes, "proven": [*codes, "more"]})
 
@@ -111,15 +123,31 @@ def _read(document: Any) -> PolicyDecision | None:
 
 def _consents(answer: Any) -> bool:
     """The rule for a layer's answer, told again in another language."""
-    if not isinstance(answer, dict) or not set(answer) <= {"required", "proven", "ttl_seconds", "watch"}:
+    if not isinstance(answer, dict) or not set(answer) <= {
+        "required",
+        "proven",
+        "quarantine",
+        "ttl_seconds",
+        "watch",
+    }:
         return False
     required, proven = answer.get("required"), answer.get("proven")
     if not isinstance(required, list) or not isinstance(proven, list):
         return False
     if not all(isinstance(code, str) and code for code in required) or not all(code in proven for code in required):
         return False
-    lifetime, watch = answer.get("ttl_seconds", 5), answer.get("watch", False)
-    return isinstance(watch, bool) and type(lifetime) in (int, float) and lifetime >= 5
+    lifetime = answer.get("ttl_seconds", 5)
+    wishes = [answer.get("watch", False), answer.get("quarantine", False)]
+    return all(isinstance(one, bool) for one in wishes) and type(lifetime) in (int, float) and lifetime >= 5
+
+
+def _restrained(obligations: Obligations, answers: list[dict[str, Any]]) -> Obligations:
+    """What consenting layers make of a base's obligations, told again."""
+    watch, apart = (any(answer.get(wish) for answer in answers) for wish in ("watch", "quarantine"))
+    if obligations.state is None:
+        return obligations.model_copy(update={"watch": obligations.watch or watch})
+    state = "watched" if watch and obligations.state == "trusted" else obligations.state
+    return obligations.model_copy(update={"state": "quarantined" if apart else state})
 
 
 def _holds(base: Any, answers: list[Any], document: Any) -> None:
@@ -131,8 +159,12 @@ def _holds(base: Any, answers: list[Any], document: Any) -> None:
     if allowed:
         bounds = [based.ttl_seconds, *(answer["ttl_seconds"] for answer in answers if "ttl_seconds" in answer)]
         assert decision.ttl_seconds == min(bounds)
-        watched = based.obligations.watch or any(answer.get("watch") for answer in answers)
-        assert decision.obligations == based.obligations.model_copy(update={"watch": watched})
+        assert decision.obligations == _restrained(based.obligations, answers)
+    elif based.obligations.state is not None:
+        # However a response was refused, nobody stands better for it, and who is set apart is set apart.
+        apart = _restrained(based.obligations, [one for one in answers if _consents(one)])
+        expected = apart if apart.state == "quarantined" else Obligations()
+        assert decision.obligations == expected
     elif not based.allow:
         assert decision.reasons[: len(based.reasons)] == based.reasons
         assert decision.obligations == based.obligations

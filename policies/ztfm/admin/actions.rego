@@ -7,19 +7,21 @@ package ztfm.admin
 #   where that is less, and what the caller may assert.
 actions := {
 	"access:search": {"kind": "search", "may_assert": seen, "required": service},
+	"behaviour:read": {"kind": "behaviour", "may_assert": [], "required": service, "own": seen_own},
+	"behaviour:report": {"kind": "behaviour", "may_assert": ["context.signals"], "required": service},
 	"capability:introspect": {"kind": "capability", "may_assert": [], "required": service, "own": own},
 	"capability:revoke": {"kind": "capability", "may_assert": [], "required": service, "own": own},
 	"certificate:issue": {"kind": "certificate", "may_assert": [], "required": (own | {"key_known", "owner"})},
 	"decision:list": {
 		"kind": "decision_log",
 		"may_assert": [],
-		"own": {"resource_kind", "subject_known", "subject_unrevoked"},
+		"own": seen_own,
 		"required": service,
 	},
 	"decision:read": {
 		"kind": "decision",
 		"may_assert": [],
-		"own": {"resource_kind", "subject_known", "subject_unrevoked"},
+		"own": seen_own,
 		"required": service,
 	},
 	"device:read": {"kind": "device", "may_assert": [], "required": service, "own": own},
@@ -42,6 +44,7 @@ actions := {
 	"policy:rollback": {"kind": "policy", "may_assert": [], "required": (service | {"layer_granted"})},
 	"policy:shadow": {"kind": "policy", "may_assert": [], "required": service},
 	"round:create": {"kind": "round", "may_assert": [], "required": service},
+	"round:rollback": {"kind": "round", "may_assert": [], "required": service},
 	"status_list:read": {"kind": "status_list", "may_assert": [], "required": service},
 	"token:issue": {"kind": "enrolment_token", "may_assert": [], "required": service},
 	"updates:report": {
@@ -50,6 +53,11 @@ actions := {
 		"required": (service | {"owner"}),
 	},
 }
+
+# METADATA
+# title: Seen of oneself
+# description: What a subject must prove to read what is known or was decided about it.
+seen_own := {"resource_kind", "subject_known", "subject_unrevoked"}
 
 # METADATA
 # title: Seen

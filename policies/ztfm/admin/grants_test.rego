@@ -6,6 +6,8 @@ import data.ztfm.lib.samples_test as samples
 # Who may do what, written out once more: kind and roles by action.
 granted := {
 	"access:search": ["search", {"gateway"}],
+	"behaviour:read": ["behaviour", {"administrator", "operator"}],
+	"behaviour:report": ["behaviour", {"gateway"}],
 	"capability:introspect": ["capability", {"administrator", "aggregator", "gateway"}],
 	"capability:revoke": ["capability", {"administrator"}],
 	"certificate:issue": ["certificate", set()],
@@ -27,6 +29,7 @@ granted := {
 	"policy:rollback": ["policy", set()],
 	"policy:shadow": ["policy", {"administrator", "author"}],
 	"round:create": ["round", {"aggregator"}],
+	"round:rollback": ["round", {"administrator", "operator"}],
 	"status_list:read": ["status_list", {"aggregator", "gateway"}],
 	"token:issue": ["enrolment_token", {"administrator"}],
 	"updates:report": ["round", set()],
@@ -129,6 +132,15 @@ test_who_asks_lists_its_own_decisions_even_in_quarantine if {
 		admin.decision.allow with input as mine("decision:list", "decision_log", status)
 	}
 	samples.codes(admin.decision) == {"subject_unrevoked"} with input as mine("decision:list", "decision_log", "revoked")
+}
+
+test_a_device_reads_its_own_behaviour_even_in_quarantine if {
+	every status in ["active", "quarantined"] {
+		admin.decision.allow with input as mine("behaviour:read", "behaviour", status)
+	}
+	samples.codes(admin.decision) == {"subject_unrevoked"} with input as mine("behaviour:read", "behaviour", "revoked")
+	foreign := samples.put(mine("behaviour:read", "behaviour", "active"), "/resource/properties/owner", "dev-other")
+	samples.codes(admin.decision) == {"network_allowed", "role_granted", "segment_allowed"} with input as foreign
 }
 
 test_nobody_else_lists_decisions_of_another_or_of_all if {

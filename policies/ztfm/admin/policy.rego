@@ -78,14 +78,3 @@ place := people.segment if {
 # title: Own
 # description: Whether it is the subject's own, whose id the thing names as its owner.
 is_own if input.resource.properties.owner == input.subject.id
-
-# METADATA
-# title: Granted
-# description: What is allowed comes with the property paths that the caller's word is taken for.
-# scope: document
-default granted := {"obligations": {}, "ttl_seconds": 0}
-
-granted := {
-	"obligations": {"may_assert": actions[input.action.name].may_assert},
-	"ttl_seconds": limits.admin_ttl_seconds,
-}

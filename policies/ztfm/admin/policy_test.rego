@@ -42,6 +42,27 @@ test_an_aggregator_opens_rounds if {
 	decision.ttl_seconds == 30
 }
 
+test_how_updates_become_one_comes_with_a_round_of_a_known_model if {
+	of_model := samples.put(opening, "/resource/properties/model", "m")
+	every method in ["mean", "trimmed_mean", "geometric_median", "nnm"] {
+		said := admin.decision with input as of_model with data.data.resources as {"m": {"aggregation": method}}
+		said.obligations == {"aggregation": method, "may_assert": []}
+	}
+	unsaid := admin.decision with input as of_model with data.data.resources as {"m": {"kind": "model"}}
+	unsaid.obligations.aggregation == "mean"
+	unknown := admin.decision with input as of_model with data.data.resources as {"other": {"aggregation": "nnm"}}
+	unknown.obligations == {"may_assert": []}
+}
+
+test_only_a_round_that_is_opened_has_a_way_to_become_one if {
+	others := {reporting, evaluating, reading}
+	every other in others {
+		asked := samples.put(other, "/resource/properties/model", "smart-home-intents")
+		decision := admin.decision with input as asked
+		not "aggregation" in object.keys(decision.obligations)
+	}
+}
+
 test_an_aggregators_word_is_taken_for_its_updates if {
 	decision := admin.decision with input as reporting
 	decision.allow

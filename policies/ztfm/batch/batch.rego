@@ -50,6 +50,16 @@ decisions[id] := decision if {
 	decision := data.ztfm.enrolment.decision with input as facts
 }
 
+decisions[id] := decision if {
+	some id, facts in input.response
+	decision := data.ztfm.response.decision with input as facts
+}
+
+decisions[id] := terms if {
+	some id, query in input.behaviour
+	terms := data.ztfm.behaviour.terms with input as query
+}
+
 decisions[id] := terms if {
 	some id, query in input.log
 	terms := data.ztfm.log.terms with input as query

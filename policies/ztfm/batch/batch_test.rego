@@ -12,11 +12,12 @@ questions := {
 	"admin": {"6": samples.administering("aggregator", "round:create", "round")},
 	"enrolment": {"7": samples.enrolling},
 	"other": {"8": samples.opening_door},
+	"response": {"9": samples.responding},
 }
 
 test_every_question_is_answered_under_its_id if {
 	decisions := batch.decisions with input as questions
-	{id | some id, decision in decisions; decision.allow} == {"0", "1", "2", "3", "4", "6", "7"}
+	{id | some id, decision in decisions; decision.allow} == {"0", "1", "2", "3", "4", "6", "7", "9"}
 	{id | some id, decision in decisions; not decision.allow} == {"5", "8"}
 }
 
@@ -34,6 +35,13 @@ test_candidates_are_listed_under_their_id if {
 test_the_terms_of_the_log_are_told_under_their_id if {
 	decisions := batch.decisions with input as {"log": {"9": {"packages": ["admin"]}}}
 	object.keys(decisions["9"]) == {"admin"}
+}
+
+test_the_terms_of_behaviour_are_told_under_their_id if {
+	terms := {"alpha": "beta"}
+	decisions := batch.decisions with input as {"behaviour": {"9": {"channels": ["updates"]}}}
+		with data.ztfm.behaviour.terms as terms
+	decisions == {"9": terms}
 }
 
 test_questions_to_unknown_packages_have_no_answer if {

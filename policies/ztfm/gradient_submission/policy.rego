@@ -10,6 +10,7 @@ package ztfm.gradient_submission
 import data.data.limits
 import data.data.roles
 import data.ztfm.lib.attestation
+import data.ztfm.lib.behaviour
 import data.ztfm.lib.capability
 import data.ztfm.lib.evidence
 import data.ztfm.lib.model
@@ -19,23 +20,16 @@ import data.ztfm.lib.verdict
 
 # METADATA
 # title: Decision
-# description: Whether the submission may be made, or the update admitted; and who is set apart from now on.
+# description: Whether the submission may be made, or the update admitted.
 # entrypoint: true
-decision := object.union(answer, {"obligations": {"quarantine": true}}) if {
-	must_quarantine
-} else := answer
-
-# METADATA
-# title: Answer
-# description: The decision on this submission alone.
-answer := verdict.of(required, missing, granted)
+decision := verdict.of(required, missing, granted)
 
 # METADATA
 # title: Missing
 # description: What was required and not proven.
 missing := unproven if {
 	input.context.phase == "grant"
-} else := (unproven - capability.proven) - evidence.proven
+} else := ((unproven - capability.proven) - evidence.proven) - behaviour.proven
 
 # METADATA
 # title: Unproven
@@ -56,17 +50,6 @@ proven contains "requests_within_budget" if {
 	input.context.usage.requests >= 0
 	some role in input.subject.properties.roles
 	input.context.usage.requests < roles[role].grants.gradient_submission.requests
-}
-
-# METADATA
-# title: Must quarantine
-# description: |
-#   Whether the update left the subject with so little trust that it is set apart, whatever becomes of this update.
-#   A subject of which nothing was observed yet is never quarantined.
-must_quarantine if {
-	input.context.phase == "admit"
-	input.subject.properties.trust.observations >= 1
-	subject.trust < limits.trust.quarantine_below
 }
 
 # METADATA

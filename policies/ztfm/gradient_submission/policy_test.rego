@@ -33,6 +33,12 @@ broken_grant := {
 }
 
 broken_admission := {
+	"behaviour_admitted": [
+		["/context/behaviour/state", "recovering"],
+		["/context/behaviour/state", "quarantined"],
+		["/context/behaviour/e_value", 50],
+		["/context/behaviour", {}],
+	],
 	"capability_for_model": [["/context/capability/model", "fall-detection"]],
 	"capability_for_round": [["/context/capability/round", "round-6"]],
 	"capability_for_segment": [["/context/capability/segment", "core"]],
@@ -68,6 +74,15 @@ broken_admission := {
 		["/context/evidence/parameters", 0],
 		["/context/evidence/update_digest", "md5:00"],
 		["/context/evidence/reference", "itself"],
+	],
+	"update_new": [
+		["/context/evidence/seen_before", true],
+		["/context/evidence/replay_cosine", 0.999],
+	],
+	"update_plausible": [
+		["/context/behaviour/p_value", 0.05],
+		["/context/behaviour/p_value", null],
+		["/context/behaviour", {"state": "trusted", "e_value": 1, "comparable": 20}],
 	],
 	"update_shaped": [["/context/evidence/shapes_match", false]],
 	"update_unique": [["/context/evidence/duplicates", 1]],
@@ -119,6 +134,8 @@ test_a_number_is_a_number if {
 		"/context/capability/uses",
 		"/context/capability/age_seconds",
 		"/context/capability/max_norm",
+		"/context/behaviour/e_value",
+		"/context/behaviour/p_value",
 		"/context/evidence/cosine",
 		"/context/evidence/duplicates",
 		"/context/evidence/examples",
@@ -126,6 +143,7 @@ test_a_number_is_a_number if {
 		"/context/evidence/norm",
 		"/context/evidence/norm_ratio",
 		"/context/evidence/parameters",
+		"/context/evidence/replay_cosine",
 		"/context/round/opens_at",
 		"/context/round/closes_at",
 		"/context/round/submissions",
@@ -147,9 +165,22 @@ test_an_update_that_was_not_screened_is_refused if {
 		"update_examples",
 		"update_finite",
 		"update_measured",
+		"update_new",
 		"update_shaped",
 		"update_unique",
 	}
+}
+
+test_an_update_that_was_not_judged_is_refused if {
+	decision := gradient_submission.decision with input as samples.without(samples.admitting, "/context/behaviour")
+	samples.codes(decision) == {"behaviour_admitted", "update_plausible"}
+}
+
+test_with_too_few_comparable_peers_the_absolute_limits_alone_hold if {
+	few := samples.put(samples.admitting, "/context/behaviour", {"state": "watched", "e_value": 1, "comparable": 19})
+	gradient_submission.decision.allow with input as few
+	bent := samples.put(few, "/context/evidence/cosine", -0.3)
+	samples.codes(gradient_submission.decision) == {"update_aligned"} with input as bent
 }
 
 test_a_grant_does_not_admit if {
@@ -163,33 +194,10 @@ test_a_phase_that_nobody_knows_is_denied if {
 	samples.codes(gradient_submission.decision) == {"phase_known"} with input as {}
 }
 
-test_who_lost_its_trust_is_quarantined if {
-	decision := gradient_submission.decision with input as samples.put(
-		samples.admitting,
-		"/subject/properties/trust",
-		{"score": 0.29, "observations": 1},
-	)
-	not decision.allow
-	decision.obligations == {"quarantine": true}
-}
-
-test_who_was_never_observed_is_not_quarantined if {
-	decision := gradient_submission.decision with input as samples.put(
-		samples.admitting,
-		"/subject/properties/trust",
-		{"score": 0.1, "observations": 0},
-	)
-	not decision.allow
-	decision.obligations == {}
-}
-
-test_asking_for_a_grant_quarantines_nobody if {
-	decision := gradient_submission.decision with input as samples.put(
-		samples.granting,
-		"/subject/properties/trust",
-		{"score": 0.1, "observations": 9},
-	)
-	not decision.allow
+test_whatever_became_of_an_update_nobody_is_set_apart_here if {
+	hostile := samples.put(samples.admitting, "/context/behaviour/e_value", 900)
+	decision := gradient_submission.decision with input as hostile
+	samples.codes(decision) == {"behaviour_admitted"}
 	decision.obligations == {}
 }
 

@@ -19,6 +19,7 @@ required := always | {
 }
 
 required := always | {
+	"behaviour_admitted",
 	"capability_for_model",
 	"capability_for_round",
 	"capability_for_segment",
@@ -31,6 +32,8 @@ required := always | {
 	"update_examples",
 	"update_finite",
 	"update_measured",
+	"update_new",
+	"update_plausible",
 	"update_shaped",
 	"update_unique",
 } if {

@@ -29,7 +29,7 @@ broken := {
 		["/context/usage/tokens", -1],
 		["/context/usage/window_seconds", 120],
 	],
-	"trust_sufficient": [["/subject/properties/trust/score", 0.499]],
+	"trust_sufficient": [["/subject/properties/trust/score", 0.249]],
 }
 
 test_a_trusted_device_gets_full_answers if {
@@ -50,7 +50,7 @@ test_the_output_is_bounded_by_standing if {
 	long := samples.put(samples.asking, "/context/inference/max_output_tokens", 100000)
 	full := inference.decision with input as long
 	full.obligations.max_output_tokens == 2048
-	watched := inference.decision with input as samples.put(long, "/subject/properties/trust/score", 0.5)
+	watched := inference.decision with input as samples.put(long, "/subject/properties/trust/score", 0.25)
 	watched.obligations.max_output_tokens == 256
 }
 

@@ -61,7 +61,7 @@ broken_training := {
 		["/subject/properties", {}],
 	],
 	"trust_sufficient": [
-		["/subject/properties/trust/score", 0.49],
+		["/subject/properties/trust/score", 0.249],
 		["/subject/properties/trust/score", 1.01],
 		["/subject/properties/trust/score", -1],
 	],
@@ -129,7 +129,7 @@ broken_serving := {
 	"segment_allowed": [["/subject/properties/segment", "guests"]],
 	"subject_active": [["/subject/properties/status", "quarantined"]],
 	"subject_known": [["/subject/type", "user"]],
-	"trust_sufficient": [["/subject/properties/trust/score", 0.49]],
+	"trust_sufficient": [["/subject/properties/trust/score", 0.249]],
 }
 
 test_each_requirement_of_serving_is_missed if {

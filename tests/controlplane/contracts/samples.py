@@ -4,6 +4,7 @@ from typing import Any
 
 from controlplane.contracts.access import AccessRequest, EvaluationRequest, EvaluationsRequest
 from controlplane.contracts.base import LenientModel, StrictModel
+from controlplane.contracts.behaviour import BehaviourQuery, BehaviourRecord, BehaviourTerms, Verdict
 from controlplane.contracts.capability import Capability, CapabilityClaims, CapabilityRequest
 from controlplane.contracts.decision import (
     AccessResponse,
@@ -46,6 +47,13 @@ from controlplane.contracts.oauth import (
 )
 from controlplane.contracts.policies import PolicyStanding, Release, Releases, RollbackRequest
 from controlplane.contracts.problem import Problem
+from controlplane.contracts.rollback import (
+    ContributionsFound,
+    Rollback,
+    RollbackOrder,
+    RollbackResult,
+    RollbacksFound,
+)
 from controlplane.contracts.rounds import Round, RoundRequest, UpdateReports, UpdateVerdicts
 from controlplane.contracts.search import (
     ActionSearch,
@@ -56,6 +64,8 @@ from controlplane.contracts.search import (
     SubjectsFound,
 )
 from controlplane.contracts.shadow import ShadowReport
+from controlplane.contracts.signals import InferenceSignals, SignalReports, SignalsTaken
+from controlplane.contracts.standing import BehaviourFound, DeviceBehaviour
 
 NOW = 1_767_225_600.5
 _DIGEST = f"sha256:{'7' * 64}"
@@ -76,10 +86,87 @@ _EVIDENCE = {
     "duplicates": 0,
     "examples": 128,
     "layer_shares": {"head.weight": 0.75, "head.bias": 0.25},
+    "layer_cosines": {"head.weight": 0.5, "head.bias": -0.25},
+    "sign_balance": 0.5,
+    "twin_cosine": 0.875,
+    "centrality": 0.625,
+    "innovation": 0.75,
+    "replay_cosine": 0.25,
+    "seen_before": False,
+    "spectral_residual": 0.125,
+    "low_frequency": 0.5,
+    "subspace_overlap": 0.25,
+    "concentration": 0.375,
+    "projection_error": 0.0625,
+}
+_ATTRIBUTION = {
+    "features": [{"name": "cosine", "share": 1.0, "value": -0.75, "expected": 0.5}],
+    "layers": [{"name": "head.weight", "share": 0.75}],
+    "attack": "label_flip",
+    "confidence": 0.875,
+    "atlas": "AML.T0020",
+    "owasp": "LLM04:2025",
+    "sentence": "Its cosine to the reference is -0.75 where 0.5 is usual.",
+}
+_BEHAVIOUR = {
+    "state": "watched",
+    "state_age_seconds": 3600.5,
+    "e_value": 2.5,
+    "p_value": 0.25,
+    "comparable": 180,
+}
+_VERDICT = {
+    "subject": "dev-a",
+    "time": NOW,
+    "channel": "updates",
+    "round_id": "r1",
+    "decision_id": "dec-1",
+    "state": "quarantined",
+    "was": "watched",
+    "p_value": 0.25,
+    "e_value": 60.5,
+    "trust": 0.25,
+    "attribution": _ATTRIBUTION,
+}
+_RECORD = {
+    "state": "watched",
+    "since": NOW,
+    "wealth": {"updates": {"active": 1.5, "waiting": 0.5, "steps": 7}},
+    "conforming": 4.5,
+    "deviating": 1.25,
+    "observed_at": NOW,
+    "version": 3,
+}
+_TERMS = {
+    "heterogeneity": 3.5,
+    "levels": [0.005, 0.05],
+    "stake": 0.5,
+    "hazard": 0.02,
+    "horizon": 200,
+    "forgetting": 0.95,
+    "newcomer": 4.5,
+    "confidence": 1.645,
+    "window": 10,
+    "comparable": 20,
+    "skew": [0.85],
+    "weights": {"updates": 0.5, "access": 0.25, "inference": 0.25},
+    "calibration": {"any": [0.0, 0.5, 1.25]},
+    "worth": {"updates": 1.0, "access": 0.25, "inference": 0.25},
+    "observation_seconds": 60.0,
+}
+_STANDING = {
+    "subject": "dev-a",
+    "segment": "homes",
+    "status": "quarantined",
+    "held": False,
+    "state": "quarantined",
+    "since": NOW,
+    "e_value": 60.5,
+    "trust": {"score": 0.25, "observations": 12},
+    "observed_at": NOW,
 }
 _OBLIGATIONS = {
     "clip_norm_ratio": 2.5,
-    "quarantine": False,
     "watch": True,
     "max_output_tokens": 64,
     "detail": "label_only",
@@ -89,6 +176,32 @@ _OBLIGATIONS = {
     "may_assert": ["context.network"],
     "waived": ["attestation_fresh"],
     "exceptions": ["exc-1"],
+    "state": "watched",
+    "rollback_rounds": 20,
+    "aggregation": "trimmed_mean",
+}
+_ROLLBACK = {
+    "id": "rb-1",
+    "model": "smart-home-intents",
+    "round_id": "run-1-7-train-7",
+    "subjects": ["dev-a"],
+    "reason": "A backdoor was found.",
+    "ordered_by": "op-1",
+    "ordered_at": NOW,
+    "decision_id": "dec-1",
+    "state": "done",
+    "ended_at": NOW + 60.0,
+    "model_digest": _DIGEST,
+    "rounds": 3,
+    "left_out": 2,
+    "fault": "",
+}
+_CONTRIBUTION = {
+    "round_id": "run-1-7-train-7",
+    "subject": "dev-a",
+    "update_digest": _DIGEST,
+    "decision_id": "dec-1",
+    "time": NOW,
 }
 _EXCEPTED = {
     "subject": "dev-a",
@@ -224,6 +337,7 @@ FACT_SAMPLES: dict[str, dict[str, Any]] = {
             "round": _SUBMISSION_ROUND,
             "capability": _CAPABILITY_FACT,
             "evidence": _EVIDENCE,
+            "behaviour": _BEHAVIOUR,
         },
     },
     "inference": {
@@ -244,6 +358,22 @@ FACT_SAMPLES: dict[str, dict[str, Any]] = {
         "resource": {"type": "door", "id": "/floors/2?door=7"},
         "context": {**_ANY_CONTEXT, "search": "dec-1"},
         "claims": {"subject": {}, "action": {}, "resource": {}, "context": {}},
+    },
+    "response": {
+        "subject": _SUBJECT,
+        "action": {"name": "respond"},
+        "resource": {"type": "behaviour", "id": "dev-a"},
+        "context": {
+            "time": NOW,
+            "behaviour": {
+                **_BEHAVIOUR,
+                "channel": "updates",
+                "e_values": {"updates": 2.5, "access": 1.0},
+                "attack": "label_flip",
+                "confidence": 0.875,
+                "contributed": 3,
+            },
+        },
     },
     "enrolment": {
         "subject": {
@@ -285,6 +415,23 @@ LENIENT_SAMPLES: list[tuple[type[LenientModel], dict[str, Any]]] = [
     (ActionSearch, {name: part for name, part in _WHOLE.items() if name != "action"}),
 ]
 """Examples of the wire forms of AuthZEN, which ignore what they do not know."""
+
+_SIGNALS = {
+    "subject": "dev-a",
+    "model": "smart-home-intents",
+    "started_at": NOW,
+    "seconds": 60.0,
+    "queries": 12,
+    "prompt_tokens": 96,
+    "answer_tokens": 60,
+    "distinct": 9,
+    "coverage": 0.0625,
+    "repeated": 0.25,
+    "near_duplicates": 0.25,
+    "crowding": 0.03125,
+    "injections": 1,
+    "secrets": 1,
+}
 
 SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
     *((FACTS[name], sample) for name, sample in FACT_SAMPLES.items()),
@@ -408,6 +555,7 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
             "opens_at": NOW,
             "closes_at": NOW + 60,
             "state": "closed",
+            "aggregation": "nnm",
         },
     ),
     (
@@ -437,8 +585,27 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
                     "trust": 0.5,
                     "quarantined": False,
                     "features": ["cosine"],
+                    "state": "watched",
+                    "p_value": 0.25,
+                    "attribution": _ATTRIBUTION,
                 }
             ],
+            "rollbacks": [_ROLLBACK],
+        },
+    ),
+    (BehaviourQuery, {"channels": ["updates", "access", "inference"]}),
+    (BehaviourTerms, _TERMS),
+    (BehaviourRecord, _RECORD),
+    (Verdict, _VERDICT),
+    (BehaviourFound, {"subjects": [_STANDING]}),
+    (
+        DeviceBehaviour,
+        {
+            **_STANDING,
+            "e_values": {"updates": 60.5},
+            "conforming": 4.5,
+            "deviating": 3.25,
+            "verdicts": [_VERDICT],
         },
     ),
     (
@@ -457,6 +624,9 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
         },
     ),
     (KeyWithdrawal, {"reason": "laptop stolen"}),
+    (InferenceSignals, _SIGNALS),
+    (SignalReports, {"signals": [_SIGNALS]}),
+    (SignalsTaken, {"judged": 11, "passed_over": 1}),
 ]
 
 _BASE = "https://control.example"
@@ -601,6 +771,21 @@ ANSWERS: list[tuple[type[StrictModel], dict[str, Any]]] = [
             ],
         },
     ),
+    (RollbackOrder, {"subjects": ["dev-a"], "reason": "A backdoor was found."}),
+    (Rollback, _ROLLBACK),
+    (RollbacksFound, {"rollbacks": [_ROLLBACK]}),
+    (
+        RollbackResult,
+        {
+            "round_id": "run-1-7-train-7",
+            "state": "done",
+            "model_digest": _DIGEST,
+            "rounds": 3,
+            "left_out": 2,
+            "fault": "",
+        },
+    ),
+    (ContributionsFound, {"contributions": [_CONTRIBUTION]}),
     (EvaluationsAnswer, {"evaluations": [{"decision": False, "context": {"id": "dec-1"}}]}),
 ]
 """Examples of what administration, OAuth and AuthZEN answer with or take."""

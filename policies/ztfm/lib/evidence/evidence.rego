@@ -36,7 +36,24 @@ proven contains "update_aligned" if {
 
 proven contains "update_unique" if input.context.evidence.duplicates == 0
 
+proven contains "update_new" if {
+	input.context.evidence.seen_before == false
+	is_no_replay
+}
+
 proven contains "update_examples" if {
 	input.context.evidence.examples >= limits.evidence.examples_minimum
 	input.context.evidence.examples <= limits.evidence.examples_maximum
 }
+
+# METADATA
+# title: No replay
+# description: |
+#   Whether the update is unlike those of earlier rounds; where there were none to compare with, nothing says so.
+# scope: document
+is_no_replay if {
+	input.context.evidence.replay_cosine >= -1
+	input.context.evidence.replay_cosine < limits.evidence.replay_cosine_maximum
+}
+
+is_no_replay if not "replay_cosine" in object.keys(input.context.evidence)

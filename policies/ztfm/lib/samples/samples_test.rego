@@ -77,7 +77,20 @@ admitting := {
 		"round": current_round,
 		"capability": capability,
 		"evidence": evidence,
+		"behaviour": behaviour,
 	}),
+}
+
+behaviour := {"state": "trusted", "state_age_seconds": 3600, "e_value": 0.6, "p_value": 0.41, "comparable": 180}
+
+responding := {
+	"subject": subject(["trainer"], "homes"),
+	"action": {"name": "respond"},
+	"resource": {"type": "behaviour", "id": "dev-0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"},
+	"context": {
+		"time": now,
+		"behaviour": object.union(behaviour, {"channel": "updates", "e_values": {"updates": 0.6}, "contributed": 3}),
+	},
 }
 
 capability := {
@@ -102,6 +115,8 @@ evidence := {
 	"reference": "centre",
 	"sign_agreement": 0.71,
 	"duplicates": 0,
+	"seen_before": false,
+	"replay_cosine": 0.31,
 	"examples": 96,
 	"layer_shares": {"classifier.weight": 0.8, "classifier.bias": 0.2},
 }

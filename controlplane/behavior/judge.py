@@ -1,0 +1,245 @@
+"""The judge: from a cohort's evidence, and what was known of its subjects, to what is to be known of them from now on.
+
+What is promised. Assume that an honest subject's score, given all that went before, exceeds the threshold of each
+level that is bet on at most ``heterogeneity`` times as often as its comparable peers' scores in the pool do. Then the
+p-value falls to or below each level with at most that level's chance, each step's e-value has expectation 1 at most,
+and the chance that an honest subject's e-value ever reaches ``1 / alpha`` within a horizon is ``alpha`` at most
+(`controlplane.behavior.betting`). It is promised for each subject by itself, at whatever times one looks.
+
+What the assumption needs. The calibration's quantiles are those of honest devices, up to sampling error; hostile
+scores in the pool can only make p-values larger, hence hide attackers, never convict the honest; scores are
+standardised in each cohort, for what drifts from round to round; devices whose data are unlike the others' for good
+are compared with their like, and the rest is what ``heterogeneity`` is for. Scores of who is quarantined leave the
+pool: were many honest ones quarantined, the pool would become too clean.
+
+Everything here is pure: the same evidence, records, pools and time give the same outcome.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from controlplane.behavior import attribution, betting
+from controlplane.behavior.conformal import Peer, Pool
+from controlplane.behavior.scores import scores
+from controlplane.behavior.trust import counted, lower_bound
+from controlplane.contracts.behaviour import (
+    CHANNELS,
+    Attribution,
+    BehaviourFact,
+    BehaviourRecord,
+    BehaviourTerms,
+    Channel,
+)
+from controlplane.contracts.evidence import UpdateEvidence
+from controlplane.contracts.identity import Trust
+
+ANY = "any"
+_OLDEST = 1e10
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was known of a subject before.
+
+    Attributes:
+        record: none for a newcomer.
+        segment: where it lives.
+    """
+
+    record: BehaviourRecord | None
+    segment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What one observation makes of its subject.
+
+    Attributes:
+        record: with the new wealth, counts and time; state, since and version are as they were.
+        trust: lower confidence bound; its observations are those that this one adds, 1 or 0.
+        score: how much it deviates; none where there was nothing to compare with, and then nothing else changes.
+        peers: class of those it was compared with.
+        p_value: none where there were too few.
+        comparable: how many they were.
+        e_values: evidence by channel.
+        e_value: over all channels.
+        attribution: none for an unremarkable one.
+    """
+
+    record: BehaviourRecord
+    trust: Trust
+    score: float | None
+    peers: str
+    p_value: float | None
+    comparable: int
+    e_values: Mapping[Channel, float]
+    e_value: float
+    attribution: Attribution | None
+
+
+class Judge:
+    """Judges by the terms of one policy revision.
+
+    Args:
+        terms: what ``data.ztfm.behaviour.terms`` says.
+    """
+
+    def __init__(self, terms: BehaviourTerms) -> None:
+        self._terms = terms
+        self._calibration = {name: sorted(found) for name, found in terms.calibration.items()}
+
+    def classes(self, cohort: Mapping[str, UpdateEvidence], segments: Mapping[str, str]) -> dict[str, str]:
+        """Return the class of comparable peers of each update: its sender's segment and how skewed its data are.
+
+        Args:
+            cohort: evidence by subject.
+            segments: of all subjects of the cohort that are to be judged.
+        """
+        return {
+            name: _peers(segments[name], self._skew(evidence)) for name, evidence in cohort.items() if name in segments
+        }
+
+    def updates(
+        self,
+        cohort: Mapping[str, UpdateEvidence],
+        known: Mapping[str, Known],
+        pools: Mapping[str, Sequence[Peer]],
+        now: float,
+    ) -> dict[str, Judged]:
+        """Return what each update makes of its subject.
+
+        Args:
+            cohort: evidence by subject; of all that are compared with one another.
+            known: those of the cohort that are judged.
+            pools: by class, scores of the last ``window`` rounds, this one not counted, of subjects that are not
+                quarantined; a class without any may be absent.
+            now: Unix seconds.
+        """
+        classes = self.classes(cohort, {name: one.segment for name, one in known.items()})
+        compared = {
+            peers: Pool(self._update_calibration(peers), pools.get(peers, ())) for peers in set(classes.values())
+        }
+        found = scores(cohort)
+        return {
+            name: self._judged(
+                "updates",
+                name,
+                found[name].value,
+                peers,
+                compared[peers],
+                known[name],
+                attribution.of_update(cohort[name], found[name]),
+                now,
+            )
+            for name, peers in classes.items()
+        }
+
+    def observation(
+        self,
+        channel: Channel,
+        subject: str,
+        score: float,
+        peers: str,
+        pool: Pool | Sequence[Peer],
+        known: Known,
+        attribution: Attribution | None,
+        now: float,
+    ) -> Judged:
+        """Return what one observation in another channel makes of its subject.
+
+        Args:
+            channel: where it was observed.
+            subject: whose it is.
+            score: how much it deviates, 0 for not at all.
+            peers: class of those it is compared with; its calibration is found under this name, else the channel's.
+            pool: scores of that class, of subjects that are not quarantined; from `pool`, where many are judged.
+            known: of the subject.
+            attribution: of the deviation.
+            now: Unix seconds.
+        """
+        compared = pool if isinstance(pool, Pool) else self.pool(channel, peers, pool)
+        return self._judged(channel, subject, score, peers, compared, known, attribution, now)
+
+    def pool(self, channel: Channel, peers: str, recent: Sequence[Peer]) -> Pool:
+        """Return what observations of a class in another channel than updates are compared with."""
+        return Pool(self._calibration.get(peers, self._calibration.get(channel, [])), recent)
+
+    def fact(self, record: BehaviourRecord | None, judged: Judged | None, now: float) -> BehaviourFact:
+        """Return what decisions read of a subject: where it stood, and the evidence with this observation in it."""
+        current = judged.record if judged else record
+        return BehaviourFact(
+            state=record.state if record else "watched",
+            state_age_seconds=min(_OLDEST, max(0.0, now - record.since)) if record else 0.0,
+            e_value=betting.combined(current.wealth if current else {}, self._terms.weights),
+            p_value=judged.p_value if judged else None,
+            comparable=judged.comparable if judged else 0,
+        )
+
+    def _judged(
+        self,
+        channel: Channel,
+        subject: str,
+        score: float | None,
+        peers: str,
+        pool: Pool,
+        known: Known,
+        attribution: Attribution | None,
+        now: float,
+    ) -> Judged:
+        comparable = 0 if score is None else pool.comparable(subject)
+        p_value = (
+            pool.p_value(subject, score, self._terms.heterogeneity)
+            if score is not None and comparable >= self._terms.comparable
+            else None
+        )
+        record = self._after(known.record or self._newcomer(now), channel, p_value, now)
+        is_remarkable = p_value is None or p_value <= max(self._terms.levels)
+        return Judged(
+            record=record,
+            trust=Trust(
+                score=lower_bound(record.conforming, record.deviating, self._terms.confidence),
+                observations=0 if p_value is None else 1,
+            ),
+            score=score,
+            peers=peers,
+            p_value=p_value,
+            comparable=comparable,
+            e_values={name: betting.value(record.wealth.get(name, betting.FRESH)) for name in CHANNELS},
+            e_value=betting.combined(record.wealth, self._terms.weights),
+            attribution=attribution if is_remarkable else None,
+        )
+
+    def _after(self, record: BehaviourRecord, channel: Channel, p_value: float | None, now: float) -> BehaviourRecord:
+        if p_value is None:
+            return record
+        worth = self._terms.worth[channel]
+        conforming, deviating = counted(record.conforming, record.deviating, p_value, self._terms, worth)
+        wealth = betting.after(record.wealth.get(channel, betting.FRESH), p_value, self._terms)
+        return record.model_copy(
+            update={
+                "wealth": {**record.wealth, channel: wealth},
+                "conforming": conforming,
+                "deviating": deviating,
+                "observed_at": now,
+            }
+        )
+
+    def _newcomer(self, now: float) -> BehaviourRecord:
+        return BehaviourRecord(
+            state="watched", since=now, wealth={}, conforming=self._terms.newcomer, deviating=0.0, observed_at=now
+        )
+
+    def _skew(self, evidence: UpdateEvidence) -> str | None:
+        if evidence.concentration is None:
+            return None
+        return f"skew{sum(evidence.concentration >= edge for edge in self._terms.skew)}"
+
+    def _update_calibration(self, peers: str) -> Sequence[float]:
+        for name in (peers, peers.rpartition(".")[2], ANY):
+            if name in self._calibration:
+                return self._calibration[name]
+        return []
+
+
+def _peers(segment: str, skew: str | None) -> str:
+    return f"{segment}.{skew}" if skew else segment
