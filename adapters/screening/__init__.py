@@ -1,7 +1,8 @@
 """Screening: from a cohort's model updates to the evidence that policies decide on. Tensors go no further."""
 
-from adapters.screening.digest import update_digest
+from adapters.screening.digest import update_digest, update_digests
 from adapters.screening.manifest import Manifest, TensorSpec
-from adapters.screening.screen import screen
+from adapters.screening.reading import Source, read
+from adapters.screening.screener import Screener, screen
 
-__all__ = ["Manifest", "TensorSpec", "screen", "update_digest"]
+__all__ = ["Manifest", "Screener", "Source", "TensorSpec", "read", "screen", "update_digest", "update_digests"]

@@ -1,98 +1,92 @@
-"""One pass over a cohort's values: direction, signs and near-duplicates, in memory that the model's size does not set.
+"""What each update is to the reference and to the others of its cohort, told from reduced updates alone."""
 
-Blocks of columns are taken from every update in turn, so that no more than updates x 65,536 values are stacked
-at a time, and the cost is linear in values x updates.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
-BLOCK = 65_536
-SKETCH = 512
-NEAR_IDENTICAL = 0.999
-"""Cosine from which two updates count as one. Honest devices with alike data reach 0.997 on easy tasks."""
+from adapters.screening.cohort import Cohort
+from adapters.screening.geometry import Geometry, segment_cosines
+from adapters.screening.projection import Projection
+from adapters.screening.reduce import Reduced
+from adapters.screening.sample import low_frequencies, sign_agreements, sign_balances
+from adapters.screening.subspaces import overlaps
+from adapters.screening.values import Array
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How one update stands to the reference and to the rest of its cohort."""
+    """How one update stands to the reference and to the rest of its cohort; attributes as of `UpdateEvidence`.
 
-    cosine: float
-    sign_agreement: float
-    duplicates: int
-
-
-def compare(
-    updates: Sequence[Mapping[str, Tensor]], reference: Mapping[str, Tensor] | None, seed: int
-) -> list[Comparison]:
-    """Compare finite updates of equal shapes with ``reference``, or else with the centre of the others.
-
-    The centre is the coordinate-wise lower median of all other updates (leave-one-out: no update is a part of
-    what it is compared with). Without a reference and without others, or where a direction has no length, the
-    cosine is -1 and the sign agreement 0: not measured, hence not acceptable.
-
-    Args:
-        updates: name -> tensor, finite, norms in (0, 1e12).
-        reference: the update that trusted data yields, same names and shapes; none for the centre.
-        seed: of the random projection. Whoever knows it could hide a duplicate, so it should vary.
+    ``layer_cosines`` has all tensors, in the manifest's order; NaN where one has no direction.
     """
-    if not updates:
-        return []
-    count = len(updates)
-    dots, own, lengths = (torch.zeros(count, dtype=torch.float64) for _ in range(3))
-    agreeing, signed = (torch.zeros(count, dtype=torch.float64) for _ in range(2))
-    sketches = torch.zeros(count, SKETCH)
-    generator = torch.Generator().manual_seed(seed)
-    for block, trusted in _blocks(updates, reference):
-        centre = trusted.expand_as(block) if trusted is not None else _median_of_others(block)
-        dots += (block * centre).sum(dim=1, dtype=torch.float64)
-        own += block.square().sum(dim=1, dtype=torch.float64)
-        lengths += centre.square().sum(dim=1, dtype=torch.float64)
-        agreeing += ((block.sign() == centre.sign()) & (centre != 0)).sum(dim=1)
-        signed += (centre != 0).sum(dim=1)
-        sketches += _sketch(block, generator)
-    cosines = torch.where(lengths > 0, dots / (own * lengths).sqrt().clamp_min(1e-300), -1.0).clamp(-1.0, 1.0)
-    agreements = torch.where(signed > 0, agreeing / signed.clamp_min(1.0), 0.0)
-    rows = zip(cosines.tolist(), agreements.tolist(), _near_identical(sketches), strict=True)
-    return [Comparison(*row) for row in rows]
+
+    cosine: float = -1.0
+    sign_agreement: float = 0.0
+    duplicates: int = 0
+    layer_cosines: Sequence[float] = ()
+    sign_balance: float | None = None
+    twin_cosine: float | None = None
+    centrality: float | None = None
+    spectral_residual: float | None = None
+    low_frequency: float | None = None
+    subspace_overlap: float | None = None
+    projection_error: float | None = None
 
 
-def _blocks(
-    updates: Sequence[Mapping[str, Tensor]], reference: Mapping[str, Tensor] | None
-) -> Iterator[tuple[Tensor, Tensor | None]]:
-    for name in sorted(updates[0]):
-        columns = [update[name].detach().reshape(-1) for update in updates]
-        trusted = None if reference is None else reference[name].detach().reshape(-1)
-        for start in range(0, len(columns[0]), BLOCK):
-            here = slice(start, start + BLOCK)
-            block = torch.stack([values[here].cpu().float() for values in columns])
-            yield block, None if trusted is None else trusted[here].cpu().float()
+@dataclass(frozen=True)
+class _Aim:
+    """What updates are compared with: one for all, or one for each. (rows, columns), and (rows, rows of B, rank)."""
+
+    sketch: Array
+    sample: Array
+    ups: dict[str, Array]
 
 
-def _median_of_others(block: Tensor) -> Tensor:
-    """For each row, the lower median of the other rows: one of two order statistics, so one sort serves all rows."""
-    count = len(block)
-    if count == 1:
-        return torch.zeros_like(block)
-    ordered = block.T.contiguous().sort(dim=1).values
-    middle = (count - 2) // 2
-    lower, upper = ordered[:, middle], ordered[:, middle + 1]
-    return torch.where(block <= lower, upper, lower)
+def compare(cohort: Cohort, projection: Projection, root: Reduced | None) -> list[Comparison]:
+    """Compare updates with ``root``, or else with the centre of the others.
+
+    Without a reference and without others, or where a direction has no length, the cosine is -1 and the sign
+    agreement 0: not measured, hence not acceptable.
+    """
+    geometry = Geometry.of(cohort.sketches, cohort.norms)
+    aim = _centres(cohort, geometry) if root is None else _reference(root)
+    by_layer, whole = segment_cosines(cohort.sketches, aim.sketch, projection.edges)
+    columns = {
+        "cosine": np.where(np.isnan(whole), -1.0, whole).tolist(),
+        "sign_agreement": sign_agreements(cohort.samples, aim.sample),
+        "duplicates": geometry.duplicates(),
+        "layer_cosines": by_layer.tolist(),
+        "sign_balance": sign_balances(cohort.samples),
+        "twin_cosine": geometry.twins(),
+        "centrality": geometry.centralities(),
+        "spectral_residual": geometry.residuals(),
+        "low_frequency": low_frequencies(cohort.samples),
+        "subspace_overlap": _overlaps(cohort, aim),
+        "projection_error": projection.errors(cohort.sketches).tolist(),
+    }
+    return [Comparison(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
 
 
-def _sketch(block: Tensor, generator: torch.Generator) -> Tensor:
-    """A count sketch (Charikar et al., 2002): keeps distances to a few per cent at linear cost."""
-    width = block.shape[1]
-    buckets = torch.randint(SKETCH, (width,), generator=generator)
-    signs = torch.randint(2, (width,), generator=generator).float() * 2.0 - 1.0
-    return torch.zeros(len(block), SKETCH).index_add_(1, buckets, block * signs)
+def _reference(root: Reduced) -> _Aim:
+    if root.sketch is None or root.sample is None:
+        raise ValueError("the reference was not reduced")
+    return _Aim(root.sketch[None], root.sample[None], {name: up[None] for name, up in root.ups.items()})
 
 
-def _near_identical(sketches: Tensor) -> list[int]:
-    directions = torch.nn.functional.normalize(sketches, dim=1)
-    alike = directions @ directions.T >= NEAR_IDENTICAL
-    counts: list[int] = (alike.sum(dim=1) - alike.diagonal().int()).tolist()
-    return counts
+def _centres(cohort: Cohort, geometry: Geometry) -> _Aim:
+    """For each update the centre of the others: the same mixture of them in every space."""
+    mixture = geometry.centres().T
+    ups = {name: _ups(cohort, name) for name in cohort.updates[0].ups}
+    mixed = {name: (mixture @ up.reshape(len(up), -1)).reshape(up.shape) for name, up in ups.items()}
+    return _Aim(mixture @ cohort.sketches, mixture @ cohort.samples, mixed)
+
+
+def _ups(cohort: Cohort, name: str) -> Array:
+    return np.stack([one.ups[name] for one in cohort.updates])
+
+
+def _overlaps(cohort: Cohort, aim: _Aim) -> list[float | None]:
+    """The mean over the up-projections; none for updates that have none."""
+    found = [overlaps(_ups(cohort, name), up) for name, up in aim.ups.items()]
+    return [sum(parts) / len(parts) for parts in zip(*found, strict=True)] if found else [None] * len(cohort.updates)

@@ -1,0 +1,28 @@
+"""The same work on many things, on all cores, with few of them in memory."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+Thing = TypeVar("Thing")
+Result = TypeVar("Result")
+
+
+def side_by_side(work: Callable[[Thing], Result], things: Iterable[Thing]) -> Iterator[Result]:
+    """Yield ``work(thing)`` of each thing, in order; threads, as many as torch uses.
+
+    Things are taken one at a time, as workers become free: of a stream of files no more are open than there are
+    threads, and one.
+    """
+    workers = max(1, torch.get_num_threads())
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for thing in things:
+            waiting.append(pool.submit(work, thing))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
