@@ -10,6 +10,7 @@ from torch import Tensor
 from adapters.errors import ControlPlaneError, TooMany, Unavailable
 from adapters.guard import Gated, Guard, SealedRound, Submission
 from adapters.member import Member
+from adapters.rollback import Recipe, moved
 from adapters.screening import update_digest
 from controlplane.capabilities.refusals import Refused
 
@@ -40,6 +41,7 @@ class GuardedRound:
         state: the global model's state.
         members: who takes part.
         duration_seconds: how long the round stays open.
+        server_rate: share of the way of what the updates become that the state moves; above 1 beyond it.
 
     Attributes:
         state: what members train from.
@@ -53,12 +55,14 @@ class GuardedRound:
         members: Sequence[Member],
         *,
         duration_seconds: float = 600.0,
+        server_rate: float = 1.0,
     ) -> None:
         self.state = {name: tensor.detach().clone() for name, tensor in state.items()}
         self.gated: Gated | None = None
         self._guard = guard
         self._members = members
         self._duration = duration_seconds
+        self._rate = server_rate
         self._sealed: SealedRound | None = None
         self._arrived: list[_Arrived] = []
 
@@ -97,7 +101,9 @@ class GuardedRound:
         self._arrived.append(_Arrived(member, {name: _kept(value) for name, value in update.items()}, examples))
 
     def aggregate(self, reference: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-        """Return the state after the round: moved by the weighted mean of what was accepted, else as it was.
+        """Return the state after the round: moved by what the accepted updates became, else as it was.
+
+        How they become one, policy picks. What is ordered to be undone is: where it is, the state is the rebuilt one.
 
         Args:
             reference: the update that trusted data yields; none compares each update with the others.
@@ -110,8 +116,13 @@ class GuardedRound:
         # Credentials are fetched last: they run out while other members train.
         submissions = [found for one in self._arrived if (found := self._submission(one, self._sealed)) is not None]
         self.gated = self._guard.gate(self._sealed, submissions, reference=reference)
-        mean = self.gated.mean() or {}
-        return {name: tensor + mean[name] if name in mean else tensor for name, tensor in self.state.items()}
+        step = self.gated.aggregate(self._sealed.aggregation)
+        after = dict(self.state)
+        if step is not None:
+            after = moved(self.state, step, self._rate)
+            recipe = Recipe(method=self._sealed.aggregation, server_rate=self._rate)
+            self._guard.record(self._sealed, self.gated, self.state, after, [recipe])
+        return self._guard.rollback(after) or after
 
     def _submission(self, arrived: "_Arrived", sealed: SealedRound) -> Submission | None:
         member, digest = arrived.member, update_digest(arrived.update, sealed.manifest)

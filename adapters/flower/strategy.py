@@ -21,8 +21,15 @@ from adapters.flower.records import (
     weights_of,
     write_arrays,
 )
+from adapters.flower.settling import settle
 from adapters.guard import Gated, Guard, RoundReport, Ruling, Submission
 from adapters.guard.rounds import difference
+from adapters.rollback import Recipe, moved
+from adapters.rollback.manifest import MOST_RATE
+from controlplane.contracts.decision import Aggregation
+
+Restore = Callable[[Strategy, ArrayRecord], None]
+"""From the wrapped strategy and the arrays that the next round begins with: has the one go on from the others."""
 
 Reference = Callable[[int, dict[str, Tensor]], Mapping[str, Tensor] | None]
 """From the round's number and weights to the update that trusted data yields, or none."""
@@ -36,7 +43,9 @@ class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without it
     """Any strategy, guarded: it sees accepted updates alone. Started as every Flower strategy is.
 
     A node that is refused, fails or does not answer is left out. When nothing was accepted the wrapped strategy is
-    not asked, and the global arrays stay.
+    not asked, and the global arrays stay. Where policy has updates brought together otherwise than by their mean, that
+    is done first, and the wrapped strategy sees each accepted reply with the result: whatever averages, takes medians
+    or chooses among them comes to it. What is ordered to be undone is, before the next round.
 
     Args:
         strategy: chooses nodes and aggregates, such as ``FedAvg``.
@@ -44,7 +53,8 @@ class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without it
         duration_seconds: how long nodes have to train; nobody waits longer for one that does not answer.
         query_timeout: seconds that nodes have to answer a question.
         reference: the update that trusted data yields; none compares each update with the others.
-        on_round: told of each round that was gated.
+        on_round: told of each round that was gated, once it was aggregated and what was ordered is undone.
+        restore: has the wrapped strategy go on from other arrays after a rollback; the default knows Flower's own.
     """
 
     def __init__(
@@ -56,6 +66,7 @@ class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without it
         query_timeout: float = 60.0,
         reference: Reference | None = None,
         on_round: Callable[[int, RoundReport], None] | None = None,
+        restore: Restore = settle,
     ) -> None:
         self._strategy = strategy
         self._guard = guard
@@ -63,6 +74,7 @@ class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without it
         self._duration = duration_seconds
         self._reference = reference
         self._on_round = on_round
+        self._restore = restore
         self._weight_key = str(getattr(strategy, "weighted_by_key", "num-examples"))
         self._training: OpenRound | None = None
         self._evaluating: OpenRound | None = None
@@ -106,11 +118,12 @@ class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without it
         answered = self._answered(opened, list(replies))
         gated = self._gate(server_round, opened, answered)
         accepted = [(reply, ruling) for reply, ruling in zip(answered, gated.rulings, strict=True) if ruling.accepted]
-        if not accepted:
-            return None, None
-        _prepare(accepted, opened.sent, self._weight_key)
-        aggregated, metrics = self._strategy.aggregate_train(server_round, [reply for reply, _ in accepted])
-        return (None if aggregated is None else in_kind(aggregated, opened.sent)), metrics
+        aggregated, metrics = self._aggregate(server_round, opened, gated, accepted) if accepted else (None, None)
+        aggregated = self._rolled_back(opened.sent if aggregated is None else aggregated) or aggregated
+        report = self._guard.latest()
+        if self._on_round is not None and report is not None:
+            self._on_round(server_round, report)
+        return aggregated, metrics
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -131,6 +144,38 @@ class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without it
         for reply, metrics in zip(sound, common_metrics(contents, weights, self._weight_key), strict=True):
             reply.content = RecordDict({"metrics": metrics})
         return self._strategy.aggregate_evaluate(server_round, sound)
+
+    def _aggregate(
+        self, server_round: int, opened: OpenRound, gated: Gated, accepted: Sequence[tuple[Message, Ruling]]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Return what the wrapped strategy makes of accepted replies; it is archived."""
+        method, received = opened.sealed.aggregation, read_trusted(opened.sent)
+        step = None if method == "mean" else gated.aggregate(method)
+        together = None if step is None else moved(received, step)
+        _prepare(accepted, opened.sent, self._weight_key, together)
+        aggregated, metrics = self._strategy.aggregate_train(server_round, [reply for reply, _ in accepted])
+        if aggregated is None:
+            return None, metrics
+        aggregated = in_kind(aggregated, opened.sent)
+        self._guard.record(opened.sealed, gated, received, read_trusted(aggregated), self._recipes(method))
+        return aggregated, metrics
+
+    def _recipes(self, method: Aggregation) -> list[Recipe]:
+        """Return how Flower's strategies come to their result, for those that do so without remembering anything."""
+        rate = getattr(self._strategy, "server_learning_rate", 1.0)
+        rates = dict.fromkeys([1.0, rate] if isinstance(rate, float) and 0.0 < rate <= MOST_RATE else [1.0])
+        recipes = [Recipe(method=method, arithmetic="models", server_rate=one) for one in rates]
+        # Of replies that are all alike, some strategies take one as it is.
+        return recipes if method == "mean" else [*recipes, Recipe(method=method)]
+
+    def _rolled_back(self, arrays: ArrayRecord) -> ArrayRecord | None:
+        """Return the arrays without what was ordered to be left out, or none when they stay as they are."""
+        state = self._guard.rollback(read_trusted(arrays))
+        if state is None:
+            return None
+        rebuilt = write_arrays(arrays, state)
+        self._restore(self._strategy, rebuilt)
+        return rebuilt
 
     def _answered(self, opened: OpenRound, replies: Sequence[Message]) -> list[Message]:
         """Return the replies that are submissions, one a node; whoever sent none is left out."""
@@ -173,11 +218,7 @@ class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without it
             for reply, shown in zip(answered, credentials, strict=True)
         ]
         reference = self._reference(server_round, received) if self._reference and submissions else None
-        gated = self._guard.gate(opened.sealed, submissions, reference=reference)
-        report = self._guard.latest()
-        if self._on_round is not None and report is not None:
-            self._on_round(server_round, report)
-        return gated
+        return self._guard.gate(opened.sealed, submissions, reference=reference)
 
 
 def _missing(reply: Message | None) -> str:
@@ -199,12 +240,22 @@ def _is_sound(reply: Message, opened: OpenRound) -> bool:
     return reply.has_content() and reply.metadata.src_node_id in opened.subjects and bool(reply.content.metric_records)
 
 
-def _prepare(accepted: Sequence[tuple[Message, Ruling]], sent: ArrayRecord, weight_key: str) -> None:
-    """Give each accepted reply the form that strategies rely on: the same records and names in all of them."""
+def _prepare(
+    accepted: Sequence[tuple[Message, Ruling]],
+    sent: ArrayRecord,
+    weight_key: str,
+    together: Mapping[str, Tensor] | None,
+) -> None:
+    """Give each accepted reply the form that strategies rely on: the same records and names in all of them.
+
+    ``together`` are the weights that take the place of each reply's own, where updates were brought together already.
+    """
     received = read_trusted(sent)
     contents = [reply.content for reply, _ in accepted]
     metrics = common_metrics(contents, [ruling.weight for _, ruling in accepted], weight_key)
     for (reply, ruling), own in zip(accepted, metrics, strict=True):
         update = ruling.update or {}
-        trained = {name: received[name] + tensor for name, tensor in update.items()}
+        trained = {
+            name: received[name] + tensor if together is None else together[name] for name, tensor in update.items()
+        }
         reply.content = RecordDict({"arrays": write_arrays(sent, trained), "metrics": own})

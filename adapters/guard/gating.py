@@ -1,7 +1,6 @@
 """Rule on a cohort: verify each submission, screen those which hold, report all of them, clip what was accepted."""
 
 import logging
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,13 +13,14 @@ from adapters.guard.checkpoint import Checkpoint
 from adapters.guard.patience import patiently
 from adapters.guard.rounds import SealedRound
 from adapters.guard.rulings import Gated, Ruling, Submission, bounded_weights, clip_scale
-from adapters.screening import screen, update_digest
+from adapters.screening import Screener, read, update_digests
 from controlplane.capabilities.limits import exceeded
 from controlplane.capabilities.refusals import Refused
 from controlplane.contracts.access import Verification
 from controlplane.contracts.capability import CapabilityClaims, Constraints
 from controlplane.contracts.evidence import UpdateEvidence
-from controlplane.contracts.rounds import UpdateReport, UpdateVerdict
+from controlplane.contracts.rollback import Rollback
+from controlplane.contracts.rounds import UpdateReport, UpdateVerdict, UpdateVerdicts
 
 REPORTED_AT_ONCE = 500
 """Updates in one call. A thousand are allowed, but with evidence on 64 layers each they outgrow a request."""
@@ -39,12 +39,13 @@ class _Checked:
 
     submission: Submission
     refused: Refused | None
+    digest: str = ""
     limits: Constraints | None = None
     evidence: UpdateEvidence | None = None
 
 
 class Gate:
-    """Rules on cohorts.
+    """Rules on cohorts, and remembers what earlier ones looked like.
 
     Args:
         plane: the control plane, spoken to as an aggregator.
@@ -60,6 +61,7 @@ class Gate:
         self._checkpoint = checkpoint
         self._patience = patience_seconds
         self._weight_ratio = weight_ratio
+        self._screener = Screener()
 
     def rule(
         self, sealed: SealedRound, submissions: Sequence[Submission], reference: Mapping[str, Tensor] | None
@@ -69,23 +71,28 @@ class Gate:
         Raises:
             ValueError: the reference does not fit the round, or is not finite.
         """
-        checked = _screened(self._verified(sealed, submissions), sealed, reference)
-        verdicts = self._verdicts(sealed, checked)
-        return Gated(self._weighed([_rule(*pair) for pair in zip(checked, verdicts, strict=True)], checked))
+        arrived = [replace(submission, update=read(submission.update)) for submission in submissions]
+        checked = self._screened(self._verified(sealed, arrived), sealed, reference)
+        verdicts, rollbacks = self._verdicts(sealed, checked)
+        ruled = self._weighed([_rule(*pair) for pair in zip(checked, verdicts, strict=True)], checked)
+        return Gated(ruled, rollbacks)
 
     def _verified(self, sealed: SealedRound, submissions: Sequence[Submission]) -> list[_Checked]:
         held: set[str] = set()
         checked = []
-        for submission in submissions:
-            found = self._verify(sealed, submission, held)
+        digests = update_digests([submission.update for submission in submissions], sealed.manifest)
+        for submission, digest in zip(submissions, digests, strict=True):
+            found = self._verify(sealed, submission, digest, held)
             if isinstance(found, Refused):
                 checked.append(_Checked(submission, found))
             else:
                 held.add(submission.subject)
-                checked.append(_Checked(submission, None, found.detail.constraints))
+                checked.append(_Checked(submission, None, digest, found.detail.constraints))
         return checked
 
-    def _verify(self, sealed: SealedRound, submission: Submission, held: set[str]) -> CapabilityClaims | Refused:
+    def _verify(
+        self, sealed: SealedRound, submission: Submission, digest: str, held: set[str]
+    ) -> CapabilityClaims | Refused:
         credentials = submission.credentials
         if not sealed.has_member(submission.subject):
             return Refused("wrong_subject", "The subject is no member of the round.")
@@ -95,28 +102,52 @@ class Gate:
             return Refused("proof_missing", "No credentials came with the update.")
         if credentials.subject != submission.subject:
             return Refused("wrong_subject", "The credentials are another subject's.")
-        digest = update_digest(submission.update, sealed.manifest)
         return self._checkpoint.submission(credentials, sealed.terms, digest, _size_bytes(submission.update))
 
-    def _verdicts(self, sealed: SealedRound, checked: Sequence[_Checked]) -> list[UpdateVerdict | None]:
+    def _screened(
+        self, checked: Sequence[_Checked], sealed: SealedRound, reference: Mapping[str, Tensor] | None
+    ) -> list[_Checked]:
+        held = {one.submission.subject: one for one in checked if one.refused is None}
+        if reference is None and len(held) < SMALLEST_COHORT:
+            if held:
+                _log.warning("%d updates are too few to judge without a reference; none is accepted", len(held))
+            return list(checked)
+        evidence = self._screener.screen(
+            {subject: one.submission.update for subject, one in held.items()},
+            sealed.manifest,
+            reference=reference,
+            examples={subject: _claimed(one.submission.examples) for subject, one in held.items()},
+            digests={subject: one.digest for subject, one in held.items()},
+            round_id=sealed.terms.round_id,
+        )
+        return [one if one.refused else replace(one, evidence=evidence[one.submission.subject]) for one in checked]
+
+    def _verdicts(
+        self, sealed: SealedRound, checked: Sequence[_Checked]
+    ) -> tuple[list[UpdateVerdict | None], tuple[Rollback, ...]]:
+        """Return a verdict for each, or none, and the rollbacks that the last answer told of."""
         reports = [_report(one) for one in checked]
         sent = [report for report in reports if report is not None]
         received: list[UpdateVerdict | None] = []
+        rollbacks: tuple[Rollback, ...] = ()
         for start in range(0, len(sent), REPORTED_AT_ONCE):
-            received += self._ask(sealed, sent[start : start + REPORTED_AT_ONCE])
+            part = sent[start : start + REPORTED_AT_ONCE]
+            answer = self._ask(sealed, part)
+            received += [None] * len(part) if answer is None else answer.verdicts
+            rollbacks = rollbacks if answer is None else tuple(answer.rollbacks)
         found = iter(received)
-        return [None if report is None else next(found) for report in reports]
+        return [None if report is None else next(found) for report in reports], rollbacks
 
-    def _ask(self, sealed: SealedRound, reports: Sequence[UpdateReport]) -> Sequence[UpdateVerdict | None]:
+    def _ask(self, sealed: SealedRound, reports: Sequence[UpdateReport]) -> UpdateVerdicts | None:
         try:
-            verdicts = patiently(lambda: self._plane.report_updates(sealed.terms.round_id, reports), self._patience)
+            answer = patiently(lambda: self._plane.report_updates(sealed.terms.round_id, reports), self._patience)
         except ControlPlaneError as error:
             _log.error("round %s: %d updates are dropped: %s", sealed.terms.round_id, len(reports), error)
-            return [None] * len(reports)
-        if [verdict.subject for verdict in verdicts] != [report.subject for report in reports]:
+            return None
+        if [verdict.subject for verdict in answer.verdicts] != [report.subject for report in reports]:
             _log.error("round %s: the verdicts are not on what was reported; all dropped", sealed.terms.round_id)
-            return [None] * len(reports)
-        return verdicts
+            return None
+        return answer
 
     def _weighed(self, rulings: Sequence[Ruling], checked: Sequence[_Checked]) -> tuple[Ruling, ...]:
         claims = [
@@ -126,24 +157,6 @@ class Gate:
         ]
         weights = iter(bounded_weights(claims, self._weight_ratio))
         return tuple(replace(ruling, weight=next(weights)) if ruling.accepted else ruling for ruling in rulings)
-
-
-def _screened(
-    checked: Sequence[_Checked], sealed: SealedRound, reference: Mapping[str, Tensor] | None
-) -> list[_Checked]:
-    held = {one.submission.subject: one.submission for one in checked if one.refused is None}
-    if reference is None and len(held) < SMALLEST_COHORT:
-        if held:
-            _log.warning("%d updates are too few to judge without a reference; none is accepted", len(held))
-        return list(checked)
-    evidence = screen(
-        {subject: submission.update for subject, submission in held.items()},
-        sealed.manifest,
-        reference=reference,
-        examples={subject: _claimed(submission.examples) for subject, submission in held.items()},
-        seed=secrets.randbits(63),
-    )
-    return [one if one.refused else replace(one, evidence=evidence[one.submission.subject]) for one in checked]
 
 
 def _size_bytes(update: Mapping[str, object]) -> int:

@@ -21,9 +21,13 @@ from adapters.guard.reports import Drop, GuardReport, Point, RoundReport
 from adapters.guard.rounds import SealedRound, Weights
 from adapters.guard.rulings import Gated, Submission
 from adapters.guard.tally import Tally
+from adapters.guard.undoing import Undoing
+from adapters.rollback import DeltaArchive, Recipe
+from adapters.rollback.rebuilding import Progress
 from controlplane.capabilities.refusals import Refused
 from controlplane.capabilities.revocations import Standings
 from controlplane.contracts.base import Identifier
+from controlplane.contracts.rollback import Rollback
 from controlplane.contracts.rounds import RoundRequest
 
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
@@ -49,6 +53,11 @@ class Guard:
         weight_ratio: an update weighs at most this multiple of the median of the claimed examples.
         clock: Unix seconds.
         segment: from which devices are taken; none for any. A capability for another one is refused.
+        archive: keeps the updates of rounds, so that some can be undone; none keeps nothing, and leaves what is ordered
+            undone.
+        rebuilding: is told how far a rebuild is; returning false has it go on after the next round.
+        may_drop: a rollback gives up rounds that cannot be done again, and all that followed them; else it fails, and
+            what was to be undone stays in the model.
         standings: knows what was revoked, such as `SyncControlPlane.follow_revocations`; none lets every capability
             live to its end.
     """
@@ -67,6 +76,9 @@ class Guard:
         clock: Callable[[], float] = time.time,
         segment: str | None = None,
         standings: Standings | None = None,
+        archive: DeltaArchive | None = None,
+        rebuilding: Progress | None = None,
+        may_drop: bool = True,
     ) -> None:
         self.report = GuardReport()
         self.audience = audience
@@ -79,10 +91,16 @@ class Guard:
         self._checkpoint = Checkpoint(plane.jwks, issuer or plane.url, audience, clock, standings, segment)
         self._tally = Tally(self.report)
         self._gate = Gate(plane, self._checkpoint, patience_seconds, weight_ratio)
+        self._undoing = None
+        if archive is not None:
+            self._undoing = Undoing(plane, archive, patience_seconds, rebuilding, may_drop=may_drop)
+        self._ordered: tuple[str, tuple[Rollback, ...]] = ("", ())
         self._rounds = 0
 
     @classmethod
-    def open(cls, folder: Path, *, audience: str, model: str, **options: Any) -> Self:
+    def open(
+        cls, folder: Path, *, audience: str, model: str, archive: Path | DeltaArchive | None = None, **options: Any
+    ) -> Self:
         """Return the guard of the aggregator that was enrolled in ``folder`` (see `Member.enrol`).
 
         It follows revocations: what is revoked is refused within a second, and everything is when nothing was heard
@@ -92,17 +110,27 @@ class Guard:
             folder: with its key and identity.
             audience: as the constructor.
             model: as the constructor.
+            archive: as the constructor, or the folder of one that is signed with the aggregator's key.
             options: the other arguments of the constructor; ``standings=None`` follows no revocations.
 
         Raises:
             FileNotFoundError: none was enrolled there.
             KeyFileError: its key or identity cannot be used.
+            ArchiveError: the archive is damaged, somebody else's, or in use.
         """
-        identity = load_identity(folder)
-        plane = SyncControlPlane(identity.url, load_key(folder))
-        if "standings" not in options:
-            options["standings"] = plane.follow_revocations(_FIRST_WORD_SECONDS, issuer=identity.issuer)
-        return cls(plane, audience=audience, model=model, **{"issuer": identity.issuer, **options})
+        identity, key = load_identity(folder), load_key(folder)
+        kept = DeltaArchive(archive, key) if isinstance(archive, Path) else archive
+        plane = SyncControlPlane(identity.url, key)
+        try:
+            if "standings" not in options:
+                options["standings"] = plane.follow_revocations(_FIRST_WORD_SECONDS, issuer=identity.issuer)
+            given = {"issuer": identity.issuer, "archive": kept, **options}
+            return cls(plane, audience=audience, model=model, **given)
+        except BaseException:
+            plane.close()
+            if kept is not None and kept is not archive:
+                kept.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -113,7 +141,9 @@ class Guard:
         self.close()
 
     def close(self) -> None:
-        """Give back the connection."""
+        """Give back the connection and the archive."""
+        if self._undoing is not None:
+            self._undoing.archive.close()
         self._plane.close()
 
     def identify(self, introduction: Introduction) -> str | Refused:
@@ -151,10 +181,13 @@ class Guard:
 
         Raises:
             ControlPlaneError: the round could not be opened; `Unavailable` once patience was at an end.
-            ValueError: the state has no tensor that can be guarded, or an argument is out of bounds.
+            ValueError: the state has no tensor that can be guarded, or an argument is out of bounds; `Superseded`: the
+                weights were rolled back.
         """
         self._rounds += 1
         weights = Weights.of(state)
+        if self._undoing is not None:
+            self._undoing.require_current(weights)
         round_id = f"{self._run}-{self._rounds}" + (f"-{label}" if label else "")
         request = RoundRequest(
             id=round_id,
@@ -163,10 +196,10 @@ class Guard:
             members=list(members),
             duration_seconds=duration_seconds,
         )
-        patiently(lambda: self._plane.open_round(request), self._patience)
-        self._tally.begin(round_id, len(request.members))
+        opened = patiently(lambda: self._plane.open_round(request), self._patience)
+        self._tally.begin(round_id, len(request.members), opened.aggregation)
         terms = RoundTerms(round_id, self.model, weights.digest, self.audience)
-        return SealedRound(terms, weights.manifest, tuple(request.members))
+        return SealedRound(terms, weights.manifest, tuple(request.members), opened.aggregation)
 
     def authorize_pull(self, sealed: SealedRound, credentials: Credentials) -> str | Refused:
         """Return the subject that may have the round's weights, or why what it presented does not hold."""
@@ -207,7 +240,54 @@ class Guard:
             if not ruling.accepted:
                 self.drop("gate", ruling.cause, subject=ruling.subject, round_id=round_id)
         self._tally.end(round_id, gated)
+        self._ordered = round_id, gated.rollbacks
         return gated
+
+    def record(
+        self,
+        sealed: SealedRound,
+        gated: Gated,
+        before: Mapping[str, Tensor],
+        after: Mapping[str, Tensor],
+        recipes: Sequence[Recipe] = (Recipe(),),
+    ) -> None:
+        """Archive a round that was aggregated, where there is an archive. That it cannot be is counted and logged.
+
+        Args:
+            sealed: the round.
+            gated: its rulings.
+            before: the state that it began with.
+            after: the state that it ended with.
+            recipes: how it may have come from the one to the other; the first that does so once more counts.
+
+        Raises:
+            ArchiveError: the round is in the archive, or the archive is another model's.
+        """
+        if self._undoing is None:
+            return
+        fault = self._undoing.record(sealed, gated, before, after, recipes)
+        if fault:
+            self.drop("archive", fault, round_id=sealed.terms.round_id)
+        self.report.archive = self._undoing.standing()
+
+    def rollback(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+        """Carry out what was ordered with the last verdicts, and tell the control plane.
+
+        Call it after a round was recorded, and go on with what it returns: the next round is to begin with it.
+
+        Args:
+            state: the model's state after the round.
+
+        Returns:
+            The state without what was to be left out; none when it stays as it is.
+        """
+        (round_id, orders), self._ordered = self._ordered, ("", ())
+        if self._undoing is None or not orders:
+            return None
+        undone = self._undoing.undo(orders, state)
+        self._tally.rolled_back(round_id, undone.rolled_back)
+        self.report.archive = self._undoing.standing()
+        return None if undone.state is None else {**state, **undone.state}
 
     def drop(self, point: Point, cause: str, *, subject: str = "", round_id: str = "") -> Drop:
         """Leave something out: counted, logged, never raised."""

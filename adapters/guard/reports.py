@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from controlplane.contracts.decision import Aggregation
+from controlplane.contracts.rollback import RollbackResult
 from controlplane.contracts.rounds import UpdateVerdict
 
-Point = Literal["identify", "admit", "pull", "seal", "gate"]
+Point = Literal["identify", "admit", "pull", "seal", "gate", "archive"]
 """Where in a round something was left out."""
 
 _ROUNDS_KEPT = 1000
@@ -21,7 +23,7 @@ class Drop:
         point: where.
         cause: why: a cause of `capabilities.refusals`, the first reason code of a policy, or one of
             ``unavailable``, ``absent``, ``failed``, ``declined``, ``malformed``, ``not_invited``,
-            ``cohort_too_small``.
+            ``cohort_too_small``, ``too_large``.
         subject: whose it was; empty where nobody knows.
         round_id: in which round; empty before there was one.
     """
@@ -30,6 +32,38 @@ class Drop:
     cause: str
     subject: str = ""
     round_id: str = ""
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """An order to rebuild the model that was carried out, or could not be.
+
+    Attributes:
+        order: its id.
+        subjects: whose updates were to be left out.
+        result: what became of it.
+        is_told: the control plane knows.
+    """
+
+    order: str
+    subjects: tuple[str, ...]
+    result: RollbackResult
+    is_told: bool
+
+
+@dataclass(frozen=True)
+class ArchiveStanding:
+    """What is kept of earlier rounds.
+
+    Attributes:
+        rounds: how many.
+        size_bytes: what they take on the disk.
+        not_replayable: of these, which cannot be done again.
+    """
+
+    rounds: int
+    size_bytes: int
+    not_replayable: int
 
 
 @dataclass(frozen=True)
@@ -46,6 +80,8 @@ class RoundReport:
         quarantined: subjects that are set apart since this round.
         drops: what was left out, in order.
         verdicts: the control plane's, by subject.
+        aggregation: how updates were brought together, as policy picked.
+        rollbacks: orders that were carried out after it.
     """
 
     round_id: str
@@ -57,6 +93,8 @@ class RoundReport:
     quarantined: tuple[str, ...] = ()
     drops: tuple[Drop, ...] = ()
     verdicts: Mapping[str, UpdateVerdict] = field(default_factory=dict)
+    aggregation: Aggregation = "mean"
+    rollbacks: tuple[RolledBack, ...] = ()
 
 
 @dataclass
@@ -68,9 +106,13 @@ class GuardReport:
         pulls: ``allowed``, or the cause of the refusal, with how often.
         updates: ``accepted``, or the cause, with how often.
         drops: (point, cause), with how often.
+        rollbacks: ``done`` or ``failed``, with how often.
+        archive: what is kept of earlier rounds; none where nothing is.
     """
 
     rounds: deque[RoundReport] = field(default_factory=lambda: deque(maxlen=_ROUNDS_KEPT))
     pulls: Counter[str] = field(default_factory=Counter)
     updates: Counter[str] = field(default_factory=Counter)
     drops: Counter[tuple[Point, str]] = field(default_factory=Counter)
+    rollbacks: Counter[str] = field(default_factory=Counter)
+    archive: ArchiveStanding | None = None

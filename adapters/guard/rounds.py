@@ -9,6 +9,7 @@ from torch import Tensor
 
 from adapters.credentials import RoundTerms
 from adapters.screening import Manifest, update_digest
+from controlplane.contracts.decision import Aggregation
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,13 @@ class SealedRound:
         terms: what devices must know of it.
         manifest: names, shapes and dtypes of an update.
         members: the subjects that may take part.
+        aggregation: how its updates are brought together, as policy picked.
     """
 
     terms: RoundTerms
     manifest: Manifest
     members: tuple[str, ...]
+    aggregation: Aggregation = "mean"
 
     def has_member(self, subject: str) -> bool:
         """Whether a subject may take part."""

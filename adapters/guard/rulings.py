@@ -6,8 +6,11 @@ from statistics import median
 
 from torch import Tensor
 
+from adapters.aggregation import aggregate
 from adapters.credentials import Credentials
+from controlplane.contracts.decision import Aggregation
 from controlplane.contracts.evidence import UpdateEvidence
+from controlplane.contracts.rollback import Rollback
 from controlplane.contracts.rounds import UpdateVerdict
 
 
@@ -55,9 +58,14 @@ class Ruling:
 
 @dataclass(frozen=True)
 class Gated:
-    """The rulings on a round's submissions, in their order."""
+    """The rulings on a round's submissions, in their order.
+
+    Attributes:
+        rollbacks: what is ordered for the round's model and not done yet, oldest first.
+    """
 
     rulings: tuple[Ruling, ...]
+    rollbacks: tuple[Rollback, ...] = ()
 
     @property
     def accepted(self) -> list[Ruling]:
@@ -72,6 +80,13 @@ class Gated:
             return None
         names = parts[0][1]
         return {name: sum((w / total) * update[name] for w, update in parts) for name in names}  # type: ignore[misc]
+
+    def aggregate(self, method: Aggregation) -> dict[str, Tensor] | None:
+        """Return the one update, in float64, that the accepted ones become, or none when nothing was accepted."""
+        parts = [(ruling.update, ruling.weight) for ruling in self.accepted if ruling.update is not None]
+        if not sum(weight for _, weight in parts):
+            return None
+        return aggregate(method, [update for update, _ in parts], [weight for _, weight in parts])
 
 
 def clip_scale(verdict: UpdateVerdict, evidence: UpdateEvidence) -> float:

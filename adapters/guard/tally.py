@@ -1,10 +1,12 @@
 """Count what happens in rounds until they end."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import replace
 
-from adapters.guard.reports import Drop, GuardReport, RoundReport
+from adapters.guard.reports import Drop, GuardReport, RolledBack, RoundReport
 from adapters.guard.rulings import Gated
+from controlplane.contracts.decision import Aggregation
 
 _OPEN_ROUNDS = 64
 
@@ -20,11 +22,11 @@ class Tally:
         self._report = report
         self._open: OrderedDict[str, RoundReport] = OrderedDict()
 
-    def begin(self, round_id: str, members: int) -> None:
+    def begin(self, round_id: str, members: int, aggregation: Aggregation) -> None:
         """A round was opened."""
         while len(self._open) >= _OPEN_ROUNDS:
             self._open.popitem(last=False)
-        self._open[round_id] = RoundReport(round_id, members)
+        self._open[round_id] = RoundReport(round_id, members, aggregation=aggregation)
 
     def pulled(self, round_id: str) -> None:
         """A pull was allowed."""
@@ -54,3 +56,11 @@ class Tally:
                 verdicts=verdicts,
             )
         )
+
+    def rolled_back(self, round_id: str, done: Sequence[RolledBack]) -> None:
+        """Orders were carried out after a round that was gated."""
+        for one in done:
+            self._report.rollbacks[one.result.state] += 1
+        last = self._report.rounds[-1] if self._report.rounds else None
+        if last is not None and last.round_id == round_id:
+            self._report.rounds[-1] = replace(last, rollbacks=tuple(done))

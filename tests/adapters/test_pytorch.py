@@ -1,18 +1,21 @@
 """The seam around a plain loop, with real members."""
 
-import socket
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from adapters.aggregation import aggregate
 from adapters.client import SyncControlPlane
 from adapters.errors import Denied
-from adapters.guard import Guard, Member
+from adapters.guard import Guard, Member, SealedRound
 from adapters.pytorch import GuardedRound
 from controlplane.capabilities.keys import DeviceKey
 from tests.adapters.conftest import AUDIENCE, update_of
+from tests.servers.ports import free_port
 from tests.support import MODEL
 
 Enrol = Callable[..., Member]
@@ -45,8 +48,34 @@ def test_an_attacker_has_no_part_in_it(guard: Guard, members: list[Member], stat
     after = run_round(guard, state, members, {0: flipped})
     mean = torch.stack([update_of(state, number)["weight"] for number in range(1, 5)]).mean(dim=0)
     torch.testing.assert_close(after["weight"], state["weight"] + mean)
-    with GuardedRound(guard, after, members) as guarded:
+
+
+def test_an_attacker_that_goes_on_is_set_apart(guard: Guard, members: list[Member], state: State) -> None:
+    for number in range(6):
+        updates = {place: update_of(state, 10 * number + place) for place in range(5)}
+        updates[0] = {name: -10 * tensor for name, tensor in updates[0].items()}
+        state = run_round(guard, state, members, updates)
+        if guard.report.rounds[-1].quarantined:
+            break
+    assert guard.report.rounds[-1].quarantined == (members[0].id,)
+    with GuardedRound(guard, state, members) as guarded:
         assert members[0] not in guarded.allowed()
+
+
+def test_the_aggregation_that_policy_picked_is_followed(guard: Guard, members: list[Member], state: State) -> None:
+    class Picking(Guard):
+        """A guard whose rounds are opened by a policy that picks another aggregation."""
+
+        def seal(self, *given: Any, **options: Any) -> SealedRound:
+            return replace(super().seal(*given, **options), aggregation="geometric_median")
+
+    guard.__class__ = Picking
+    after = run_round(guard, state, members, {})
+    updates = [update_of(state, number) for number in range(5)]
+    torch.testing.assert_close(
+        after["weight"], (state["weight"].double() + aggregate("geometric_median", updates, [1] * 5)["weight"]).float()
+    )
+    assert int(after["steps"]) == 3
 
 
 def test_whoever_may_not_train_is_left_out(guard: Guard, members: list[Member], state: State, enrol: Enrol) -> None:
@@ -85,8 +114,7 @@ def test_what_a_member_changes_later_does_not_count(guard: Guard, members: list[
 
 
 def test_when_the_control_plane_is_away_the_state_stays(members: list[Member], state: State) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        nobody = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    nobody = f"http://127.0.0.1:{free_port()}"
     with SyncControlPlane(nobody, DeviceKey.generate()) as away:
         guard = Guard(away, audience=AUDIENCE, model=MODEL, patience_seconds=0.3)
         after = run_round(guard, state, members, {})

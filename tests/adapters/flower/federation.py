@@ -1,6 +1,7 @@
 """A federation in Flower's simulation, as a program of its own: it ends, or is ended, with all that it started.
 
-Node 0 flips the sign of its update. Node 1 was enrolled as a consumer: it may not pull to train. The others are honest.
+Node 0 flips the sign of its update. Node 1 was enrolled as a consumer: it may not pull to train. The others are honest;
+what node 2 contributed an operator has undone after the first round.
 """
 
 import os
@@ -9,6 +10,7 @@ os.environ.update(FLWR_TELEMETRY_ENABLED="0", FLWR_DISABLE_UPDATE_CHECK="1", RAY
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -19,10 +21,11 @@ from flwr.serverapp.strategy import FedAvg
 from flwr.simulation import run_simulation
 
 from adapters.flower import GuardedStrategy, guard_mod
-from adapters.guard import Guard, Member
+from adapters.guard import Guard, Member, RoundReport
+from adapters.rollback import verify
 from examples.flower_app import task
 
-NODES, ROUNDS, ATTACKER = 6, 2, 0
+NODES, ROUNDS, ATTACKER, UNDONE = 6, 3, 0, 2
 
 
 def client_app(folder: Path) -> ClientApp:
@@ -48,13 +51,26 @@ def client_app(folder: Path) -> ClientApp:
     return app
 
 
+def undo(folder: Path) -> Callable[[int, RoundReport], None]:
+    """Have an operator order, after the first round, that what one node contributed be undone."""
+
+    def ordered(server_round: int, report: RoundReport) -> None:
+        if server_round == 1:
+            with Member.open(folder / "operator") as operator, Member.open(folder / f"member-{UNDONE}") as member:
+                operator.plane.order_rollback(report.round_id, [member.id], "Its sensor was broken.")
+
+    return ordered
+
+
 def server_app(folder: Path, results: Path) -> ServerApp:
     app = ServerApp()
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
-        with Guard.open(folder / "aggregator", audience="aggregator-1", model="smart-home-intents") as guard:
-            strategy = GuardedStrategy(FedAvg(fraction_evaluate=0.0), guard)
+        with Guard.open(
+            folder / "aggregator", audience="aggregator-1", model="smart-home-intents", archive=folder / "archive"
+        ) as guard:
+            strategy = GuardedStrategy(FedAvg(fraction_evaluate=0.0), guard, on_round=undo(folder))
             start = task.new_model()
             result = strategy.start(grid, ArrayRecord(start.state_dict()), num_rounds=ROUNDS)
             model = task.new_model()
@@ -66,11 +82,15 @@ def server_app(folder: Path, results: Path) -> ServerApp:
                     "accepted": report.accepted,
                     "drops": [[drop.point, drop.cause, drop.subject] for drop in report.drops],
                     "quarantined": report.quarantined,
+                    "rollbacks": [
+                        [list(one.subjects), one.result.state, one.result.left_out] for one in report.rollbacks
+                    ],
                 }
                 for report in guard.report.rounds
             ]
             accuracies = [task.accuracy(each, points, labels) for each in (start, model)]
-            results.write_text(json.dumps({"rounds": rounds, "accuracies": accuracies}))
+            faults = verify(folder / "archive").faults
+            results.write_text(json.dumps({"rounds": rounds, "accuracies": accuracies, "faults": faults}))
 
     return app
 

@@ -1,6 +1,5 @@
 """A guarded strategy with real members at a real control plane: whatever a node does, the round ends in order."""
 
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,97 +9,27 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
-from flwr.clientapp import ClientApp
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.serverapp.strategy import FedAdam, FedAvg, FedMedian, Strategy
 
 from adapters.client import SyncControlPlane
 from adapters.credentials import Credentials, RoundTerms
 from adapters.errors import Denied
-from adapters.flower import GuardedStrategy, guard_mod
-from adapters.guard import Guard, Member, RoundReport
+from adapters.flower import GuardedStrategy
+from adapters.guard import Guard, Member
 from controlplane.capabilities.keys import DeviceKey
 from tests.adapters.conftest import AUDIENCE
 from tests.adapters.flower.local_grid import LocalGrid, Tamper
+from tests.adapters.flower.nodes import SIZE, Federation, federated, honest, start_state
+from tests.servers.ports import free_port
 from tests.support import MODEL, ControlPlane
 
-SIZE = 6
 Enrol = Callable[..., Member]
-Train = Callable[[int, dict[str, Any]], dict[str, Any]]
-
-
-def start_state() -> dict[str, torch.Tensor]:
-    return {"weight": torch.zeros(4, 3), "bias": torch.zeros(4), "steps": torch.tensor(7)}
-
-
-def honest(partition: int, state: dict[str, Any]) -> dict[str, Any]:
-    """Move every weight to one, with a little noise of the node's own."""
-    noise = torch.Generator().manual_seed(partition)
-    moved = {
-        name: value + 0.5 * (1 - value) + 0.2 * torch.randn(value.shape, generator=noise)
-        for name, value in state.items()
-        if value.is_floating_point()
-    }
-    return {**moved, "steps": state["steps"] + 1}
-
-
-class Federation:
-    """Members in folders, an app for all of them, and a guarded strategy."""
-
-    def __init__(self, guard: Guard, folder: Path) -> None:
-        self.guard = guard
-        self.folder = folder
-        self.kinds: dict[int, type[Member]] = {}
-        self.trains: dict[int, Train] = {}
-        self.metrics: dict[int, dict[str, Any]] = {}
-        self.tamper: dict[int, Tamper] = {}
-        self.reports: list[RoundReport] = []
-        self.grid: LocalGrid
-
-    def member_of(self, context: Context) -> Member:
-        partition = int(context.node_config["partition-id"])
-        return self.kinds.get(partition, Member).open(self.folder / f"member-{partition}")
-
-    def app(self) -> ClientApp:
-        app = ClientApp(mods=[guard_mod(self.member_of)])
-
-        @app.train()
-        def train(message: Message, context: Context) -> Message:
-            assert set(message.content) == {"arrays", "config"}, "the app sees nothing of the guard"
-            partition = int(context.node_config["partition-id"])
-            trained = self.trains.get(partition, honest)(partition, message.content["arrays"].to_torch_state_dict())
-            metrics = self.metrics.get(partition, {"num-examples": 20, "loss": 0.5})
-            content = {"arrays": ArrayRecord(trained), "metrics": MetricRecord(metrics)}
-            return Message(RecordDict(content), reply_to=message)
-
-        @app.evaluate()
-        def evaluate(message: Message, context: Context) -> Message:
-            assert set(message.content) == {"arrays", "config"}
-            metrics = MetricRecord(self.metrics.get(int(context.node_config["partition-id"]), {"num-examples": 20}))
-            return Message(RecordDict({"metrics": metrics}), reply_to=message)
-
-        return app
-
-    def run(self, strategy: Strategy | None = None, rounds: int = 1, **options: Any) -> Any:
-        self.grid = LocalGrid(self.app(), SIZE, {node + 1: tamper for node, tamper in self.tamper.items()})
-        guarded = GuardedStrategy(
-            strategy or FedAvg(fraction_evaluate=0.0),
-            self.guard,
-            on_round=lambda _, report: self.reports.append(report),
-            **options,
-        )
-        return guarded.start(self.grid, ArrayRecord(start_state()), num_rounds=rounds)
-
-    def received_weights(self) -> set[int]:
-        """The nodes that were ever sent weights."""
-        return {message.metadata.dst_node_id - 1 for message in self.grid.sent if message.content.array_records}
 
 
 @pytest.fixture
 def federation(plane: ControlPlane, guard: Guard, tmp_path: Path) -> Federation:
-    for number in range(SIZE):
-        Member.enrol(tmp_path / f"member-{number}", plane.url, plane.token(["trainer"], "homes")).close()
-    return Federation(guard, tmp_path)
+    return federated(plane, guard, tmp_path)
 
 
 def accepted(federation: Federation) -> int:
@@ -148,13 +77,19 @@ def test_nodes_are_asked_who_they_are_once(federation: Federation) -> None:
 
 def test_an_attacker_is_denied_and_then_gets_no_weights(federation: Federation) -> None:
     federation.trains[0] = lambda _, state: {
-        name: value - 2 if value.is_floating_point() else value for name, value in state.items()
+        name: value - 2 - torch.rand(value.shape) if value.is_floating_point() else value
+        for name, value in state.items()
     }
-    result = federation.run(rounds=2)
-    assert [report.accepted for report in federation.reports] == [SIZE - 1] * 2
-    assert len(federation.reports[0].quarantined) == 1
-    assert [drop.point for drop in federation.reports[1].drops] == ["pull"]
-    assert [drop.cause for drop in federation.reports[1].drops] == ["declined"]
+    result = federation.run(rounds=5)
+    assert [report.accepted for report in federation.reports] == [SIZE - 1] * 5
+    apart = next(place for place, report in enumerate(federation.reports) if report.quarantined)
+    assert len(federation.reports[apart].quarantined) == 1
+    assert [[drop.point for drop in report.drops] for report in federation.reports[: apart + 1]] == [["gate"]] * (
+        apart + 1
+    )
+    assert {(drop.point, drop.cause) for report in federation.reports[apart + 1 :] for drop in report.drops} == {
+        ("pull", "declined")
+    }
     assert float(result.arrays.to_torch_state_dict()["weight"].mean()) > 0.5
 
 
@@ -187,8 +122,7 @@ def test_a_node_that_is_revoked_while_it_trains_submits_nothing(federation: Fede
 
 
 def test_when_no_round_can_be_opened_nobody_gets_weights_and_the_run_goes_on(federation: Federation) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        nobody = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    nobody = f"http://127.0.0.1:{free_port()}"
     with SyncControlPlane(nobody, DeviceKey.generate()) as away:
         federation.guard = Guard(away, audience=AUDIENCE, model=MODEL, patience_seconds=0.2)
         result = federation.run(rounds=2)

@@ -144,7 +144,7 @@ def test_an_update_that_points_away_is_denied_by_policy(cohort: Cohort) -> None:
 
 
 def test_a_large_update_is_clipped_to_the_bound(cohort: Cohort) -> None:
-    cohort.updates[4] = {name: 2.0 * tensor for name, tensor in cohort.updates[4].items()}
+    cohort.updates[4] = {name: 1.6 * tensor for name, tensor in cohort.updates[4].items()}
     gated = cohort.guard.gate(cohort.sealed, cohort.submissions())
     large = gated.rulings[4]
     assert large.accepted
@@ -197,7 +197,10 @@ def test_another_guard_learns_of_a_used_capability_from_the_control_plane(
     sent = cohort.submissions()
     cohort.guard.gate(cohort.sealed, sent)
     forgetful = Guard(cohort.guard._plane, audience=AUDIENCE, model=MODEL)
-    assert causes(forgetful.gate(cohort.sealed, sent)) == ["capability_unused"] * 5
+    gated = forgetful.gate(cohort.sealed, sent)
+    assert gated.accepted == []
+    missing = [{reason.code for reason in ruling.verdict.reasons} for ruling in gated.rulings if ruling.verdict]
+    assert ["capability_unused" in codes for codes in missing] == [True] * 5
 
 
 def test_anothers_credentials_are_refused(cohort: Cohort) -> None:
