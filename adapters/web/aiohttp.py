@@ -15,6 +15,7 @@ from aiohttp import web
 
 from adapters.web.admission import Admitted, Exempt
 from adapters.web.answering import Refusal
+from adapters.web.observing import observe
 from adapters.web.point import EnforcementPoint
 from adapters.web.presented import Asked
 from controlplane.capabilities.certificates import read_certificate
@@ -42,6 +43,9 @@ def guard(app: web.Application, point: EnforcementPoint) -> None:
         answer = await handler(request)
         # One that is sent piece by piece is under way already: its handler keeps to `max_answer_bytes`.
         exceeded = None if answer.prepared else point.exceeded(verdict, answer.content_length or 0)
+        if point.signals is not None:
+            size = answer.body_length if answer.prepared else answer.content_length or 0
+            observe(point.signals, verdict, await _read(request), size)
         return answer if exceeded is None else _answer(exceeded)
 
     async def serving(_app: web.Application) -> AsyncIterator[None]:
@@ -73,6 +77,11 @@ def _certificate(request: web.Request, point: EnforcementPoint) -> str | None:
     tls = request.get_extra_info("ssl_object") if point.takes_certificates else None
     found = read_certificate(tls.getpeercert(binary_form=True)) if tls is not None else None
     return found.thumbprint if found is not None and found.expires_at > point.clock() else None
+
+
+async def _read(request: web.Request) -> bytes:
+    """Return the body where the application has read it whole; nobody waits for one that it did not want."""
+    return await request.read() if request.content.at_eof() else b""
 
 
 def _answer(refusal: Refusal) -> web.Response:

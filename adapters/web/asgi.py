@@ -18,6 +18,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from adapters.web.admission import Admitted
 from adapters.web.answering import Refusal
+from adapters.web.observing import Overheard, observe
 from adapters.web.point import EnforcementPoint
 from adapters.web.presented import Asked
 from controlplane.capabilities.certificates import read_certificate
@@ -61,8 +62,10 @@ class Guarded:
         if isinstance(verdict, Refusal):
             await _refuse(verdict, send)
         elif isinstance(verdict, Admitted):
-            scope = {**scope, CAPABILITY: verdict}
-            await self._app(scope, receive, _Bounded(self._point, verdict, send))
+            scope, heard = {**scope, CAPABILITY: verdict}, Overheard(receive)
+            answering = _Bounded(self._point, verdict, send)
+            await self._app(scope, receive if self._point.signals is None else heard, answering)
+            observe(self._point.signals, verdict, bytes(heard.body), answering.sent)
         else:
             await self._app(scope, receive, send)
 
@@ -137,11 +140,12 @@ class _Bounded:
         self._point = point
         self._admitted = admitted
         self._send = send
-        self._sent = 0
+        self.sent = 0
         self._is_refused = False
 
     async def __call__(self, message: Message) -> None:
         if self._admitted.max_answer_bytes is None:
+            self.sent += len(message.get("body", b""))
             await self._send(message)
         elif message["type"] == "http.response.start":
             await self._start(message)
@@ -162,7 +166,7 @@ class _Bounded:
     async def _pass(self, message: Message) -> None:
         if self._is_refused:
             return
-        self._sent += len(message.get("body", b""))
-        if self._point.exceeded(self._admitted, self._sent) is not None:
+        self.sent += len(message.get("body", b""))
+        if self._point.exceeded(self._admitted, self.sent) is not None:
             raise RuntimeError("the answer outgrows what the capability reaches for")
         await self._send(message)

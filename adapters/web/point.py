@@ -11,6 +11,7 @@ from adapters.enrolment import load_identity, load_key
 from adapters.feed import RevocationFeed
 from adapters.keys import TRUSTED_SECONDS, KeySource, published_at
 from adapters.plane import ControlPlane
+from adapters.signals import Reporter, Signals
 from adapters.transport import Transport
 from adapters.web import answering
 from adapters.web.admission import Admitted, Exempt
@@ -61,6 +62,8 @@ class EnforcementPoint:
             this is its first use. Several processes need one that they share; none remembers in this process.
         certificates: capabilities that are bound to a client certificate are taken as well, over TLS connections that
             are made with it and end in this process (RFC 8705).
+        signals: collects how callers use the model (`adapters.signals`); none collects nothing. Points that were opened
+            with `open` report it.
         on_outcome: called with an action and ``allowed`` or a cause, both of closed vocabularies, for each request.
         trusted_seconds: how long the published keys are trusted while the control plane cannot be reached.
         tls: how the TLS connection to the control plane is verified; none for the system's authorities.
@@ -83,6 +86,7 @@ class EnforcementPoint:
         revocations: Revocations | None = None,
         first_use: Callable[[str, float], Awaitable[bool]] | None = None,
         certificates: bool = False,
+        signals: Signals | None = None,
         on_outcome: Callable[[str, str], None] = lambda _action, _outcome: None,
         trusted_seconds: float = TRUSTED_SECONDS,
         tls: ssl.SSLContext | None = None,
@@ -113,6 +117,8 @@ class EnforcementPoint:
             published_at(issuer, self._transport), self._verifier.update_keys, trusted_seconds=trusted_seconds
         )
         self._revocations = revocations
+        self.signals = signals
+        self._reporter: Reporter | None = None
         self._plane: ControlPlane | None = None
         self._is_started = False
 
@@ -121,7 +127,7 @@ class EnforcementPoint:
         """Return the point of a gateway that was enrolled in ``folder`` (`Member.enrol`): it follows revocations.
 
         What is revoked is refused within a second, and everything is when nothing was heard from the control plane
-        for ten seconds.
+        for ten seconds. With ``signals`` it reports how callers use the model.
 
         Args:
             folder: with its key and identity.
@@ -138,16 +144,22 @@ class EnforcementPoint:
         feed = RevocationFeed(plane, issuer=identity.issuer, clock=plane.clock)
         point = cls(identity.issuer, revocations=feed, **options)
         point._plane = plane
+        if point.signals is not None:
+            point._reporter = Reporter(plane, point.signals)
         return point
 
     async def start(self) -> bool:
         """Fetch the keys and hear of revocations ahead of the first request, and return whether both came."""
         self._is_started = True
+        if self._reporter is not None:
+            await self._reporter.start()
         is_current = self._revocations is None or await self._revocations.start(_FIRST_WORD_SECONDS)
         return await self._keys.ready() and is_current
 
     async def close(self) -> None:
         """Give back the connections."""
+        if self._reporter is not None:
+            await self._reporter.close()
         if self._revocations is not None:
             await self._revocations.close()
         if self._plane is not None:
