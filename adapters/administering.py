@@ -5,10 +5,20 @@ from urllib.parse import urlencode
 
 from adapters.calls import FORM, Calls, segment
 from adapters.wire import read_answer
+from controlplane.contracts.behaviour import BehaviourState
 from controlplane.contracts.decision import DecisionQuery, DecisionRecord, DecisionsFound
 from controlplane.contracts.identity import Device, DeviceStatus, IssuedTokens, StatusChange, TokensRequest
 from controlplane.contracts.keys import KeyStanding, KeyStandings, KeyWithdrawal
 from controlplane.contracts.oauth import Introspection
+from controlplane.contracts.rollback import (
+    Contribution,
+    ContributionsFound,
+    Rollback,
+    RollbackOrder,
+    RollbacksFound,
+    RollbackState,
+)
+from controlplane.contracts.standing import BehaviourFound, BehaviourStanding, DeviceBehaviour
 
 
 class Administering(Calls):
@@ -36,6 +46,21 @@ class Administering(Calls):
         """Return how a device stands."""
         return read_answer(Device, await self._get(f"/v1/devices/{segment(device_id)}"))
 
+    async def device_behaviour(self, device_id: str, limit: int = 20) -> DeviceBehaviour:
+        """Return how a device stands by its behaviour, and the latest verdicts on it, up to 50."""
+        path = f"/v1/devices/{segment(device_id)}/behaviour?{urlencode({'limit': limit})}"
+        return read_answer(DeviceBehaviour, await self._get(path))
+
+    async def standings(self, state: BehaviourState | None = None, limit: int = 50) -> list[BehaviourStanding]:
+        """Return subjects by the evidence against them, most first.
+
+        Args:
+            state: those in it alone.
+            limit: so many at most, up to 200.
+        """
+        asked = {"limit": limit, **({"state": state} if state is not None else {})}
+        return read_answer(BehaviourFound, await self._get(f"/v1/behaviour?{urlencode(asked)}")).subjects
+
     async def set_status(self, device_id: str, status: DeviceStatus, reason: str) -> Device:
         """Quarantine, release or revoke a device; its capabilities end with it, everywhere within a second.
 
@@ -46,6 +71,33 @@ class Administering(Calls):
         """
         change = StatusChange(status=status, reason=reason)
         return read_answer(Device, await self._post(f"/v1/devices/{segment(device_id)}/status", change))
+
+    async def order_rollback(self, round_id: str, subjects: Sequence[str], reason: str) -> Rollback:
+        """Order that a model be rebuilt without what some subjects contributed in or after one of its rounds.
+
+        Args:
+            round_id: the first round that is done again.
+            subjects: whose updates are left out.
+            reason: for the record; printable ASCII, nothing secret.
+
+        Returns:
+            The order; one that covers it already, when there is one.
+        """
+        request = RollbackOrder(subjects=list(subjects), reason=reason)
+        return read_answer(Rollback, await self._post_once(f"/v1/rounds/{segment(round_id)}/rollback", request))
+
+    async def rollbacks(
+        self, *, model: str | None = None, state: RollbackState | None = None, limit: int = 100
+    ) -> list[Rollback]:
+        """Return orders to rebuild a model, newest first, and what became of them."""
+        stated = {"model": model, "state": state, "limit": limit}
+        query = urlencode({name: value for name, value in stated.items() if value is not None})
+        return read_answer(RollbacksFound, await self._get(f"/v1/rollbacks?{query}")).rollbacks
+
+    async def contributions(self, round_id: str) -> list[Contribution]:
+        """Return whose updates went into a round's model."""
+        found = read_answer(ContributionsFound, await self._get(f"/v1/rounds/{segment(round_id)}/contributions"))
+        return found.contributions
 
     async def issue_tokens(
         self, roles: Sequence[str], segment: str, *, hours: float = 1.0, count: int = 1

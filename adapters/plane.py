@@ -18,14 +18,15 @@ from controlplane.contracts.access import ActionName, Resource
 from controlplane.contracts.base import StrictModel
 from controlplane.contracts.capability import Capability, CapabilityContext, CapabilityRequest
 from controlplane.contracts.identity import CertificateRequest, Enrolled, EnrolmentRequest, IssuedCertificate
+from controlplane.contracts.rollback import Rollback, RollbackResult
 from controlplane.contracts.rounds import (
     Round,
     RoundRequest,
     UpdateReport,
     UpdateReports,
-    UpdateVerdict,
     UpdateVerdicts,
 )
+from controlplane.contracts.signals import InferenceSignals, SignalReports, SignalsTaken
 
 
 class LayerReadiness(StrictModel):
@@ -114,11 +115,22 @@ class ControlPlane(Asking, Administering):
         """Open a round; its id must never have been used."""
         return read_answer(Round, await self._post_once("/v1/rounds", request))
 
-    async def report_updates(self, round_id: str, updates: Sequence[UpdateReport]) -> list[UpdateVerdict]:
-        """Report a round's updates and return their verdicts, in the same order. Their capabilities are used up."""
+    async def report_updates(self, round_id: str, updates: Sequence[UpdateReport]) -> UpdateVerdicts:
+        """Report a round's updates and return their verdicts, in the same order. Their capabilities are used up.
+
+        With them come the rollbacks of the round's model that this side is to carry out (`report_rollback`).
+        """
         body = UpdateReports(updates=list(updates))
-        answer = read_answer(UpdateVerdicts, await self._post_once(f"/v1/rounds/{_segment(round_id)}/updates", body))
-        return answer.verdicts
+        return read_answer(UpdateVerdicts, await self._post_once(f"/v1/rounds/{_segment(round_id)}/updates", body))
+
+    async def report_rollback(self, rollback_id: str, result: RollbackResult) -> Rollback:
+        """Report what became of a rollback; told again, the same is no error."""
+        return read_answer(Rollback, await self._post(f"/v1/rollbacks/{_segment(rollback_id)}/result", result))
+
+    async def report_signals(self, signals: Sequence[InferenceSignals]) -> SignalsTaken:
+        """Report how subjects used models, up to 500 windows at once (`adapters.signals`)."""
+        body = SignalReports(signals=list(signals))
+        return read_answer(SignalsTaken, await self._post_once("/v1/behaviour/signals", body))
 
     async def jwks(self) -> PublishedKeys:
         """Return the published keys that verify capabilities (RFC 7517), and how long they may be kept."""

@@ -20,7 +20,6 @@ from controlplane.api.people import PERSON_CAUSES
 from controlplane.api.rates import RateLimit
 from controlplane.api.services import EDGE_CAUSES, EdgeLimits
 from controlplane.audit import AuditLog
-from controlplane.behavior import TrustModel
 from controlplane.bundles import PolicyKeyError
 from controlplane.bundles import Trust as Signers
 from controlplane.capabilities.accesstokens import AccessTokens
@@ -35,14 +34,18 @@ from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.identity import Trust
 from controlplane.contracts.policies import PolicyStanding
 from controlplane.decisions import Coalescer, Decider
+from controlplane.decisions.behaviour_terms import BehaviourPolicy
 from controlplane.decisions.candidates import Candidates
 from controlplane.decisions.coalescing import CoalescingLimits
 from controlplane.decisions.exceptions import CurrentExceptions
 from controlplane.decisions.gathering import Gatherer
 from controlplane.decisions.log_policy import LogPolicy
 from controlplane.decisions.opa import OpaAddress, OpaTransport
+from controlplane.decisions.responding import Responder
+from controlplane.decisions.rollbacks import RollbackBook
 from controlplane.decisions.rounds import RoundBook
 from controlplane.decisions.usage import UsageWindow
+from controlplane.decisions.watching import RequestWatch, SignalWatch
 from controlplane.embedding import build_without_opa, embedded_places, embedded_transport
 from controlplane.entry import admitting
 from controlplane.identity.registry import Registry
@@ -72,7 +75,7 @@ from controlplane.sidecar import Sidecar, SidecarOptions, locate_opa
 from controlplane.sidecar.folders import beside
 from controlplane.storage import Store, open_store
 from controlplane.telemetry import Metrics
-from controlplane.upkeep import keep_up
+from controlplane.upkeep import keep_up, let_back
 
 if TYPE_CHECKING:
     from controlplane.decisions.embedded import EmbeddedTransport
@@ -238,13 +241,18 @@ async def _sidecar(app: web.Application, settings: Settings) -> Sidecar:
 
 
 async def _upkeep(app: web.Application, settings: Settings, clock: Callable[[], float]) -> AsyncIterator[None]:
+    store, services = app[STORE], app[SERVICES]
     upkeep = asyncio.create_task(
-        keep_up(app[STORE], settings.decision_days, app[LOG_POLICY].retention, clock), name="upkeep"
+        keep_up(store, settings.decision_days, app[LOG_POLICY].retention, clock), name="upkeep"
+    )
+    releases = asyncio.create_task(
+        let_back(store, services.registry, services.responder, app[OBSERVER]), name="releases"
     )
     try:
         yield
     finally:
         await _end(upkeep)
+        await _end(releases)
 
 
 async def _shadow(
@@ -310,7 +318,12 @@ async def _services(
         await _await_ready(probe, settings.start_seconds)
         on_hung = app[SIDECAR].kill if SIDECAR in app else lambda: None
         watch = asyncio.create_task(probe.watch(app[OBSERVER].ready, on_hung), name="watch")
-        async with announcing.following(), app[SERVICES].excepted.following():
+        async with (
+            announcing.following(),
+            app[SERVICES].excepted.following(),
+            app[SERVICES].rollbacks.following(),
+            app[SERVICES].requests,
+        ):
             yield
     finally:
         await _end(watch)
@@ -336,29 +349,51 @@ def _wire(
     log_policy = app[LOG_POLICY] = LogPolicy(engine, app[OBSERVER], clock=time.monotonic)
     rounds = RoundBook(store.rounds, clock)
     excepted = CurrentExceptions(store.exceptions, app[OBSERVER].exception_uses, app[OBSERVER], clock, time.monotonic)
+    newcomer = Trust(score=settings.newcomer_trust, observations=0)
+    registry = Registry(store, clock, announcer=announcing.revoker, newcomer=newcomer)
+    rollbacks = RollbackBook(store.rollbacks, store.contributions, app[OBSERVER], clock)
+    decider = Decider(
+        engine,
+        app[AUDIT],
+        app[OBSERVER],
+        log_policy,
+        clock=clock,
+        timer=time.perf_counter,
+        published_at=app[FOLLOWER].times.at,
+    )
+    responder = Responder(
+        BehaviourPolicy(engine, app[OBSERVER], clock=time.monotonic),
+        store.behaviour,
+        store.observations,
+        store.contributions,
+        registry,
+        decider,
+        rollbacks,
+        app[OBSERVER],
+        clock,
+        newcomer,
+    )
     issuer = settings.resolved_public_url
     verifier = CapabilityVerifier(jwks(()), issuer, None, clock, counted.capabilities, standings=announcing.revoker)
     keys.follow(lambda found: verifier.update_keys(jwks(found)))
     return Services(
         public_url=issuer,
         access=app[ACCESS],
-        newcomer_trust=Trust(score=settings.newcomer_trust, observations=0),
+        newcomer_trust=newcomer,
         federation=settings.federation,
         clock=clock,
-        decider=Decider(
-            engine,
-            app[AUDIT],
-            app[OBSERVER],
-            log_policy,
-            clock=clock,
-            timer=time.perf_counter,
-            published_at=app[FOLLOWER].times.at,
-        ),
+        decider=decider,
         gatherer=Gatherer(rounds, UsageWindow(clock, cells=counted.usage), clock, excepted),
         rounds=rounds,
-        registry=Registry(store, clock, announcer=announcing.revoker),
+        contributions=store.contributions,
+        rollbacks=rollbacks,
+        registry=registry,
         tokens=EnrolmentTokens(store.tokens, clock),
-        behaviour=TrustModel(),
+        responder=responder,
+        requests=RequestWatch(responder, store.profiles, registry, app[OBSERVER], clock),
+        signals=SignalWatch(responder, store.profiles, registry, app[OBSERVER], clock),
+        behaviour=store.behaviour,
+        observations=store.observations,
         ledger=store.capabilities,
         records=store.decisions,
         exceptions=store.exceptions,

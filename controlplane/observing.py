@@ -1,16 +1,18 @@
 """Ties what the parts report to the metrics: the parts know no metric, the metrics know no part."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import get_args
 
 import structlog
 
+from controlplane.contracts.behaviour import BehaviourState
 from controlplane.contracts.decision import Decision
 from controlplane.contracts.keys import KeyStanding, KeyState
 from controlplane.contracts.policies import PolicyStanding, Refusal, Release
 from controlplane.contracts.shadow import ShadowCounts
 from controlplane.decisions.exceptionuses import ExceptionUses
+from controlplane.decisions.responses import Response
 from controlplane.telemetry.metrics import Metrics
 
 _log = structlog.get_logger("ztfm.decisions")
@@ -69,6 +71,61 @@ class Observer:
     def exceptions_ending(self, ending: int) -> None:
         """Show how many granted exceptions are in use and end within a day."""
         self._metrics.exceptions_ending.set(ending)
+
+    def responded(self, response: Response) -> None:
+        """Count what was judged of a subject, and where it stands from now on."""
+        metrics, judged = self._metrics, response.judged
+        if judged is not None:
+            metrics.trust_score.observe(response.device.trust.score)
+            metrics.behaviour_e_value.observe(judged.e_value)
+            if judged.p_value is not None and response.channel == "updates":
+                metrics.update_p_value.observe(judged.p_value)
+            if judged.attribution is not None:
+                metrics.behaviour_attributions.labels(judged.attribution.attack).inc()
+        if response.state != response.was:
+            segment = metrics.segment(response.device.segment)
+            metrics.behaviour_transitions.labels(response.was, response.state, segment).inc()
+            if response.state == "quarantined":
+                metrics.quarantines.labels(segment).inc()
+            _log_transition(response)
+
+    def subjects(self, counts: Mapping[str, int]) -> None:
+        """Show how many subjects stand where."""
+        for state in get_args(BehaviourState):
+            self._metrics.behaviour_subjects.labels(state).set(counts.get(state, 0))
+
+    def behaviour_terms_unavailable(self, cause: str) -> None:
+        """Count and log that policy did not say how behaviour is judged."""
+        self._metrics.behaviour_terms_failures.inc()
+        remedy = "no update is judged, and reports are answered with 503: see policies/ztfm/behaviour"
+        _log.error("behaviour_terms_unavailable", cause=cause, remedy=remedy)
+
+    def requests_watched(self, folded: int, dropped: int) -> None:
+        """Count requests that were folded into windows, and those that were dropped for lack of room."""
+        self._metrics.requests_watched.labels("folded").inc(folded)
+        self._metrics.requests_watched.labels("dropped").inc(dropped)
+
+    def windows_judged(self, channel: str, scores: list[float], lost: int) -> None:
+        """Count windows by what became of them, and how far they deviate."""
+        self._metrics.behaviour_windows.labels(channel, "judged").inc(len(scores))
+        self._metrics.behaviour_windows.labels(channel, "lost").inc(lost)
+        for score in scores:
+            self._metrics.behaviour_score.labels(channel).observe(score)
+
+    def signals_taken(self, passed_over: int, injections: int, secrets: int) -> None:
+        """Count what gateways report that does not count, and what they flagged."""
+        self._metrics.behaviour_windows.labels("inference", "passed_over").inc(passed_over)
+        self._metrics.inference_flags.labels("injection").inc(injections)
+        self._metrics.inference_flags.labels("secret").inc(secrets)
+
+    def rollback(self, outcome: str) -> None:
+        """Count a rollback that was ordered, or that has ended."""
+        self._metrics.rollbacks.labels(outcome).inc()
+
+    def rollbacks_waiting(self, count: int, age_seconds: float) -> None:
+        """Show how many rollbacks are not done, and for how long the oldest has waited."""
+        self._metrics.rollbacks_waiting.set(count)
+        self._metrics.rollbacks_waiting_age.set(age_seconds)
 
     def revision(self, revision: str) -> None:
         """Note the revision that decides."""
@@ -170,3 +227,18 @@ class Observer:
     def lost(self, group: int) -> None:
         """Count records that could not be kept; their decisions were not given out."""
         self._metrics.audit_records.labels("failed").inc(group)
+
+
+def _log_transition(response: Response) -> None:
+    attribution = response.judged.attribution if response.judged else None
+    _log.warning(
+        "behaviour_state",
+        subject=response.device.id,
+        segment=response.device.segment,
+        state=response.state,
+        was=response.was,
+        channel=response.channel or "time",
+        e_value=round(response.observed.e_value, 3),
+        attack=attribution.attack if attribution else None,
+        decision_id=response.decision.id if response.decision else None,
+    )

@@ -1,10 +1,15 @@
-"""Upkeep: what has had its time is forgotten, so that the store does not grow without bound."""
+"""Upkeep: what has had its time is forgotten, and who was set apart for long enough is asked about."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
 import structlog
 
+from controlplane.audit.errors import AuditUnavailable
+from controlplane.contracts.identity import Device
+from controlplane.decisions.responding import Contended
+from controlplane.decisions.responses import Response
 from controlplane.storage import Store, StoreUnavailable
 
 EVERY_SECONDS = 600.0
@@ -17,7 +22,46 @@ EXCEPTION_DAYS = 400.0
 """How long an exception is kept after its end: whoever looks back a year finds who approved what, and how often it
 was used."""
 
+SCORE_DAYS = 30.0
+"""How long scores are kept that others may be compared with; the terms of behaviour look at the latest rounds alone."""
+
+WINDOW_SCORE_SECONDS = 21_600.0
+"""The same of windows of requests and inferences, of which each subject has one a minute, and the latest thousands are
+looked at."""
+
+VERDICT_DAYS = 90.0
+CONTRIBUTION_DAYS = 90.0
+"""How long it is known whose updates went into which model, so that they can be taken out again."""
+
+RELEASE_EVERY_SECONDS = 60.0
+MOST_RELEASED = 100
+"""Subjects that policy set apart that are asked about in one pass."""
+
 _log = structlog.get_logger("ztfm.upkeep")
+
+
+class Releases(Protocol):
+    """Asks whether a subject has been set apart for long enough; `decisions.responding` does."""
+
+    async def time_passed(self, device: Device) -> Response | None:
+        """Return what becomes of it; none when that cannot be asked, or policy has not set it apart any more."""
+        ...
+
+
+class Devices(Protocol):
+    """Registered devices."""
+
+    async def get(self, device_id: str) -> Device | None:
+        """Return a device by id, or none."""
+        ...
+
+
+class SubjectsObserver(Protocol):
+    """Shows where subjects stand."""
+
+    def subjects(self, counts: Mapping[str, int]) -> None:
+        """So many are in each state."""
+        ...
 
 
 async def keep_up(
@@ -30,8 +74,8 @@ async def keep_up(
     """Forget, every ten minutes and for ever, what has had its time.
 
     That are old decisions, kept answers, revocations that can concern nothing any more, security events of an hour
-    ago, exceptions that ended over a year ago, all but the newest releases of policies, and enrolment tokens that
-    expired a week ago.
+    ago, exceptions that ended over a year ago, all but the newest releases of policies, enrolment tokens that
+    expired a week ago, and what was observed, judged and contributed some months ago.
 
     Args:
         store: what is kept.
@@ -53,6 +97,11 @@ async def keep_up(
             await store.events.purge(now - EVENT_SECONDS)
             await store.exceptions.purge(now - EXCEPTION_DAYS * DAY_SECONDS)
             await store.releases.purge()
+            await store.observations.purge(
+                now - SCORE_DAYS * DAY_SECONDS, now - VERDICT_DAYS * DAY_SECONDS, now - WINDOW_SCORE_SECONDS
+            )
+            await store.contributions.purge(now - CONTRIBUTION_DAYS * DAY_SECONDS)
+            await store.rollbacks.purge(now - CONTRIBUTION_DAYS * DAY_SECONDS)
         except StoreUnavailable as error:
             _log.warning("upkeep_failed", error=type(error).__name__)
         else:
@@ -72,3 +121,40 @@ async def _forget_by_policy(
         forgotten += await store.decisions.purge(until, since=since, action=package)
         looked_until[package] = max(since, until)
     return forgotten
+
+
+async def let_back(
+    store: Store,
+    devices: Devices,
+    responder: Releases,
+    observer: SubjectsObserver,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Ask policy, every minute and for ever, about those whom it set apart; show how many subjects stand where.
+
+    Whom a person set apart, only a person lets back.
+
+    Args:
+        store: knows who is set apart, and since when.
+        devices: registered ones.
+        responder: asks.
+        observer: shows.
+        sleep: waits between two passes.
+    """
+    while True:
+        try:
+            await _ask_about_all(store, devices, responder)
+            observer.subjects(await store.behaviour.counts())
+        except (StoreUnavailable, AuditUnavailable, Contended) as error:
+            _log.warning("release_failed", error=type(error).__name__)
+        await sleep(RELEASE_EVERY_SECONDS)
+
+
+async def _ask_about_all(store: Store, devices: Devices, responder: Releases) -> None:
+    for subject in await store.behaviour.set_apart(MOST_RELEASED):
+        device = await devices.get(subject)
+        response = await responder.time_passed(device) if device is not None else None
+        outcome = response.decision.outcome if response is not None and response.decision is not None else "deny"
+        if response is not None and response.state == "quarantined" and outcome != "deny":
+            # Those that follow are set apart for a shorter time still, or policy cannot be asked.
+            return

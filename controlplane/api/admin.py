@@ -26,6 +26,7 @@ async def administer(
     status: DeviceStatus | None = None,
     layer: PolicyLayer | None = None,
     lasts_seconds: float | None = None,
+    model: str | None = None,
 ) -> Decision:
     """Return the decision that lets ``caller`` do ``action``, with what its word is taken for.
 
@@ -39,6 +40,7 @@ async def administer(
         status: what a device's status is to become.
         layer: of policies, whose release is to be another.
         lasts_seconds: for how long an exception is to count.
+        model: that a round is about.
 
     Raises:
         ProblemError: 401 for a caller who is none any more, 403 when policy denies it, 503 when policy cannot be asked.
@@ -46,7 +48,7 @@ async def administer(
     services = request.app[SERVICES]
     caller = await _as_known_now(request, caller)
     now = services.clock()
-    stated = {"owner": owner, "status": status, "layer": layer, "lasts_seconds": lasts_seconds}
+    stated = {"owner": owner, "status": status, "layer": layer, "lasts_seconds": lasts_seconds, "model": model}
     facts = {
         "subject": _subject(caller, now),
         "action": {"name": action},

@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from controlplane.api import (
+    behaviour,
     capabilities,
     certificates,
     decisions,
@@ -23,9 +24,11 @@ from controlplane.api import (
     openapi,
     policies,
     reference,
+    rollbacks,
     rounds,
     search,
     shadow,
+    signals,
     standing,
     statuslists,
     wellknown,
@@ -40,6 +43,7 @@ from controlplane.api.routing import Responder, Route
 from controlplane.api.services import SERVICES
 from controlplane.audit import AuditUnavailable
 from controlplane.capabilities.errors import NoSigningKey
+from controlplane.decisions.responding import Contended
 from controlplane.storage import StoreUnavailable
 
 _UNKNOWN_ROUTE = "unmatched"
@@ -50,10 +54,13 @@ ROUTES: tuple[Route, ...] = tuple(
     chain(
         devices.ROUTES,
         standing.ROUTES,
+        behaviour.ROUTES,
         enrolment_tokens.ROUTES,
         certificates.ROUTES,
         capabilities.ROUTES,
         rounds.ROUTES,
+        rollbacks.ROUTES,
+        signals.ROUTES,
         decisions.ROUTES,
         evaluation.ROUTES,
         search.ROUTES,
@@ -101,6 +108,9 @@ async def edge(request: web.Request, handler: Responder) -> web.StreamResponse:
     except (StoreUnavailable, AuditUnavailable) as error:
         _log.error("store_unavailable", route=_route(request), error=type(error).__name__)
         response = _explain(request, unavailable("The control plane's store cannot be used; nothing was granted."))
+    except Contended as error:
+        _log.error("contended", route=_route(request), error=str(error))
+        response = _explain(request, unavailable("Others write about the same subjects; nothing of this was kept."))
     except NoSigningKey as error:
         _log.error("no_signing_key", route=_route(request), error=str(error))
         response = _explain(request, unavailable("No signing key is usable; nothing was granted."))

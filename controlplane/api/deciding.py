@@ -22,6 +22,8 @@ async def decide(
     is_settled = bool(search)
     try:
         decision = await services.decider.decide(access.action.name, facts)
+        if not search:
+            services.requests.saw(facts, decision)
         is_settled = is_settled or decision.allowed
     finally:
         if not is_settled:

@@ -1,19 +1,29 @@
-"""Judge a report of updates: capabilities are used up, behaviour is assessed, policy decides each one."""
+"""Judge a report of updates: capabilities are used up, behaviour is judged and responded to, policy admits each one."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from controlplane.api.services import Assessment, Services
+from controlplane.api.problems import unavailable
+from controlplane.api.services import Services
+from controlplane.behavior import Judged, Known
 from controlplane.capabilities.refusals import Refused
 from controlplane.contracts.access import AccessRequest, Action, RequestContext, Resource, Subject
+from controlplane.contracts.behaviour import BehaviourFact
 from controlplane.contracts.capability import CapabilityClaims
 from controlplane.contracts.decision import Decision
+from controlplane.contracts.evidence import UpdateEvidence
 from controlplane.contracts.identity import Device
+from controlplane.contracts.observed import Kept
+from controlplane.contracts.rollback import Contribution
 from controlplane.contracts.rounds import Round, UpdateReport, UpdateVerdict
+from controlplane.decisions.behaviour_terms import InForce
 from controlplane.decisions.gathering import evidence_facts
+from controlplane.decisions.responding import Judging
+from controlplane.decisions.responses import Response
+from controlplane.decisions.turns import in_turns
 
 _CHECKED_AT_ONCE = 16
 
@@ -51,8 +61,9 @@ async def judge(
 ) -> list[UpdateVerdict]:
     """Return a verdict for each report, in order.
 
-    A capability counts as used by being reported, whatever the verdict, so it cannot be tried again. Trust and
-    quarantine are written in one transaction once all decisions stand.
+    A capability counts as used by being reported, whatever the verdict, so it cannot be tried again. Where the subjects
+    stand is decided first, so that nothing is admitted of one that this very report sets apart; what becomes of them,
+    and who contributed, is written in one transaction once all decisions stand.
 
     Args:
         services: the parts.
@@ -60,21 +71,31 @@ async def judge(
         reports: the updates.
         address: of the enforcement point that reports.
         believed: policy takes the reporter's word for evidence and verification.
+
+    Raises:
+        ProblemError: 503 when policy does not say how behaviour is judged; no capability is used up then.
+        Contended: others report on the same subjects again and again.
     """
+    in_force = await services.responder.in_force()
+    if in_force is None:
+        raise unavailable("Policy does not say how behaviour is judged, and without that no update is.")
     items = await _use_up(services, found, await _check_all(services, found, reports, believed=believed))
     devices = await _look_up(services, items)
-    assessed = _assess(services, items, devices)
-    standing = {name: _with_trust(device, assessed.get(name)) for name, device in devices.items()}
-    decisions = await asyncio.gather(
-        *(_decide(services, found, item, standing[item.report.subject], address) for item in items)
+    cohort = _cohort(items, devices)
+    known = {name: device for name, device in devices.items() if device is not None and name in cohort}
+    admission = _Admission(services, found, items, devices, address)
+    responses = await services.responder.settle(
+        in_force,
+        known,
+        await _judging(services, found, in_force, cohort, known),
+        admission.admit,
+        channel="updates",
+        round_id=found.id,
     )
-    quarantined = _to_quarantine(decisions, devices)
-    trust = {name: assessment.trust for name, assessment in assessed.items()}
-    if trust or quarantined:
-        await services.registry.record_behaviour(trust, quarantined)
-    _count_metrics(services, items, decisions, assessed, [devices[name] for name in quarantined])
+    decisions = [admission.decisions[number] for number in range(len(items))]
+    _count_metrics(services, items, decisions)
     return [
-        _verdict(item.report, decision, assessed.get(item.report.subject), item.report.subject in quarantined)
+        _verdict(item.report, decision, responses.get(item.report.subject))
         for item, decision in zip(items, decisions, strict=True)
     ]
 
@@ -133,25 +154,87 @@ async def _look_up(services: Services, items: Sequence[_Item]) -> dict[str, Devi
     return dict(zip(names, await asyncio.gather(*map(services.registry.get, names)), strict=True))
 
 
-def _assess(
-    services: Services, items: Sequence[_Item], devices: Mapping[str, Device | None]
-) -> Mapping[str, Assessment]:
-    cohort = {
+def _cohort(items: Sequence[_Item], devices: Mapping[str, Device | None]) -> dict[str, UpdateEvidence]:
+    """Return the evidence of each enrolled subject's first update that counts."""
+    return {
         item.report.subject: item.report.evidence
         for item in reversed(items)
         if item.counts and item.report.evidence is not None and devices[item.report.subject] is not None
     }
-    prior = {name: device.trust for name, device in devices.items() if device is not None and name in cohort}
-    return services.behaviour.assess(prior, cohort) if cohort else {}
 
 
-def _with_trust(device: Device | None, assessment: Assessment | None) -> Device | None:
-    if device is None or assessment is None:
-        return device
-    return device.model_copy(update={"trust": assessment.trust})
+async def _judging(
+    services: Services,
+    found: Round,
+    in_force: InForce,
+    cohort: Mapping[str, UpdateEvidence],
+    known: Mapping[str, Device],
+) -> Judging:
+    classes = in_force.judge.classes(cohort, {name: device.segment for name, device in known.items()})
+    pools = await services.responder.peers("updates", classes.values(), in_force.terms.window, apart_from=found.id)
+
+    async def _judge(kept: Mapping[str, Kept]) -> Mapping[str, Judged]:
+        before = {name: Known(one.record, known[name].segment) for name, one in kept.items()}
+        # A large cohort takes a while; others are served meanwhile.
+        return await asyncio.to_thread(in_force.judge.updates, cohort, before, pools, services.clock())
+
+    return _judge
 
 
-def _admit_facts(services: Services, item: _Item) -> dict[str, Any]:
+@dataclass
+class _Admission:
+    """Which updates are admitted, decided again for those whose behaviour had to be judged again.
+
+    Attributes:
+        decisions: by place in the report.
+    """
+
+    services: Services
+    found: Round
+    items: Sequence[_Item]
+    devices: Mapping[str, Device | None]
+    address: str
+    decisions: dict[int, Decision] = field(default_factory=dict)
+
+    async def admit(self, responses: Mapping[str, Response]) -> list[Contribution]:
+        """Decide on these subjects' updates, and at first on all; return what those that are admitted contribute."""
+        due = [
+            number
+            for number, item in enumerate(self.items)
+            if number not in self.decisions or item.report.subject in responses
+        ]
+        made = await in_turns(lambda number: self._decide(self.items[number], responses), due)
+        self.decisions.update(zip(due, made, strict=True))
+        return [
+            Contribution(
+                round_id=self.found.id,
+                subject=item.report.subject,
+                update_digest=item.report.evidence.update_digest,
+                decision_id=self.decisions[number].id,
+                time=self.decisions[number].time,
+            )
+            for number, item in enumerate(self.items)
+            if self.decisions[number].allowed and item.report.evidence is not None
+        ]
+
+    async def _decide(self, item: _Item, responses: Mapping[str, Response]) -> Decision:
+        subject = item.report.subject
+        response = responses.get(subject)
+        access = AccessRequest(
+            subject=Subject(type="device", id=subject),
+            action=Action(name="gradient_submission"),
+            resource=Resource(type="model", id=self.found.model),
+            context=RequestContext(round_id=self.found.id),
+        )
+        admit = _admit_facts(self.services, item, response.fact if response else None)
+        device = response.device if response else self.devices[subject]
+        facts = await self.services.gatherer.gather(
+            access, device, self.address, admit=admit, submissions=item.submissions
+        )
+        return await self.services.decider.decide("gradient_submission", facts)
+
+
+def _admit_facts(services: Services, item: _Item, behaviour: BehaviourFact | None) -> dict[str, Any]:
     claims = item.claims
     capability = {
         "verified": claims is not None,
@@ -163,33 +246,11 @@ def _admit_facts(services: Services, item: _Item) -> dict[str, Any]:
         "segment": (claims.detail.constraints.segment or "") if claims else "",
         "max_norm": (claims.detail.constraints.max_norm or _UNBOUNDED_NORM) if claims else 0.0,
     }
-    return {"capability": capability, **evidence_facts(item.report.evidence if claims else None)}
+    judged = {} if behaviour is None else {"behaviour": behaviour.model_dump(exclude_none=True)}
+    return {"capability": capability, **evidence_facts(item.report.evidence if claims else None), **judged}
 
 
-async def _decide(services: Services, found: Round, item: _Item, device: Device | None, address: str) -> Decision:
-    access = AccessRequest(
-        subject=Subject(type="device", id=item.report.subject),
-        action=Action(name="gradient_submission"),
-        resource=Resource(type="model", id=found.model),
-        context=RequestContext(round_id=found.id),
-    )
-    admit = _admit_facts(services, item)
-    facts = await services.gatherer.gather(access, device, address, admit=admit, submissions=item.submissions)
-    return await services.decider.decide("gradient_submission", facts)
-
-
-def _to_quarantine(decisions: Sequence[Decision], devices: Mapping[str, Device | None]) -> list[str]:
-    named = {decision.subject for decision in decisions if decision.obligations.quarantine}
-    return sorted(name for name in named if (device := devices[name]) is not None and device.status == "active")
-
-
-def _count_metrics(
-    services: Services,
-    items: Sequence[_Item],
-    decisions: Sequence[Decision],
-    assessed: Mapping[str, Assessment],
-    quarantined: Sequence[Device | None],
-) -> None:
+def _count_metrics(services: Services, items: Sequence[_Item], decisions: Sequence[Decision]) -> None:
     metrics = services.metrics
     for item, decision in zip(items, decisions, strict=True):
         metrics.updates.labels("accepted" if decision.allowed else "rejected").inc()
@@ -198,23 +259,21 @@ def _count_metrics(
         if item.counts and item.report.evidence is not None:
             metrics.update_cosine.observe(item.report.evidence.cosine)
             metrics.update_norm_ratio.observe(item.report.evidence.norm_ratio)
-    for assessment in assessed.values():
-        metrics.trust_score.observe(assessment.trust.score)
-    for device in quarantined:
-        if device is not None:
-            metrics.quarantines.labels(metrics.segment(device.segment)).inc()
 
 
-def _verdict(
-    report: UpdateReport, decision: Decision, assessment: Assessment | None, quarantined: bool
-) -> UpdateVerdict:
+def _verdict(report: UpdateReport, decision: Decision, response: Response | None) -> UpdateVerdict:
+    judged = response.judged if response else None
+    attribution = judged.attribution if judged else None
     return UpdateVerdict(
         subject=report.subject,
         decision=decision.allowed,
         decision_id=decision.id,
         reasons=decision.reasons,
         clip_norm_ratio=decision.obligations.clip_norm_ratio if decision.allowed else None,
-        trust=assessment.trust.score if assessment else None,
-        quarantined=quarantined,
-        features=list(assessment.features)[:16] if assessment else [],
+        trust=response.device.trust.score if response else None,
+        quarantined=response is not None and response.state == "quarantined",
+        features=[feature.name for feature in attribution.features] if attribution else [],
+        state=response.state if response else None,
+        p_value=judged.p_value if judged else None,
+        attribution=attribution,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import structlog
 from aiohttp import web
 
 from controlplane.api.admin import administer
@@ -11,9 +12,13 @@ from controlplane.api.problems import not_found, problem
 from controlplane.api.reading import MAX_BODY_BYTES, address_of, read_body
 from controlplane.api.replies import reply
 from controlplane.api.routing import Route
-from controlplane.api.services import SERVICES
+from controlplane.api.services import SERVICES, Services
 from controlplane.contracts.identity import Device
+from controlplane.contracts.rollback import Rollback
 from controlplane.contracts.rounds import Round, RoundRequest, UpdateReports, UpdateVerdicts
+from controlplane.storage import StoreUnavailable
+
+_log = structlog.get_logger("ztfm.rounds")
 
 
 async def open_round(request: web.Request) -> web.Response:
@@ -26,7 +31,7 @@ async def open_round(request: web.Request) -> web.Response:
 
 async def _open(request: web.Request, caller: Device, body: RoundRequest) -> web.Response:
     services = request.app[SERVICES]
-    await administer(request, caller, "round:create", "round", body.id)
+    allowed = await administer(request, caller, "round:create", "round", body.id, model=body.model)
     now = services.clock()
     opened = Round(
         id=body.id,
@@ -37,6 +42,7 @@ async def _open(request: web.Request, caller: Device, body: RoundRequest) -> web
         opens_at=now,
         closes_at=now + body.duration_seconds,
         state="open",
+        aggregation=allowed.obligations.aggregation or "mean",
     )
     if not await services.rounds.open(opened):
         raise problem("conflict", 409, "A round of this id exists", "Choose an id that was never used.")
@@ -63,7 +69,17 @@ async def _report(request: web.Request, caller: Device, body: UpdateReports) -> 
     may_assert = asked.obligations.may_assert
     believed = "context.evidence" in may_assert and "context.verification" in may_assert
     verdicts = await asyncio.shield(judge(services, found, body.updates, address_of(request), believed=believed))
-    return reply(UpdateVerdicts(round_id=round_id, verdicts=verdicts))
+    return reply(UpdateVerdicts(round_id=round_id, verdicts=verdicts, rollbacks=await _outstanding(services, found)))
+
+
+async def _outstanding(services: Services, found: Round) -> list[Rollback]:
+    """Return the orders for a round's aggregator, those that its very report brought about among them."""
+    try:
+        return await services.rollbacks.outstanding(found.model, found.opened_by)
+    except StoreUnavailable as error:
+        # The verdicts stand, and the capabilities behind them are used up: orders come again with the next report.
+        _log.error("rollbacks_not_handed_out", round_id=found.id, error=type(error).__name__)
+        return []
 
 
 _PROBLEMS = (400, 401, 403, 408, 409, 413, 415, 422, 429, 503)

@@ -1,6 +1,6 @@
 """What the edge needs from the rest of the house, handed over once by the composition root."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -20,18 +20,25 @@ from controlplane.capabilities.revoking import Revoker
 from controlplane.capabilities.statuspublishing import StatusLists
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.decision import DecisionRecord
-from controlplane.contracts.evidence import UpdateEvidence
 from controlplane.contracts.identity import Device, DeviceStatus, EnrolmentGrant, Trust
+from controlplane.contracts.observed import Observed
 from controlplane.contracts.policies import PolicyStanding
+from controlplane.contracts.rollback import Contribution
 from controlplane.decisions.candidates import Candidates
 from controlplane.decisions.decider import Decider
 from controlplane.decisions.exceptions import CurrentExceptions
 from controlplane.decisions.gathering import Gatherer
+from controlplane.decisions.responding import Responder
+from controlplane.decisions.rollbacks import RollbackBook
 from controlplane.decisions.rounds import RoundBook
+from controlplane.decisions.watching import RequestWatch, SignalWatch
 from controlplane.releases.publishing import Publisher
 from controlplane.releases.shadows import ShadowBook
+from controlplane.storage.behaviour import Behaviour
+from controlplane.storage.contributions import Contributions
 from controlplane.storage.decisions import Decisions
 from controlplane.storage.exceptions import Exceptions
+from controlplane.storage.observations import Observations
 from controlplane.storage.releases import Releases
 from controlplane.telemetry.metrics import Metrics
 
@@ -51,8 +58,10 @@ class Registry(Protocol):
         """Use the token and add the device, both or neither."""
         ...
 
-    async def record_behaviour(self, trust: Mapping[str, Trust], quarantined: Collection[str]) -> None:
-        """Keep new trust and set subjects apart."""
+    async def record_behaviour(
+        self, observed: Sequence[Observed], contributions: Sequence[Contribution] = ()
+    ) -> frozenset[str]:
+        """Keep what becomes of subjects in one transaction, or return who was changed meanwhile."""
         ...
 
     async def set_status(self, device_id: str, status: DeviceStatus) -> bool:
@@ -69,28 +78,6 @@ class Tokens(Protocol):
 
     async def issue(self, roles: Sequence[str], segment: str, lifetime_seconds: float, count: int = 1) -> list[str]:
         """Return new tokens; they cannot be read again."""
-        ...
-
-
-class Assessment(Protocol):
-    """What behaviour makes of one update."""
-
-    @property
-    def trust(self) -> Trust:
-        """The subject's trust after the update."""
-        ...
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """What made it stand out, largest first."""
-        ...
-
-
-class Behaviour(Protocol):
-    """Judges a cohort's evidence."""
-
-    def assess(self, prior: Mapping[str, Trust], cohort: Mapping[str, UpdateEvidence]) -> Mapping[str, Assessment]:
-        """Return the assessment of every subject of the cohort."""
         ...
 
 
@@ -175,6 +162,13 @@ class Services:
         status_lists: revocations for those who poll.
         exceptions: granted exceptions as they are kept.
         excepted: those that have not ended, as decisions see them.
+        responder: judges behaviour, decides where subjects stand, and keeps it.
+        requests: has decided requests judged.
+        signals: has reported inferences judged.
+        behaviour: how subjects stand, as it is kept.
+        observations: verdicts on them.
+        contributions: whose updates went into which round's model.
+        rollbacks: orders to rebuild a model without some of them.
         publisher: releases policies and goes back.
         releases: what was released.
         shadows: candidates beside the live policy, and what they would change.
@@ -189,9 +183,15 @@ class Services:
     decider: Decider
     gatherer: Gatherer
     rounds: RoundBook
+    contributions: Contributions
+    rollbacks: RollbackBook
     registry: Registry
     tokens: Tokens
+    responder: Responder
+    requests: RequestWatch
+    signals: SignalWatch
     behaviour: Behaviour
+    observations: Observations
     ledger: Ledger
     records: Decisions
     exceptions: Exceptions

@@ -40,9 +40,6 @@ async def set_status(request: web.Request) -> web.Response:
     device = await services.registry.get(identifier)
     if device is None:
         raise not_found("device")
-    if body.status == "active" and device.status == "quarantined":
-        # With the trust that set it apart, the next update would set it apart again.
-        await services.registry.record_behaviour({identifier: services.newcomer_trust}, ())
     if not await services.registry.set_status(identifier, body.status):
         raise problem("conflict", 409, "A revoked device stays revoked", "It enrols again with a new key and token.")
     services.metrics.status_changes.labels(body.status).inc()

@@ -6,10 +6,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Self
 
-from pydantic import ValidationError
-
 from controlplane.audit.errors import AuditUnavailable
 from controlplane.audit.interfaces import AuditObserver, RecordStore, Row, Unobserved
+from controlplane.audit.reading import read_record
 from controlplane.contracts.decision import DecisionRecord
 
 _log = logging.getLogger("ztfm.audit")
@@ -89,10 +88,7 @@ class AuditLog:
         document = await self._store.get(decision_id)
         if document is None:
             return None
-        try:
-            return DecisionRecord.model_validate_json(document)
-        except ValidationError:
-            raise AuditUnavailable(f"the record of {decision_id} is damaged; restore it from a backup") from None
+        return read_record(decision_id, document)
 
     async def close(self) -> None:
         """Take no more records, and return when those that wait are durable or refused."""

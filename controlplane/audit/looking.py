@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
-from controlplane.audit.errors import AuditUnavailable
 from controlplane.audit.interfaces import PageOf
-from controlplane.contracts.decision import Decision, DecisionQuery, DecisionRecord
+from controlplane.audit.reading import read_record
+from controlplane.contracts.decision import Decision, DecisionQuery
 
 MAX_SCAN = 20_000
 """Records that one look goes through at most; where what is wanted is rarer, the next look goes on."""
@@ -77,8 +75,5 @@ def wants(query: DecisionQuery, decision: Decision, recorded_as: str) -> bool:
 
 
 def _parse(identifier: str, document: bytes) -> Decision:
-    try:
-        record = DecisionRecord.model_validate_json(document)
-    except ValidationError:
-        raise AuditUnavailable(f"the record of {identifier} is damaged; restore it from a backup") from None
+    record = read_record(identifier, document)
     return Decision(**record.model_dump(include=set(Decision.model_fields)))

@@ -17,7 +17,7 @@ _FAULTS = {
     "layer_malformed": "The batch has no answer of its form",
     "layer_unavailable": "The batch has no answers at all",
 }
-_MEMBERS = {"required", "proven", "ttl_seconds", "watch"}
+_MEMBERS = {"required", "proven", "quarantine", "ttl_seconds", "watch"}
 
 
 def check_confined(tools: Tools, folder: PolicyFolder) -> list[Finding]:

@@ -10,6 +10,9 @@ from controlplane.authoring.errors import AuthoringError
 from controlplane.authoring.folder import EXTRA, OTHER, PolicyFolder
 from controlplane.contracts.facts import FACTS, AdminActionName
 
+_NAMED_OTHERWISE = {"enrol": "enrolment", "respond": "response"}
+"""Packages by the action that they decide, where it has another name."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -65,8 +68,8 @@ def _package(folder: PolicyFolder, action: str, facts: dict[str, Any]) -> str:
     if action in get_args(AdminActionName):
         _same(facts, ("action", "name"), action)
         return "admin"
-    if action == "enrol":
-        return "enrolment"
+    if action in _NAMED_OTHERWISE:
+        return _NAMED_OTHERWISE[action]
     if f"{EXTRA}/{action}" in folder.decisions():
         _same(facts, ("resource", "type"), action)
         return OTHER

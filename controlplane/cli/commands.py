@@ -13,6 +13,7 @@ from controlplane.cli import (
     policy_history,
     policy_published,
     policy_shadow,
+    rounds,
     serve,
     sidecar,
     tls,
@@ -40,4 +41,5 @@ app.add_typer(sidecar.app, name="sidecar")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(keys.app, name="keys")
 app.add_typer(devices.app, name="devices")
+app.add_typer(rounds.app, name="rounds")
 app.add_typer(tls.app, name="tls")

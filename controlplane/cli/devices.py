@@ -1,4 +1,4 @@
-"""``ztfm devices``: who is enrolled, how one stands, and setting it apart, back, or out, on the store itself."""
+"""``ztfm devices``: who is enrolled, how one stands and why, and setting it apart, back, or out, on the store."""
 
 import asyncio
 import json
@@ -11,9 +11,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from controlplane.api.behaviour import described
+from controlplane.cli.devices_why import show as show_why
 from controlplane.cli.serve import load_settings
 from controlplane.cli.stores import existing_store
 from controlplane.contracts.identity import Device, DeviceStatus, Trust
+from controlplane.contracts.standing import MAX_VERDICTS, DeviceBehaviour
 from controlplane.identity.registry import Registry
 from controlplane.rotation import StoredNotices
 from controlplane.settings import Settings
@@ -32,6 +35,7 @@ Identifier = Annotated[str, typer.Argument(metavar="ID", help="The device, such 
 StateDir = Annotated[Path | None, typer.Option(help="The control plane's state folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
+_Listed = tuple[Device, DeviceBehaviour]
 Work = Callable[[Settings, Store, Registry], Awaitable[Result]]
 
 
@@ -43,16 +47,21 @@ def list_devices(
     state_dir: StateDir = None,
     json_output: AsJson = False,
 ) -> None:
-    """List who is enrolled, in order of id; `more` in the JSON says that there are others after these.
+    """List who is enrolled and where each stands, in order of id; `more` in the JSON says that others follow these.
 
     Example: `ztfm devices list --status quarantined`
     """
 
-    async def _look(_settings: Settings, store: Store, _registry: Registry) -> list[Device]:
-        found: list[Device] = []
+    async def _look(_settings: Settings, store: Store, _registry: Registry) -> list[_Listed]:
+        found: list[_Listed] = []
         last = after
         while len(found) <= limit and (page := await store.devices.page(last, 1_000)):
-            found += [device for device in page if status in (None, device.status)]
+            kept = await store.behaviour.kept([device.id for device in page])
+            found += [
+                (device, described(device, kept[device.id], []))
+                for device in page
+                if status in (None, device.status) and device.id in kept
+            ]
             last = page[-1].id
         return found
 
@@ -72,9 +81,35 @@ def show(device_id: Identifier, state_dir: StateDir = None, json_output: AsJson 
     _print(_known("show", device_id, _run("show", state_dir, _look)), json_output)
 
 
+@app.command("why")
+def why(
+    device_id: Identifier,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_VERDICTS, help="The newest so many verdicts.")] = 20,
+    state_dir: StateDir = None,
+    json_output: AsJson = False,
+) -> None:
+    """Say where a device's behaviour has it stand, and why: one sentence for each remarkable thing that it did.
+
+    Example: `ztfm devices why dev-Qm2fYV0b8i1zW3rj5kq7Xc9sT6uN4oE-LhGaDpRyBvM`
+    """
+
+    async def _look(_settings: Settings, store: Store, registry: Registry) -> DeviceBehaviour | None:
+        device = await registry.get(device_id)
+        kept = await store.behaviour.kept([device_id])
+        if device is None or device_id not in kept:
+            return None
+        return described(device, kept[device_id], await store.observations.verdicts(device_id, limit))
+
+    found = _known("why", device_id, _run("why", state_dir, _look))
+    if json_output:
+        typer.echo(found.model_dump_json())
+    else:
+        show_why(found, Console())
+
+
 @app.command("quarantine")
 def quarantine(device_id: Identifier, state_dir: StateDir = None, json_output: AsJson = False) -> None:
-    """Set a device apart: it is granted nothing, and what it holds is void, until it is released.
+    """Set a device apart: it is granted nothing, and what it holds is void, until somebody releases it.
 
     Example: `ztfm devices quarantine dev-Qm2fYV0b8i1zW3rj5kq7Xc9sT6uN4oE-LhGaDpRyBvM`
     """
@@ -83,7 +118,7 @@ def quarantine(device_id: Identifier, state_dir: StateDir = None, json_output: A
 
 @app.command("release")
 def release(device_id: Identifier, state_dir: StateDir = None, json_output: AsJson = False) -> None:
-    """Let a quarantined device take part again, with a newcomer's trust.
+    """Let a quarantined device take part again, with a newcomer's trust and nothing against it.
 
     Example: `ztfm devices release dev-Qm2fYV0b8i1zW3rj5kq7Xc9sT6uN4oE-LhGaDpRyBvM`
     """
@@ -100,13 +135,10 @@ def revoke(device_id: Identifier, state_dir: StateDir = None, json_output: AsJso
 
 
 def _change(command: str, device_id: str, status: DeviceStatus, state_dir: Path | None, json_output: bool) -> None:
-    async def _change_it(settings: Settings, _store: Store, registry: Registry) -> Device | None:
+    async def _change_it(_settings: Settings, _store: Store, registry: Registry) -> Device | None:
         device = await registry.get(device_id)
         if device is None:
             return None
-        if status == "active" and device.status == "quarantined":
-            # With the trust that set it apart, the next update would set it apart again.
-            await registry.record_behaviour({device_id: Trust(score=settings.newcomer_trust, observations=0)}, ())
         if not await registry.set_status(device_id, status):
             _fail(command, f"{device_id} is revoked, and stays so: it enrols again with a new key and token")
         return await registry.get(device_id)
@@ -119,7 +151,9 @@ def _run(command: str, state_dir: Path | None, work: Work[Result]) -> Result:
 
     async def opened() -> Result:
         async with existing_store(settings) as store:
-            return await work(settings, store, Registry(store, time.time, announcer=StoredNotices(time.time)))
+            newcomer = Trust(score=settings.newcomer_trust, observations=0)
+            registry = Registry(store, time.time, announcer=StoredNotices(time.time), newcomer=newcomer)
+            return await work(settings, store, registry)
 
     try:
         return asyncio.run(opened())
@@ -127,10 +161,10 @@ def _run(command: str, state_dir: Path | None, work: Work[Result]) -> Result:
         _fail(command, str(error))
 
 
-def _known(command: str, device_id: str, device: Device | None) -> Device:
-    if device is None:
+def _known(command: str, device_id: str, found: Result | None) -> Result:
+    if found is None:
         _fail(command, f"no device {device_id} is enrolled; see `ztfm devices list`")
-    return device
+    return found
 
 
 def _fail(command: str, message: str) -> NoReturn:
@@ -157,17 +191,24 @@ def _print(device: Device, json_output: bool) -> None:
     Console().print(table)
 
 
-def _print_all(found: list[Device], limit: int, json_output: bool) -> None:
+def _in_a_word(stands: DeviceBehaviour) -> str:
+    if stands.status == "active":
+        return stands.state
+    return "held" if stands.held else stands.status
+
+
+def _print_all(found: list[_Listed], limit: int, json_output: bool) -> None:
     shown, is_more = found[:limit], len(found) > limit
     if json_output:
-        typer.echo(json.dumps({"devices": [device.model_dump(mode="json") for device in shown], "more": is_more}))
+        listed = [{**one.model_dump(mode="json"), "state": stands.state, "held": stands.held} for one, stands in shown]
+        typer.echo(json.dumps({"devices": listed, "more": is_more}))
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("id", no_wrap=True)  # whole, to be copied
-    table.add_column("status")
+    table.add_column("stands", no_wrap=True)
     table.add_column("roles")
-    for device in shown:
-        table.add_row(device.id, device.status, ", ".join(device.roles))
+    for device, stands in shown:
+        table.add_row(device.id, _in_a_word(stands), ", ".join(device.roles))
     Console().print(table)
     if is_more:
-        typer.echo(f"there are more: --after {shown[-1].id}", err=True)
+        typer.echo(f"there are more: --after {shown[-1][0].id}", err=True)

@@ -124,5 +124,7 @@ def change_of(was: Recorded, becomes: Decision) -> Disagreement | None:
     if not was_allowed:
         return None if was.codes == {reason.code for reason in becomes.reasons} else "other_reasons"
     terms: dict[str, Any] = becomes.obligations.model_dump()
-    is_same = terms == {**terms, **was.document["obligations"]} and becomes.ttl_seconds == was.document["ttl_seconds"]
+    # What only an earlier version knew, nothing can be like.
+    known = {name: value for name, value in was.document["obligations"].items() if name in terms}
+    is_same = terms == {**terms, **known} and becomes.ttl_seconds == was.document["ttl_seconds"]
     return None if is_same else "other_terms"

@@ -1,10 +1,12 @@
 """What identity needs of a store."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from controlplane.contracts.events import Initiator, Notice
 from controlplane.contracts.identity import Device, DeviceStatus, EnrolmentGrant, Trust
+from controlplane.contracts.observed import Observed
+from controlplane.contracts.rollback import Contribution
 
 
 class TokenStore(Protocol):
@@ -34,8 +36,13 @@ class DeviceStore(Protocol):
         """Return a device by its key's thumbprint, or none."""
         ...
 
-    async def set_status(self, device_id: str, status: DeviceStatus, notice: Notice | None = None) -> bool:
-        """Set a device's status and write ``notice`` in one transaction; false when it is unknown, or revoked."""
+    async def set_status(
+        self, device_id: str, status: DeviceStatus, notice: Notice | None = None, newcomer: Trust | None = None
+    ) -> bool:
+        """Set a device's status and write ``notice`` in one transaction; false when it is unknown, or revoked.
+
+        One that is let back has the trust of a ``newcomer``.
+        """
         ...
 
 
@@ -43,9 +50,12 @@ class BehaviourStore(Protocol):
     """Keeps what behaviour found."""
 
     async def apply(
-        self, trust: Mapping[str, Trust], quarantined: Collection[str], notice: Notice | None = None
-    ) -> None:
-        """Keep new trust, set active subjects apart and write ``notice``, in one transaction."""
+        self, observed: Sequence[Observed], contributions: Sequence[Contribution], notice: Notice
+    ) -> frozenset[str]:
+        """Keep what observations made of their subjects, and write ``notice``, in one transaction.
+
+        Returns the subjects that somebody else changed meanwhile; then nothing was written.
+        """
         ...
 
 

@@ -1,10 +1,12 @@
 """The registry of devices, with a short memory so that not every request reads the store."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from controlplane.contracts.events import Initiator, Notice
 from controlplane.contracts.identity import Device, DeviceStatus, Trust
+from controlplane.contracts.observed import Observed
+from controlplane.contracts.rollback import Contribution
 from controlplane.identity.interfaces import Announcer, RegistryStore
 from controlplane.identity.memory import Memory
 from controlplane.identity.tokens import token_digest
@@ -25,6 +27,7 @@ class Registry:
         ttl_seconds: how long a device is remembered.
         capacity: devices remembered at most.
         announcer: is told of every change of status; none announces nothing.
+        newcomer: trust of one that is let back; none leaves it what it has.
     """
 
     def __init__(
@@ -34,8 +37,10 @@ class Registry:
         ttl_seconds: float = 1.0,
         capacity: int = 100_000,
         announcer: Announcer | None = None,
+        newcomer: Trust | None = None,
     ) -> None:
         self._store = store
+        self._newcomer = newcomer
         self._announcer = announcer
         self._memory = Memory(clock, ttl_seconds, capacity)
         self._reads: dict[_Lookup, asyncio.Task[Device | None]] = {}
@@ -58,26 +63,37 @@ class Registry:
             self._memory.keep(device)
         return added
 
-    async def record_behaviour(self, trust: Mapping[str, Trust], quarantined: Collection[str]) -> None:
-        """Keep new trust and quarantine active subjects, in one transaction; a revoked device stays revoked.
+    async def record_behaviour(
+        self, observed: Sequence[Observed], contributions: Sequence[Contribution] = ()
+    ) -> frozenset[str]:
+        """Keep what observations made of their subjects and what they contributed, in one transaction.
 
-        What those who are set apart hold is void from then on, and everybody who follows the events hears of it.
+        What those who are set apart hold is void from then on, and everybody who follows the events hears of it, and
+        of who is let back. A revoked device stays revoked.
+
+        Returns:
+            The subjects that somebody else changed since they were read. Then nothing was written.
         """
-        notice = self._notice(quarantined, "quarantined", "policy")
+        apart = self._notice([one.subject for one in observed if one.status == "quarantined"], "quarantined", "policy")
+        back = self._notice([one.subject for one in observed if one.status == "active"], "active", "policy")
+        notice = Notice(revocations=[*apart.revocations, *back.revocations], events=[*apart.events, *back.events])
         try:
-            await self._store.behaviour.apply(trust, quarantined, notice)
+            stale = await self._store.behaviour.apply(observed, contributions, notice)
         finally:
-            self._forget(trust.keys() | set(quarantined))
-        self._announce(notice)
+            self._forget([one.subject for one in observed])
+        if not stale:
+            self._announce(notice)
+        return stale
 
     async def set_status(self, device_id: str, status: DeviceStatus, *, initiator: Initiator = "admin") -> bool:
         """Set a device's status; false when there is no such device, or it is revoked: that is final.
 
-        Unless it is active now, what it holds is void, and everybody who follows the events hears of it.
+        Unless it is active now, what it holds is void, and everybody who follows the events hears of it. One that is
+        let back has a newcomer's trust, and its behaviour counts from the beginning.
         """
         notice = self._notice({device_id}, status, initiator)
         try:
-            is_known = await self._store.devices.set_status(device_id, status, notice)
+            is_known = await self._store.devices.set_status(device_id, status, notice, self._newcomer)
         finally:
             self._forget({device_id})
         if is_known:

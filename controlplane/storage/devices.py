@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.contracts.base import is_identifier
 from controlplane.contracts.events import Notice
 from controlplane.contracts.identity import Attestation, Device, DeviceStatus, PublicKey, Trust
+from controlplane.storage.behaviour import hold, renew
 from controlplane.storage.database import Database
 from controlplane.storage.lookups import Coalesced
 from controlplane.storage.revocations import write_notice
@@ -41,21 +42,41 @@ class Devices:
         """Return a device by its key's thumbprint, or none."""
         return await self._by_thumbprint.get(thumbprint)
 
-    async def set_status(self, device_id: str, status: DeviceStatus, notice: Notice | None = None) -> bool:
-        """Set a device's status and write ``notice`` in one transaction.
+    async def set_status(
+        self, device_id: str, status: DeviceStatus, notice: Notice | None = None, newcomer: Trust | None = None
+    ) -> bool:
+        """Set a device's status, as a person does, and write ``notice`` in one transaction.
+
+        The behaviour of one that is let back counts from the beginning: by what set it apart, the next observation
+        would set it apart again. One that is set apart is so until a person lets it back.
+
+        Args:
+            device_id: which.
+            status: that it is to have.
+            notice: of the change.
+            newcomer: trust of one of which nothing is known; none leaves what it has to one that is let back.
 
         Returns:
             False, with nothing changed, when there is no such device, or it is revoked and would be no more.
         """
-        may_change = (devices.c.id == device_id) & ((devices.c.status != "revoked") | (status == "revoked"))
-        statement = update(devices).where(may_change).values(status=status)
+        found = select(devices.c.status).where(devices.c.id == device_id).with_for_update()
         begun = time.monotonic()
 
         async def _set(connection: AsyncConnection) -> bool:
-            is_known = (await connection.execute(statement)).rowcount == 1
-            if is_known and notice is not None:
+            was = (await connection.execute(found)).scalar()
+            if was is None or (was == "revoked" and status != "revoked"):
+                return False
+            changes: dict[str, Any] = {"status": status}
+            if status == "active" and was == "quarantined":
+                if newcomer is not None:
+                    changes |= {"trust_score": newcomer.score, "trust_observations": newcomer.observations}
+                await renew(connection, device_id)
+            elif status != "active":
+                await hold(connection, device_id)
+            await connection.execute(update(devices).where(devices.c.id == device_id).values(changes))
+            if notice is not None:
                 await write_notice(connection, notice, begun)
-            return is_known
+            return True
 
         return await self._database.write("change a device's status", _set)
 

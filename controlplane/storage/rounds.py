@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import Row, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controlplane.contracts.base import is_identifier
@@ -11,9 +12,18 @@ from controlplane.contracts.rounds import Round
 from controlplane.storage.counting import Counts
 from controlplane.storage.database import Database
 from controlplane.storage.lookups import Coalesced
-from controlplane.storage.tables import rounds, submissions
+from controlplane.storage.tables import contributions, rounds, submissions
+
+MAX_PAGE = 1000
 
 _Submission = tuple[str, str]
+
+
+class Listed(NamedTuple):
+    """A round, and how many updates went into its model."""
+
+    round: Round
+    updates: int
 
 
 class Rounds:
@@ -38,7 +48,24 @@ class Rounds:
         found = await self._database.read("look up a round", select(rounds).where(rounds.c.id == round_id))
         if not found:
             return None
-        return Round.model_validate({**found[0]._mapping, "members": json.loads(found[0].members)})
+        return _round(found[0])
+
+    async def page(self, model: str | None = None, limit: int = 100) -> list[Listed]:
+        """Return rounds, newest first, with how many updates went into the model of each.
+
+        Args:
+            model: of this one alone.
+            limit: how many, at most 1000.
+        """
+        counted = (
+            select(func.count()).select_from(contributions).where(contributions.c.round_id == rounds.c.id)
+        ).scalar_subquery()
+        query = select(rounds, counted.label("updates")).order_by(rounds.c.opens_at.desc(), rounds.c.id.desc())
+        if model is not None:
+            query = query.where(rounds.c.model == model)
+        rows = await self._database.read("list rounds", query.limit(min(max(limit, 1), MAX_PAGE)))
+        with self._database.understanding("list rounds"):
+            return [Listed(_round(row), row.updates) for row in rows]
 
     async def close(self, round_id: str) -> bool:
         """Close an open round; false when there is none of that id."""
@@ -63,3 +90,8 @@ class Rounds:
         query = select(submissions).where(tuple_(submissions.c.round_id, submissions.c.subject).in_(keys))
         found = await self._database.read("look up submissions", query)
         return {(row.round_id, row.subject): row.uses for row in found}
+
+
+def _round(row: Row[Any]) -> Round:
+    fields = {name: value for name, value in row._mapping.items() if name in Round.model_fields}
+    return Round.model_validate({**fields, "members": json.loads(row.members)})

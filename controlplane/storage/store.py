@@ -7,6 +7,7 @@ from controlplane.contracts.identity import Device
 from controlplane.storage.addresses import Synchronous, read_address
 from controlplane.storage.behaviour import Behaviour
 from controlplane.storage.capabilities import Capabilities
+from controlplane.storage.contributions import Contributions
 from controlplane.storage.counting import Counts
 from controlplane.storage.database import Database
 from controlplane.storage.decisions import Decisions
@@ -15,8 +16,11 @@ from controlplane.storage.events import Events
 from controlplane.storage.exceptions import Exceptions
 from controlplane.storage.idempotency import Idempotency
 from controlplane.storage.migrating import migrate
+from controlplane.storage.observations import Observations
+from controlplane.storage.profiles import Profiles
 from controlplane.storage.releases import Releases
 from controlplane.storage.revocations import Revocations
+from controlplane.storage.rollbacks import Rollbacks
 from controlplane.storage.rounds import Rounds
 from controlplane.storage.shadows import Shadows
 from controlplane.storage.signing_keys import SigningKeys
@@ -29,8 +33,12 @@ class Store:
     Attributes:
         devices: registered devices.
         tokens: enrolment tokens by hash.
-        behaviour: trust and quarantine.
+        behaviour: how devices stand by their behaviour.
+        observations: scores to compare with, and verdicts.
+        profiles: how devices usually ask.
+        contributions: which updates went into which round's model.
         rounds: rounds and submissions.
+        rollbacks: orders to rebuild a model.
         capabilities: used capabilities.
         decisions: recorded decisions.
         revocations: what is void before its time.
@@ -48,7 +56,11 @@ class Store:
         self.devices = Devices(database)
         self.tokens = Tokens(database)
         self.behaviour = Behaviour(database)
+        self.observations = Observations(database)
+        self.profiles = Profiles(database)
+        self.contributions = Contributions(database)
         self.rounds = Rounds(database, counts)
+        self.rollbacks = Rollbacks(database)
         self.capabilities = Capabilities(database, counts)
         self.decisions = Decisions(database)
         self.revocations = Revocations(database)

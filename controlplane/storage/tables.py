@@ -54,6 +54,7 @@ rounds = Table(
     Column("opens_at", Double, nullable=False),
     Column("closes_at", Double, nullable=False),
     Column("state", String(16), nullable=False),
+    Column("aggregation", String(32), nullable=False, server_default="mean"),
 )
 
 submissions = Table(
@@ -62,6 +63,86 @@ submissions = Table(
     Column("round_id", String(128), ForeignKey("rounds.id", ondelete="CASCADE"), primary_key=True),
     Column("subject", String(128), primary_key=True),
     Column("uses", Integer, nullable=False),
+)
+
+contributions = Table(
+    "contributions",
+    metadata,
+    Column("round_id", String(128), ForeignKey("rounds.id", ondelete="CASCADE"), primary_key=True),
+    Column("subject", String(128), primary_key=True, index=True),
+    Column("update_digest", String(71), nullable=False),
+    Column("decision_id", String(128), nullable=False),
+    Column("time", Double, nullable=False, index=True),
+)
+
+rollbacks = Table(
+    "rollbacks",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("model", String(128), nullable=False),
+    Column("round_id", String(128), nullable=False),
+    Column("subjects", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("ordered_by", String(128), nullable=False),
+    Column("ordered_at", Double, nullable=False, index=True),
+    Column("decision_id", String(128), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("ended_at", Double),
+    Column("model_digest", String(71)),
+    Column("rounds", Integer, nullable=False),
+    Column("left_out", Integer, nullable=False),
+    Column("fault", String(256), nullable=False),
+    Index("ix_rollbacks_model_state", "model", "state"),
+)
+
+behaviour = Table(
+    "behaviour",
+    metadata,
+    Column("subject", String(128), ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("since", Double, nullable=False),
+    Column("wealth", Text, nullable=False),
+    Column("e_value", Double, nullable=False),
+    Column("conforming", Double, nullable=False),
+    Column("deviating", Double, nullable=False),
+    Column("observed_at", Double, nullable=False),
+    Column("version", Integer, nullable=False),
+    # Whoever is set apart and when, and who stands out most.
+    Index("ix_behaviour_state_since", "state", "since"),
+    Index("ix_behaviour_e_value", "e_value"),
+)
+
+behaviour_scores = Table(
+    "behaviour_scores",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("channel", String(16), nullable=False),
+    Column("peers", String(128), nullable=False),
+    Column("round_id", String(128), nullable=False),
+    Column("subject", String(128), nullable=False),
+    Column("score", Double, nullable=False),
+    Column("time", Double, nullable=False, index=True),
+    Index("ix_behaviour_scores_peers", "channel", "peers", "id"),
+)
+
+behaviour_verdicts = Table(
+    "behaviour_verdicts",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("subject", String(128), nullable=False),
+    Column("time", Double, nullable=False, index=True),
+    Column("document", LargeBinary, nullable=False),
+    Index("ix_behaviour_verdicts_subject", "subject", "id"),
+)
+
+behaviour_profiles = Table(
+    "behaviour_profiles",
+    metadata,
+    Column("subject", String(128), ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True),
+    Column("channel", String(16), primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("version", Integer, nullable=False),
 )
 
 capability_uses = Table(

@@ -11,6 +11,7 @@ from typing import TypeVar, get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from controlplane.contracts.behaviour import Attack, BehaviourState
 from controlplane.contracts.policies import LAYERS, RefusalReason, ReleaseOrigin
 from controlplane.contracts.shadow import DISAGREEMENTS
 
@@ -18,15 +19,22 @@ LATENCY_BUCKETS = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.01, 0.02, 0.04
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SHARE_BUCKETS = tuple(step / 10 for step in range(1, 11))
 COSINE_BUCKETS = tuple(step / 10 for step in range(-10, 11, 2))
+P_VALUE_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+E_VALUE_BUCKETS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1e3, 1e4, 1e5, 1e6)
+SCORE_BUCKETS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 RATIO_BUCKETS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 
 ACTIONS = ("model_access", "gradient_submission", "inference")
-PACKAGES = (*ACTIONS, "other", "search", "admin", "enrolment")
+PACKAGES = (*ACTIONS, "other", "search", "admin", "enrolment", "response")
 OUTCOMES = ("allow", "deny", "error")
 REVOKED = ("capability", "subject", "key")
 EVENTS = ("session-revoked", "credential-change", "device-compliance-change")
 SEARCHES = ("subject", "resource", "action")
 METHODS = ("proof", "access_token", "certificate", "person", "metrics_token", "none")  # ways to say who one is
+STATES: tuple[str, ...] = get_args(BehaviourState)
+ATTACKS: tuple[str, ...] = get_args(Attack)
+ROLLBACKS = ("ordered", "done", "failed")
+WATCHED = ("access", "inference")
 GRANTS = ("token_exchange", "client_credentials")
 REPEATS = ("first", "replayed", "reused", "in_progress", "gone")
 MAX_LABEL_VALUES = 128
@@ -164,11 +172,47 @@ class Metrics:
 
     def _behaviour_metrics(self) -> None:
         self.enrolments = self._counter("ztfm_enrolments_total", "Enrolments asked for", "outcome")
-        self.quarantines = self._counter("ztfm_quarantines_total", "Subjects set apart", "segment")
-        self.trust_score = self._histogram("ztfm_trust_score", "Trust after each screened update", SHARE_BUCKETS)
+        self.quarantines = self._counter("ztfm_quarantines_total", "Subjects that policy set apart", "segment")
+        self.trust_score = self._histogram("ztfm_trust_score", "Trust after each observation", SHARE_BUCKETS)
+        self.behaviour_e_value = self._histogram(
+            "ztfm_behaviour_e_value", "Evidence against a subject after each observation", E_VALUE_BUCKETS
+        )
+        self.update_p_value = self._histogram(
+            "ztfm_update_p_value", "Share of comparable peers' updates that deviate as much", P_VALUE_BUCKETS
+        )
+        self.behaviour_transitions = self._counter(
+            "ztfm_behaviour_transitions_total", "Changes of where subjects stand", "from_state", "to_state", "segment"
+        )
+        self.behaviour_subjects = self._gauge("ztfm_behaviour_subjects", "Subjects by where they stand", "state")
+        self.behaviour_attributions = self._counter(
+            "ztfm_behaviour_attributions_total", "Remarkable observations by the likely attack", "attack"
+        )
+        self.behaviour_terms_failures = self._counter(
+            "ztfm_behaviour_terms_failures_total", "Times that policy did not say how behaviour is judged"
+        )
         self.update_cosine = self._histogram("ztfm_update_cosine", "Cosine of updates to the reference", COSINE_BUCKETS)
         self.update_norm_ratio = self._histogram(
             "ztfm_update_norm_ratio", "Norm of updates over the cohort's median", RATIO_BUCKETS
+        )
+        self.rollbacks = self._counter("ztfm_rollbacks_total", "Rollbacks of models by what became of them", "outcome")
+        self.rollbacks_waiting = self._gauge("ztfm_rollbacks_waiting", "Rollbacks that are ordered and not done")
+        self.rollbacks_waiting_age = self._gauge(
+            "ztfm_rollbacks_waiting_age_seconds", "For how long the oldest of them has waited; 0 when there is none"
+        )
+        self.requests_watched = self._counter(
+            "ztfm_requests_watched_total", "Decided requests of devices that were taken note of, or dropped", "result"
+        )
+        self.behaviour_windows = self._counter(
+            "ztfm_behaviour_windows_total",
+            "Windows of requests and reported inferences by what became of them",
+            "channel",
+            "result",
+        )
+        self.behaviour_score = self._histogram(
+            "ztfm_behaviour_score", "How far windows deviate from peers' and from the usual", SCORE_BUCKETS, "channel"
+        )
+        self.inference_flags = self._counter(
+            "ztfm_inference_flags_total", "Queries that gateways flagged in what they reported", "flag"
         )
         self.rounds_opened = self._counter("ztfm_rounds_opened_total", "Rounds opened")
         self.updates = self._counter("ztfm_updates_total", "Updates judged", "verdict")
@@ -234,6 +278,20 @@ class Metrics:
             self.updates.labels(verdict)
         for outcome in OUTCOMES:
             self.enrolments.labels(outcome)
+        for state in STATES:
+            self.behaviour_subjects.labels(state)
+        for attack in ATTACKS:
+            self.behaviour_attributions.labels(attack)
+        for result in ("folded", "dropped"):
+            self.requests_watched.labels(result)
+        for channel in WATCHED:
+            self.behaviour_score.labels(channel)
+            for result in ("judged", "lost", "passed_over"):
+                self.behaviour_windows.labels(channel, result)
+        for flag in ("injection", "secret"):
+            self.inference_flags.labels(flag)
+        for outcome in ROLLBACKS:
+            self.rollbacks.labels(outcome)
         for kind in REVOKED:
             self.revocations.labels(kind)
         for kind in EVENTS:

@@ -48,6 +48,19 @@ def test_a_device_is_set_apart_and_released(enrol: Enrol) -> None:
         operator.plane.device("dev-nobody")
 
 
+def test_how_a_device_stands_is_read_by_who_may(enrol: Enrol) -> None:
+    operator, consumer, other = enrol("operator"), enrol("consumer"), enrol("consumer")
+    operator.plane.set_status(consumer.id, "quarantined", "it behaves oddly")
+    shown = operator.plane.device_behaviour(consumer.id)
+    assert (shown.subject, shown.status, shown.held, shown.verdicts) == (consumer.id, "quarantined", True, [])
+    assert consumer.plane.device_behaviour(consumer.id, limit=1) == shown
+    assert consumer.id in {one.subject for one in operator.plane.standings(limit=200)}
+    assert operator.plane.standings("recovering") == []
+    for denied in (lambda: other.plane.device_behaviour(consumer.id), other.plane.standings):
+        with pytest.raises(Forbidden):
+            denied()
+
+
 def test_who_may_not_administer_is_forbidden_and_told_why(enrol: Enrol) -> None:
     consumer, other = enrol("consumer"), enrol("consumer")
     with pytest.raises(Forbidden) as caught:

@@ -104,7 +104,7 @@ def test_a_round_is_opened_once_and_reported_to(plane: RunningPlane, enrol: Enro
     with pytest.raises(Conflict):
         aggregator.plane.open_round(round_request(name, trainer.id))
     report = {"subject": trainer.id, "capability": None, "verification": {"verified": False, "cause": "expired"}}
-    verdicts = aggregator.plane.report_updates(name, [UpdateReport.model_validate(report)])
+    verdicts = aggregator.plane.report_updates(name, [UpdateReport.model_validate(report)]).verdicts
     assert [(verdict.subject, verdict.decision) for verdict in verdicts] == [(trainer.id, False)]
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import socket
 import statistics
 import subprocess
 import time
@@ -23,6 +22,7 @@ from controlplane.storage import open_store
 from tests.adapters.listening import Through, until
 from tests.controlplane.cli.processes import serve
 from tests.controlplane.storage.conftest import empty_database
+from tests.servers.ports import free_port
 from tests.servers.postgres import PostgresMissing, PostgresServer, running_server
 from tests.support import MODEL, SEGMENTS
 
@@ -78,11 +78,6 @@ class Replicas:
         async with Through(PUBLIC_URL, key, address, 10.0) as client:
             await client.enrol(token, [role], SEGMENTS[role])
         return key
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def read(token: str) -> tuple[CapabilityClaims, str]:

@@ -1,16 +1,24 @@
-"""What has had its time is forgotten, and a store that fails ends no upkeep."""
+"""What has had its time is forgotten, who was set apart for long enough is let back, and no fault ends upkeep."""
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from controlplane.contracts.identity import Device
 from controlplane.contracts.policies import digest_of
+from controlplane.contracts.rollback import Contribution
+from controlplane.contracts.rounds import Round
+from controlplane.decisions.responding import Contended
 from controlplane.identity.tokens import EnrolmentTokens
-from controlplane.storage import open_store
+from controlplane.storage import Store, open_store
 from controlplane.storage.releases import KEPT, NewRelease
-from controlplane.upkeep import DAY_SECONDS, keep_up
+from controlplane.upkeep import DAY_SECONDS, keep_up, let_back
+from tests.controlplane import behaving
 
 NOW = 1_800_000_000.0
 
@@ -107,3 +115,125 @@ async def test_old_releases_of_policies_are_forgotten_and_the_newest_kept(tmp_pa
         assert (await store.releases.heads())["base"].revision == f"nogit.{KEPT + 1:016}"
     finally:
         await store.close()
+
+
+async def test_what_was_observed_judged_and_contributed_long_ago_is_forgotten(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite+aiosqlite:///{tmp_path / 'ztfm.db'}")
+    try:
+        device = behaving.device()
+        await store.devices.add(device)
+        for version, days in enumerate((91.0, 89.0, 31.0, 29.0)):
+            time, name = NOW - days * DAY_SECONDS, f"r{version}"
+            await store.rounds.add(
+                Round(
+                    id=name,
+                    model="m",
+                    model_digest=f"sha256:{'a' * 64}",
+                    members=["dev-a"],
+                    opened_by="agg-1",
+                    opens_at=time,
+                    closes_at=time + 1,
+                    state="open",
+                )
+            )
+            sent = behaving.observed(
+                device.id,
+                version,
+                score=behaving.score(days, round_id=name, time=time),
+                verdict=behaving.verdict(device.id, time=time, round_id=name),
+            )
+            given = Contribution(
+                round_id=name, subject=device.id, update_digest=f"sha256:{'e' * 64}", decision_id="d", time=time
+            )
+            await store.behaviour.apply([sent], [given])
+        await passes(store, {})
+        assert await store.observations.recent("updates", "homes.skew0") == [(device.id, 29.0)]
+        assert [one.round_id for one in await store.observations.verdicts(device.id, 9)] == ["r3", "r2", "r1"]
+        assert await store.contributions.rounds_of([device.id]) == {device.id: {"m": 3}}
+    finally:
+        await store.close()
+
+
+class Asked:
+    """Answers for the response policy: until when a subject stays set apart, and when it cannot be asked."""
+
+    def __init__(self, store: Store, outcomes: Mapping[str, str]) -> None:
+        self._store = store
+        self._outcomes = outcomes
+        self.subjects: list[str] = []
+        self.shown: list[Mapping[str, int]] = []
+
+    async def get(self, device_id: str) -> Device | None:
+        return await self._store.devices.get(device_id)
+
+    async def time_passed(self, device: Device) -> Any:
+        self.subjects.append(device.id)
+        outcome = self._outcomes[device.id]
+        if outcome == "gone":
+            return None
+        if outcome == "contended":
+            raise Contended("again and again")
+        if outcome == "released":
+            kept = (await self._store.behaviour.kept([device.id]))[device.id]
+            await self._store.behaviour.apply([behaving.observed(device.id, kept.version, becomes="recovering")])
+        state = "recovering" if outcome == "released" else "quarantined"
+        return SimpleNamespace(
+            state=state, decision=SimpleNamespace(outcome="allow" if outcome == "stays" else outcome)
+        )
+
+    def subjects_(self, counts: Mapping[str, int]) -> None:
+        self.shown.append(counts)
+
+
+async def looked(tmp_path: Path, outcomes: Mapping[str, str]) -> Asked:
+    """One pass over subjects that policy set apart, in this order."""
+    store = await open_store(f"sqlite+aiosqlite:///{tmp_path / 'ztfm.db'}")
+    for number, name in enumerate(outcomes):
+        await store.devices.add(behaving.device(id=name))
+        apart = behaving.record(state="quarantined", since=NOW + number)
+        await store.behaviour.apply([behaving.observed(name, record=apart, status="quarantined")])
+    asked = Asked(store, outcomes)
+    observer = SimpleNamespace(subjects=asked.subjects_)
+
+    async def sleep(_seconds: float) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await let_back(store, asked, asked, observer, sleep)
+    await store.close()
+    return asked
+
+
+async def test_those_set_apart_for_longest_are_asked_about_until_one_has_to_stay(tmp_path: Path) -> None:
+    asked = await looked(tmp_path, {"dev-1": "released", "dev-2": "released", "dev-3": "stays", "dev-4": "stays"})
+    assert asked.subjects == ["dev-1", "dev-2", "dev-3"]
+    assert asked.shown == [{"quarantined": 2, "recovering": 2}]
+
+
+async def test_one_about_which_nothing_can_be_decided_does_not_keep_the_others(tmp_path: Path) -> None:
+    asked = await looked(tmp_path, {"dev-1": "deny", "dev-2": "gone", "dev-3": "released"})
+    assert asked.subjects == ["dev-1", "dev-2", "dev-3"]
+
+
+async def test_while_policy_cannot_be_asked_one_is_enough(tmp_path: Path) -> None:
+    asked = await looked(tmp_path, {"dev-1": "error", "dev-2": "released"})
+    assert asked.subjects == ["dev-1"]
+
+
+async def test_a_pass_that_fails_is_followed_by_another(tmp_path: Path) -> None:
+    asked = await looked(tmp_path, {"dev-1": "contended"})
+    assert asked.subjects == ["dev-1"]
+    assert asked.shown == []
+    store = await open_store(f"sqlite+aiosqlite:///{tmp_path / 'other.db'}")
+    await store.close()
+    passes_ = 0
+
+    async def sleep(_seconds: float) -> None:
+        nonlocal passes_
+        passes_ += 1
+        if passes_ == 2:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await let_back(store, asked, asked, SimpleNamespace(subjects=asked.subjects_), sleep)
+    assert passes_ == 2

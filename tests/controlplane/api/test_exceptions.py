@@ -8,6 +8,7 @@ import pytest
 from controlplane.contracts.exceptions import DAY_SECONDS
 from controlplane.contracts.identity import Trust
 from tests.clocks import EarlyClock
+from tests.controlplane.behaving import observed
 from tests.support import MODEL, Caller, ControlPlane, running, wait_until
 
 PATH = "/v1/exceptions"
@@ -36,8 +37,8 @@ def boss(own: ControlPlane) -> Caller:
 def doubted(own: ControlPlane) -> Caller:
     """A device whose trust is too low to ask a model."""
     device = own.enrol("consumer")
-    trust = {device.id: Trust(score=0.4, observations=1)}
-    own.run(own.services.registry.record_behaviour(trust, ()))
+    doubts = [observed(device.id, trust=Trust(score=0.2, observations=1))]
+    own.run(own.services.registry.record_behaviour(doubts))
     return device
 
 

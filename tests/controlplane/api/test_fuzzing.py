@@ -24,7 +24,8 @@ ROUND = "fuzzed-round"
 
 CALLERS = {
     r"/v1/capabilities": "consumer",
-    r"/v1/rounds": "aggregator",
+    r"/v1/rounds/[^/]+/(rollback|contributions)|/v1/rollbacks$": "operator",
+    r"/v1/rounds|/v1/rollbacks": "aggregator",
     r"/access|/v1/events|/v1/status-lists|/oauth/introspect": "gateway",
     r"/oauth|/v1/certificates": "trainer",
     r"/v1/decisions|/metrics": "operator",
@@ -66,6 +67,8 @@ def given(plane: ControlPlane) -> dict[str, object]:
             "/v1/decisions/{id}": decided,
             "/v1/exceptions/{id}/revoke": callers["administrator"].post("/v1/exceptions", excepted).expect(201)["id"],
             "/v1/rounds/{id}/updates": ROUND,
+            "/v1/rounds/{id}/rollback": ROUND,
+            "/v1/rounds/{id}/contributions": ROUND,
             "/v1/status-lists/{id}": str(window_of(plane.clock())),
         },
         "tokens": [plane.token(["trainer"], "homes") for _ in range(100)],

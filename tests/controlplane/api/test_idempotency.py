@@ -18,6 +18,7 @@ from controlplane.capabilities.keys import DeviceKey
 from controlplane.storage import StoreUnavailable
 from tests.clocks import EarlyClock
 from tests.controlplane.api.oauth_client import OAuthClient
+from tests.controlplane.behaving import observed
 from tests.servers.postgres import PostgresMissing, running_server
 from tests.support import DIGEST, MODEL, Caller, ControlPlane, Reply, running, wait_until
 
@@ -87,7 +88,7 @@ def test_a_capability_whose_key_was_withdrawn_or_whose_holder_was_set_apart_is_n
 ) -> None:
     consumer = plane.enrol("consumer")
     ask(consumer, key).expect(201)
-    plane.run(plane.services.registry.record_behaviour({}, [consumer.id]))
+    plane.run(plane.services.registry.record_behaviour([observed(consumer.id, becomes="quarantined")]))
     assert ask(consumer, key).kind == "idempotency-answer-gone"
     other = plane.enrol("consumer")
     ask(other, key).expect(201)

@@ -1,6 +1,7 @@
 """What a reporter says counts only as far as policy takes its word; what a caller states likewise."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -12,6 +13,8 @@ from controlplane.contracts.access import AccessRequest
 from controlplane.contracts.capability import CapabilityClaims
 from controlplane.contracts.decision import Decision, Obligations
 from controlplane.contracts.rounds import UpdateReport
+from tests.controlplane.api.cohorts import HOSTILE, Cohort
+from tests.controlplane.behaving import observed
 from tests.support import DIGEST, MODEL, Caller, ControlPlane, honest_evidence
 
 
@@ -133,21 +136,133 @@ def test_a_capability_that_was_revoked_is_no_submission(
 def test_what_a_device_holds_is_void_when_its_behaviour_has_it_set_apart(
     plane: ControlPlane, aggregator: Caller, new_id: Callable[[], str]
 ) -> None:
-    device, name = plane.enrol("trainer"), new_id()
+    cohort, name = Cohort(plane, aggregator), new_id()
+    device = cohort.devices[0]
     aggregator.open_round(name, [device])
     pulled = device.capability("model_access", digest=DIGEST, purpose="training", round_id=name).expect(201)
     asked = {"action": "model_access", "round_id": name, "model_digest": DIGEST}
     assert isinstance(plane.services.capabilities.inspect(pulled["access_token"], **asked), CapabilityClaims)
     events = plane.metric("ztfm_security_events_total", type="device-compliance-change")
-    for _ in range(8):
-        round_id = new_id()
-        aggregator.open_round(round_id, [device])
-        granted = device.capability("gradient_submission", round_id=round_id)
-        if granted.status != 201:
-            break
-        report = plane.report(device, granted.json["access_token"], cosine=-1.0, norm_ratio=50.0, duplicates=5)
-        aggregator.post(f"/v1/rounds/{round_id}/updates", {"updates": [report]}).expect(200)
+    cohort.quarantine(device)
     verdict = plane.services.capabilities.inspect(pulled["access_token"], **asked)
     assert isinstance(verdict, Refused)
     assert verdict.cause == "revoked"
     assert plane.metric("ztfm_security_events_total", type="device-compliance-change") == events + 1
+
+
+def test_what_is_judged_is_counted_and_kept_for_whoever_asks_why(plane: ControlPlane, aggregator: Caller) -> None:
+    cohort = Cohort(plane, aggregator)
+    device = cohort.devices[0]
+    moved = {"from_state": "watched", "to_state": "quarantined", "segment": "homes"}
+    names: dict[str, dict[str, str]] = {
+        "ztfm_behaviour_transitions_total": moved,
+        "ztfm_behaviour_e_value_count": {},
+        "ztfm_update_p_value_count": {},
+        "ztfm_behaviour_attributions_total": {"attack": "model_poisoning"},
+    }
+    before = {name: plane.metric(name, **labels) for name, labels in names.items()}
+    found = cohort.quarantine(device)
+    after = {name: plane.metric(name, **labels) - before[name] for name, labels in names.items()}
+    judged = len(found) * len(cohort.devices)
+    assert after["ztfm_behaviour_transitions_total"] == 1
+    assert after["ztfm_update_p_value_count"] == judged
+    assert after["ztfm_behaviour_e_value_count"] >= judged, "requests are observed, too"
+    assert after["ztfm_behaviour_attributions_total"] <= len(found)
+    kept = plane.run(plane.store.observations.verdicts(device.id, 9))
+    assert [one.attribution is not None for one in kept] == [True] * len(found)
+    response = plane.run(plane.services.log.get(kept[0].decision_id))
+    assert response is not None
+    assert (response.action, response.obligations.state) == ("response", "quarantined")
+    facts: Any = response.facts
+    assert facts["context"]["behaviour"]["e_value"] == kept[0].e_value
+
+
+def test_what_is_admitted_is_known_as_a_contribution_and_nothing_else_is(
+    plane: ControlPlane, aggregator: Caller
+) -> None:
+    cohort = Cohort(plane, aggregator)
+    hostile = cohort.devices[0]
+    found = cohort.round({hostile.id: HOSTILE})
+    contributed = plane.run(plane.store.contributions.rounds_of([device.id for device in cohort.devices]))
+    assert contributed == {name: {MODEL: 1} for name, verdict in found.items() if verdict["decision"]}
+    assert hostile.id not in contributed
+
+
+def test_while_policy_does_not_say_how_to_judge_a_report_is_503_and_uses_nothing_up(
+    plane: ControlPlane, aggregator: Caller, new_id: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, name = plane.enrol("trainer"), new_id()
+    aggregator.open_round(name, [device])
+    token = device.capability("gradient_submission", round_id=name).expect(201)["access_token"]
+    report = {"updates": [plane.report(device, token)]}
+
+    async def _none() -> None:
+        return None
+
+    with monkeypatch.context() as patched:
+        patched.setattr(plane.services.responder._terms, "in_force", _none)
+        assert aggregator.post(f"/v1/rounds/{name}/updates", report).kind == "unavailable"
+    [verdict] = aggregator.post(f"/v1/rounds/{name}/updates", report).expect(200)["verdicts"]
+    assert verdict["decision"] is True
+
+
+@pytest.mark.parametrize("outcome", ["deny", "error"])
+def test_nothing_is_admitted_of_whom_policy_cannot_place(
+    plane: ControlPlane, aggregator: Caller, monkeypatch: pytest.MonkeyPatch, outcome: str
+) -> None:
+    cohort = Cohort(plane, aggregator)
+    for _ in range(4):
+        verdicts = cohort.round()
+    assert {verdict["state"] for verdict in verdicts.values()} == {"trusted"}
+    decide = plane.services.decider.decide
+
+    async def _unplaced(package: str, facts: Any) -> Decision:
+        made = await decide(package, facts)
+        if package != "response":
+            return made
+        return made.model_copy(update={"outcome": outcome, "obligations": Obligations()})
+
+    monkeypatch.setattr(plane.services.decider, "decide", _unplaced)
+    found = cohort.round()
+    for verdict in found.values():
+        assert verdict["decision"] is False
+        assert "behaviour_admitted" in {reason["code"] for reason in verdict["reasons"]}
+        assert (verdict["state"], verdict["quarantined"]) == ("watched", False)
+
+
+def test_a_device_on_probation_takes_part_and_contributes_nothing_until_it_is_watched(
+    plane: ControlPlane, aggregator: Caller
+) -> None:
+    cohort = Cohort(plane, aggregator)
+    device = cohort.devices[0]
+    cohort.round()
+    kept = plane.run(plane.store.behaviour.kept([device.id]))[device.id]
+    assert kept.record is not None
+    probation = kept.record.model_copy(update={"state": "recovering"})
+    sent = observed(device.id, kept.version, record=probation, trust=kept.trust, e_value=1.0)
+    plane.run(plane.services.registry.record_behaviour([sent]))
+    states = []
+    for _ in range(12):
+        verdict = cohort.round()[device.id]
+        states.append(verdict["state"])
+        assert verdict["decision"] is (verdict["state"] != "recovering")
+        if verdict["state"] != "recovering":
+            break
+    assert states[0] == "recovering"
+    assert states[-1] == "watched"
+    assert states.count("recovering") >= 3
+
+
+def test_a_report_on_devices_that_others_write_about_all_the_time_is_503(
+    plane: ControlPlane, aggregator: Caller, new_id: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, name = plane.enrol("trainer"), new_id()
+    aggregator.open_round(name, [device])
+    token = device.capability("gradient_submission", round_id=name).expect(201)["access_token"]
+
+    async def _stale(*_: object) -> frozenset[str]:
+        return frozenset({device.id})
+
+    monkeypatch.setattr(plane.services.registry, "record_behaviour", _stale)
+    reply = aggregator.post(f"/v1/rounds/{name}/updates", {"updates": [plane.report(device, token)]})
+    assert reply.kind == "unavailable"

@@ -21,6 +21,7 @@ from controlplane.contracts.capability import CapabilityContext
 from controlplane.entry import follow_certificate, load_authority, open_listeners
 from controlplane.identity.authority import CertificateAuthority
 from controlplane.settings import Settings
+from tests.servers.ports import free_port
 from tests.support import MODEL, ControlPlane, running
 
 
@@ -199,8 +200,7 @@ def test_tls_may_be_the_only_one(tmp_path: Path) -> None:
 
 def test_a_listener_that_cannot_be_had_leaves_none_open(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     with pytest.raises(ListenError):
         open_listeners(Settings(state_dir=tmp_path, listen_port=port, listen_socket=tmp_path / "taken"))
     socket.create_server(("127.0.0.1", port)).close()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.controlplane.api.cohorts import Cohort
 from tests.support import DIGEST, MODEL, Caller, ControlPlane
 
 Reported = Callable[..., dict[str, Any]]
@@ -43,6 +44,11 @@ def trust_of(plane: ControlPlane, device: Caller) -> tuple[float, int, str]:
     return found.trust.score, found.trust.observations, found.status
 
 
+def steps_of(plane: ControlPlane, device: Caller) -> int:
+    """Return how often something was written of a device's behaviour."""
+    return plane.run(plane.store.behaviour.kept([device.id]))[device.id].version
+
+
 def test_a_round_is_opened_by_an_aggregator_and_by_nobody_else(
     plane: ControlPlane, aggregator: Caller, trainer: Caller, gateway: Caller, new_id: Callable[[], str]
 ) -> None:
@@ -58,6 +64,20 @@ def test_a_round_is_opened_by_an_aggregator_and_by_nobody_else(
         assert other.post("/v1/rounds", body).kind == "denied"
 
 
+@pytest.mark.parametrize(
+    ("model", "aggregation"), [(MODEL, "mean"), ("fall-detection", "nnm"), ("nobody-knows-it", "mean")]
+)
+def test_policy_picks_how_the_updates_of_a_round_become_one(
+    plane: ControlPlane, aggregator: Caller, new_id: Callable[[], str], model: str, aggregation: str
+) -> None:
+    name = new_id()
+    body = {"id": name, "model": model, "model_digest": DIGEST, "members": ["a"], "duration_seconds": 1.0}
+    assert aggregator.post("/v1/rounds", body).expect(201)["aggregation"] == aggregation
+    kept = plane.run(plane.store.rounds.get(name))
+    assert kept is not None
+    assert kept.aggregation == aggregation
+
+
 def test_a_round_s_id_is_used_once(aggregator: Caller, trainer: Caller, new_id: Callable[[], str]) -> None:
     name = new_id()
     aggregator.open_round(name, [trainer])
@@ -66,23 +86,33 @@ def test_a_round_s_id_is_used_once(aggregator: Caller, trainer: Caller, new_id: 
     assert trainer.capability("gradient_submission", round_id=name).status == 201
 
 
-def test_an_honest_update_is_accepted_and_earns_trust(
+def test_honest_updates_are_accepted_and_earn_trust(plane: ControlPlane, aggregator: Caller) -> None:
+    cohort = Cohort(plane, aggregator)
+    before = plane.metric("ztfm_updates_total", verdict="accepted")
+    found = cohort.round()
+    for device in cohort.devices:
+        verdict = found[device.id]
+        assert (verdict["decision"], verdict["quarantined"], verdict["state"]) == (True, False, "watched")
+        assert verdict["clip_norm_ratio"] == 1.5
+        assert verdict["trust"] > 0.6
+        assert verdict["p_value"] > 0.05
+        assert trust_of(plane, device) == (verdict["trust"], 1, "active")
+    assert plane.metric("ztfm_updates_total", verdict="accepted") == before + len(cohort.devices)
+    device = cohort.devices[0]
+    record = device.get(f"/v1/decisions/{found[device.id]['decision_id']}").expect(200)
+    assert 0.7 < record["facts"]["context"]["evidence"]["cosine"] < 0.9
+    assert record["facts"]["context"]["behaviour"]["p_value"] == found[device.id]["p_value"]
+
+
+def test_an_update_with_nothing_to_compare_with_is_held_to_the_absolute_limits_alone(
     plane: ControlPlane, aggregator: Caller, opened: Callable[..., str]
 ) -> None:
     device = plane.enrol("trainer")
     name = opened(device)
-    before = plane.metric("ztfm_updates_total", verdict="accepted")
     [verdict] = verdicts(aggregator, name, plane.report(device, submission(device, name)))
     assert verdict["decision"] is True
-    assert verdict["quarantined"] is False
-    assert verdict["clip_norm_ratio"] == 1.5
-    assert verdict["trust"] > 0.6
-    score, observations, _ = trust_of(plane, device)
-    assert score == pytest.approx(verdict["trust"])
-    assert observations == 1
-    assert plane.metric("ztfm_updates_total", verdict="accepted") == before + 1
-    record = device.get(f"/v1/decisions/{verdict['decision_id']}").expect(200)
-    assert record["facts"]["context"]["evidence"]["cosine"] == 0.8
+    assert "p_value" not in verdict
+    assert trust_of(plane, device) == (pytest.approx(0.6, abs=0.001), 0, "active")
 
 
 @pytest.mark.parametrize(
@@ -107,25 +137,23 @@ def test_an_update_that_stands_out_is_dropped_with_its_reason(
     assert "clip_norm_ratio" not in verdict
 
 
-def test_an_attacker_is_quarantined_and_an_honest_device_beside_it_is_not(
-    plane: ControlPlane, aggregator: Caller, opened: Callable[..., str]
+def test_an_attacker_is_quarantined_and_honest_devices_beside_it_are_not(
+    plane: ControlPlane, aggregator: Caller
 ) -> None:
-    attacker, honest = plane.enrol("trainer"), plane.enrol("trainer")
-    name = opened(attacker, honest)
+    cohort = Cohort(plane, aggregator)
+    attacker, *honest = cohort.devices
     before = plane.metric("ztfm_quarantines_total", segment="homes")
-    bad, good = verdicts(
-        aggregator,
-        name,
-        plane.report(attacker, submission(attacker, name), cosine=-1.0, norm_ratio=50.0),
-        plane.report(honest, submission(honest, name)),
-    )
-    assert (bad["decision"], bad["quarantined"]) == (False, True)
-    assert bad["features"]
-    assert (good["decision"], good["quarantined"]) == (True, False)
+    cohort.round()
+    bad = cohort.quarantine(attacker)
+    assert not any(verdict["decision"] for verdict in bad)
+    assert [verdict["state"] for verdict in bad] == ["watched"] * (len(bad) - 1) + ["quarantined"]
+    assert bad[-1]["features"] == [one["name"] for one in bad[-1]["attribution"]["features"]]
+    assert bad[-1]["attribution"]["sentence"]
+    assert {"behaviour_admitted", "subject_active"} <= codes(bad[-1])
     assert trust_of(plane, attacker)[2] == "quarantined"
-    assert trust_of(plane, honest)[2] == "active"
+    assert {trust_of(plane, device)[2] for device in honest} == {"active"}
     assert plane.metric("ztfm_quarantines_total", segment="homes") == before + 1
-    assert attacker.capability("gradient_submission", round_id=name).status == 403
+    assert attacker.id not in cohort.round(), "it is granted nothing any more"
 
 
 def test_the_same_update_twice_in_one_report_counts_once(
@@ -137,7 +165,7 @@ def test_the_same_update_twice_in_one_report_counts_once(
     first, second, third = verdicts(aggregator, name, update, update, update)
     assert [first["decision"], second["decision"], third["decision"]] == [True, False, False]
     assert codes(second) == codes(third) == {"capability_unused", "submission_outstanding"}
-    assert trust_of(plane, device)[1] == 1
+    assert steps_of(plane, device) == 1
 
 
 def test_two_capabilities_of_one_device_submit_one_update(
@@ -149,7 +177,7 @@ def test_two_capabilities_of_one_device_submit_one_update(
     first, second = verdicts(aggregator, name, *updates)
     assert first["decision"] is True
     assert codes(second) == {"submission_outstanding"}
-    assert trust_of(plane, device)[1] == 1
+    assert steps_of(plane, device) == 1
 
 
 def test_a_capability_that_two_requests_report_at_the_same_time_counts_once(
@@ -162,7 +190,7 @@ def test_a_capability_that_two_requests_report_at_the_same_time_counts_once(
         with ThreadPoolExecutor(4) as threads:
             found = list(threads.map(partial(verdicts, aggregator, name), [update] * 4))
         assert [verdict["decision"] for [verdict] in found].count(True) == 1
-        assert trust_of(plane, device)[1] == 1
+        assert steps_of(plane, device) == 1
 
 
 def test_a_retried_report_neither_admits_nor_moves_trust_again(

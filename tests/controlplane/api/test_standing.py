@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.controlplane.behaving import LOW, observed
 from tests.support import Caller, ControlPlane
 
 
@@ -53,18 +54,19 @@ def test_quarantine_holds_at_once_and_release_ends_it(operator: Caller, device: 
     assert infers(device) == 201
 
 
-def test_a_released_device_has_a_newcomers_trust(plane: ControlPlane, operator: Caller, device: Caller) -> None:
-    from controlplane.contracts.identity import Trust
-
-    plane.run(plane.services.registry.record_behaviour({device.id: Trust(score=0.1, observations=3)}, {device.id}))  # type: ignore[arg-type]
+def test_a_released_device_has_a_newcomers_trust_and_a_record_of_its_own(
+    plane: ControlPlane, operator: Caller, device: Caller
+) -> None:
+    apart = observed(device.id, becomes="quarantined", e_value=60.0)
+    plane.run(plane.services.registry.record_behaviour([apart]))
     assert change(operator, device, "active").expect(200)["trust"] == {"score": 0.6, "observations": 0}
+    kept = plane.run(plane.store.behaviour.kept([device.id]))[device.id]
+    assert (kept.record, kept.e_value) == (None, 1.0)
 
 
 def test_activating_an_active_device_gives_it_no_trust(plane: ControlPlane, operator: Caller, device: Caller) -> None:
-    from controlplane.contracts.identity import Trust
-
-    plane.run(plane.services.registry.record_behaviour({device.id: Trust(score=0.35, observations=3)}, ()))  # type: ignore[arg-type]
-    assert change(operator, device, "active").expect(200)["trust"]["score"] == 0.35
+    plane.run(plane.services.registry.record_behaviour([observed(device.id)]))
+    assert change(operator, device, "active").expect(200)["trust"]["score"] == LOW.score
 
 
 def test_an_operator_does_not_revoke(operator: Caller, device: Caller) -> None:

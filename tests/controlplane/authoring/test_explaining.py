@@ -50,7 +50,7 @@ def test_what_other_rules_came_to_is_shown_with_the_input_behind_it(tools: Tools
     assert condition.values == {
         "trust": 0.18,
         "input.subject.properties.trust.score": 0.18,
-        "model.terms.trust_minimum": 0.5,
+        "model.terms.trust_minimum": 0.25,
         "input.resource.id": "smart-home-intents",
     }
 

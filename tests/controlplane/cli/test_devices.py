@@ -10,6 +10,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from controlplane.cli.commands import app
+from controlplane.cli.devices_why import lines
+from controlplane.contracts.standing import DeviceBehaviour
+from tests.controlplane.behaving import LOW, NOW, attribution, observed, verdict
 from tests.support import Caller, ControlPlane, running, wait_until
 
 
@@ -72,7 +75,7 @@ def test_revoked_is_final(run: Callable[..., Result], device: Caller) -> None:
     assert "stays so" in again.stderr
 
 
-@pytest.mark.parametrize("command", ["show", "quarantine", "release", "revoke"])
+@pytest.mark.parametrize("command", ["show", "why", "quarantine", "release", "revoke"])
 def test_an_unknown_device_is_said(run: Callable[..., Result], command: str) -> None:
     done = run("devices", command, "dev-nobody")
     assert done.exit_code == 1
@@ -132,3 +135,65 @@ def test_a_mistyped_state_folder_is_said_and_not_made(tmp_path: Path, words: tup
     assert done.exit_code == 1
     assert "--state-dir" in done.stderr
     assert not nowhere.exists()
+
+
+def test_it_says_why_a_device_stands_where_it_does(
+    served: ControlPlane, run: Callable[..., Result], device: Caller
+) -> None:
+    quiet = run("devices", "why", device.id).stdout
+    assert quiet.startswith(f"{device.id} is watched: ")
+    assert "nothing about it was remarkable" in quiet
+    said = verdict(device.id, state="quarantined")
+    apart = observed(device.id, becomes="quarantined", e_value=60.0, verdict=said)
+    served.run(served.services.registry.record_behaviour([apart]))
+    told = run("devices", "why", device.id).stdout
+    assert f"{device.id} is quarantined since 2026-01-01 00:00:00 UTC: policy set it apart" in told
+    assert "evidence against it  60 (access 1, updates 1.75)" in told
+    assert "updates, round r1: trusted -> quarantined, p 0.004, evidence 2.5, decision dec-1" in told
+    assert "It points the other way. Likely: sign_flip, 90% sure." in told
+    document = json.loads(run("devices", "why", device.id, "--json").stdout)
+    assert (document["state"], document["verdicts"][0]["attribution"]["attack"]) == ("quarantined", "sign_flip")
+    listed = json.loads(run("devices", "list", "--status", "quarantined", "--json").stdout)["devices"]
+    assert {one["id"]: one["state"] for one in listed}[device.id] == "quarantined"
+    assert "quarantined" in run("devices", "list").stdout
+
+
+def test_it_says_whom_a_person_set_apart_and_that_only_a_person_lets_back(
+    run: Callable[..., Result], device: Caller
+) -> None:
+    run("devices", "quarantine", device.id)
+    assert f"{device.id}  held" in run("devices", "list").stdout
+    assert f"`ztfm devices release {device.id}`" in run("devices", "why", device.id).stdout
+    run("devices", "release", device.id)
+    assert "is watched" in run("devices", "why", device.id).stdout
+    run("devices", "revoke", device.id)
+    assert "is revoked" in run("devices", "why", device.id).stdout
+
+
+def test_no_two_words_of_a_verdict_depend_on_the_terminal() -> None:
+    found = DeviceBehaviour(
+        subject="dev-a",
+        segment="homes",
+        status="active",
+        held=False,
+        state="recovering",
+        since=NOW,
+        e_value=1.0,
+        trust=LOW,
+        observed_at=NOW,
+        e_values={},
+        conforming=4.0,
+        deviating=0.0,
+        verdicts=[
+            verdict("dev-a", channel="inference", round_id=None, p_value=None, attribution=None),
+            verdict("dev-a", attribution=attribution(atlas="AML.T0020", owasp="LLM04:2025")),
+        ],
+    )
+    told = list(lines(found))
+    assert told[0].startswith("dev-a is recovering since 2026-01-01 00:00:00 UTC: on probation")
+    assert told[-4:] == [
+        "2026-01-01 00:01:00 UTC  inference: trusted -> watched, evidence 2.5, decision dec-1",
+        "    Nothing about it was remarkable.",
+        "2026-01-01 00:01:00 UTC  updates, round r1: trusted -> watched, p 0.004, evidence 2.5, decision dec-1",
+        "    It points the other way. Likely: sign_flip, 90% sure (AML.T0020, LLM04:2025).",
+    ]

@@ -6,12 +6,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
+from controlplane.cli.commands import app
 from controlplane.sidecar.folders import tools_folder
 from controlplane.sidecar.install import install
 
@@ -25,12 +29,14 @@ def environment() -> dict[str, str]:
     return {**kept, "REGAL_BIN": str(install("regal", tools_folder())), "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
 
 
-def policy(*arguments: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `ztfm policy`, without this process's settings."""
-    command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(
-        command, env=environment(), cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=120, check=False
-    )
+def policy(*arguments: str | Path, stdin: str | None = None) -> Result:
+    """Run `ztfm policy` within this process, without its settings: one of its own would show nothing more."""
+    chosen = {**dict.fromkeys(os.environ), **environment()}
+    with chdir(ROOT):
+        done = CliRunner().invoke(app, ["policy", *map(str, arguments)], input=stdin, env=chosen)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +44,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A policy folder with a decision about doors, made by the command."""
     folder = tmp_path_factory.mktemp("author") / "policies"
     made = policy("new", "door", "--policies", folder, "--json")
-    assert made.returncode == 0, made.stderr
+    assert made.exit_code == 0, made.stderr
     said = json.loads(made.stdout)
     assert said["copied"] is True
     assert said["decision"] == "ztfm.extra.door"
@@ -53,9 +59,9 @@ def copy(door: Path, tmp_path: Path) -> Path:
 
 def test_what_new_makes_passes_check_and_test_at_once(door: Path) -> None:
     checked = policy("check", "--policies", door, "--json")
-    assert (checked.returncode, json.loads(checked.stdout)) == (0, {"findings": [], "skipped": {}}), checked.stderr
+    assert (checked.exit_code, json.loads(checked.stdout)) == (0, {"findings": [], "skipped": {}}), checked.stderr
     tested = policy("test", "--policies", door, "--json")
-    assert tested.returncode == 0, tested.stdout
+    assert tested.exit_code == 0, tested.stdout
     said = json.loads(tested.stdout)
     assert said["findings"] == []
     assert said["coverage"]["ztfm/extra/door"] == 1.0
@@ -63,7 +69,7 @@ def test_what_new_makes_passes_check_and_test_at_once(door: Path) -> None:
 
 def test_what_exists_is_not_made_again(door: Path) -> None:
     again = policy("new", "door", "--policies", door)
-    assert again.returncode == 2
+    assert again.exit_code == 2
     assert "exists already" in again.stderr
 
 
@@ -72,11 +78,11 @@ def test_check_and_test_say_file_line_and_remedy_and_exit_with_1(copy: Path) -> 
     path.write_text(path.read_text().replace("input.context.usage.requests >= 0", "input.context.usage.requets >= 0"))
     line = path.read_text().splitlines().index("\tinput.context.usage.requets >= 0") + 1
     checked = policy("check", "--policies", copy, "--no-lint")
-    assert checked.returncode == 1
+    assert checked.exit_code == 1
     assert f"{path}:{line}: compile: undefined ref: input.context.usage.requets" in checked.stdout
     assert "policy-reference.md" in checked.stdout
     tested = policy("test", "--policies", copy)
-    assert tested.returncode == 1
+    assert tested.exit_code == 1
     assert f"{copy / 'ztfm/extra/door/policy_test.rego'}:" in tested.stdout
     assert "ztfm policy eval door --input allowed_granted" in tested.stdout
 
@@ -85,21 +91,21 @@ def test_check_and_test_say_file_line_and_remedy_and_exit_with_1(copy: Path) -> 
 def test_a_folder_without_policies_is_a_fault(command: str, tmp_path: Path) -> None:
     (tmp_path / "file.txt").write_text("")
     result = policy(command, *(["door"] if command == "new" else []), "--policies", tmp_path)
-    assert result.returncode == 2
+    assert result.exit_code == 2
     assert "holds no policies" in result.stderr
 
 
 def test_eval_exits_with_what_was_decided(door: Path) -> None:
     allowed = policy("eval", "door", "--input", "allowed_granted", "--policies", door)
-    assert allowed.returncode == 0
+    assert allowed.exit_code == 0
     assert allowed.stdout.startswith("allowed for 30 s by ztfm.extra.door")
     denied = policy("eval", "door", "--input", "denied_not_granted", "--policies", door)
-    assert denied.returncode == 1
+    assert denied.exit_code == 1
     assert "MISSING  door_granted" in denied.stdout
     assert "Remedy: Ask whoever owns the resource" in denied.stdout
     assert "data.data.door.grants.mallory.first.write = undefined" in denied.stdout
     for text in ("", "{}", "[]", "null"):
-        assert policy("eval", "door", "--policies", door, stdin=text).returncode == 2
+        assert policy("eval", "door", "--policies", door, stdin=text).exit_code == 2
 
 
 def test_eval_reads_standard_input_a_file_and_a_recorded_decision(tmp_path: Path) -> None:
@@ -108,7 +114,7 @@ def test_eval_reads_standard_input_a_file_and_a_recorded_decision(tmp_path: Path
     recorded.write_text(json.dumps({"id": "dec-1", "outcome": "deny", "facts": example["input"]}))
     one = policy("eval", "inference", "--json", stdin=json.dumps(example["input"]))
     other = policy("eval", "inference", "--json", "--input", recorded)
-    assert one.returncode == other.returncode == 1
+    assert one.exit_code == other.exit_code == 1
     assert one.stdout == other.stdout
     said = json.loads(one.stdout)
     [missing] = [item for item in said["requirements"] if not item["held"]]
@@ -118,17 +124,17 @@ def test_eval_reads_standard_input_a_file_and_a_recorded_decision(tmp_path: Path
 
 def test_docs_writes_and_tells_what_is_not_current(tmp_path: Path) -> None:
     out = tmp_path / "reference.md"
-    assert policy("docs", "--out", out, "--check").returncode == 1
+    assert policy("docs", "--out", out, "--check").exit_code == 1
     assert not out.exists()
-    assert policy("docs", "--out", out).returncode == 0
-    assert policy("docs", "--out", out, "--check").returncode == 0
+    assert policy("docs", "--out", out).exit_code == 0
+    assert policy("docs", "--out", out, "--check").exit_code == 0
     assert policy("docs", "--out", "-").stdout == out.read_text()
 
 
 @pytest.mark.parametrize("command", ["new", "check", "test", "eval", "docs"])
 def test_help_has_an_example_and_json(command: str) -> None:
     result = policy(command, "--help")
-    assert result.returncode == 0
+    assert result.exit_code == 0
     assert f"Example: ztfm policy {command}" in result.stdout
     assert "--json" in result.stdout
 
@@ -149,9 +155,11 @@ def watching(copy: Path) -> Iterator[tuple[Path, "Queue[str]"]]:
     reader.start()
     try:
         yield copy, lines
-    finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
         reader.join(10)
         assert process.stdout is not None
         process.stdout.close()

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from controlplane.cli.commands import app
 from controlplane.contracts.identity import Trust
+from tests.controlplane.behaving import observed
 from tests.support import MODEL, Caller, ControlPlane, running, wait_until
 
 Run = Callable[..., Result]
@@ -32,8 +33,8 @@ def run(served: ControlPlane) -> Run:
 def doubted(served: ControlPlane) -> Caller:
     """A device whose trust is too low to ask a model."""
     device = served.enrol("consumer")
-    trust = {device.id: Trust(score=0.4, observations=1)}
-    served.run(served.services.registry.record_behaviour(trust, ()))
+    doubts = [observed(device.id, trust=Trust(score=0.2, observations=1))]
+    served.run(served.services.registry.record_behaviour(doubts))
     return device
 
 

@@ -9,16 +9,16 @@ from tests.controlplane.cli.test_policy import policy
 def test_a_sites_policies_are_made_checked_tested_and_asked(tmp_path: Path) -> None:
     chosen = ("--layer", "site", "--policies", tmp_path / "mine")
     made = policy("new", "pump_window", *chosen, "--json")
-    assert made.returncode == 0, made.stderr
+    assert made.exit_code == 0, made.stderr
     said = json.loads(made.stdout)
     assert (said["decision"], said["copied"]) == ("site.rules", False)
     assert all(Path(path).is_file() for path in said["files"])
     checked = policy("check", *chosen, "--json")
-    assert (checked.returncode, json.loads(checked.stdout)) == (0, {"findings": [], "skipped": {}}), checked.stderr
+    assert (checked.exit_code, json.loads(checked.stdout)) == (0, {"findings": [], "skipped": {}}), checked.stderr
     tested = policy("test", *chosen, "--json")
-    assert (tested.returncode, json.loads(tested.stdout)["findings"]) == (0, []), tested.stderr
+    assert (tested.exit_code, json.loads(tested.stdout)["findings"]) == (0, []), tested.stderr
     asked = policy("eval", "model_access", *chosen, "--input", "denied_pump_window_closed")
-    assert asked.returncode == 1, asked.stderr
+    assert asked.exit_code == 1, asked.stderr
     assert asked.stdout.startswith("denied by site.batch\n")
     assert "MISSING  site:pump_window_open" in asked.stdout
 
@@ -26,5 +26,5 @@ def test_a_sites_policies_are_made_checked_tested_and_asked(tmp_path: Path) -> N
 @pytest.mark.parametrize("command", ["check", "test", "new pump"])
 def test_a_layer_is_not_looked_for_among_the_bases_policies(command: str) -> None:
     done = policy(*command.split(), "--layer", "site")
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == f"ztfm policy {command.split()[0]}: name the folder of the site's policies with --policies\n"

@@ -102,7 +102,15 @@ def own_thing(value: Any, facts: dict[str, Any]) -> bool:
     return own_decision(value, facts) or (facts["action"]["name"] == "certificate:issue" and is_own)
 
 
-WHOSEVER = ("round:create", "evaluation:ask", "decision:list", "decision:read", "token:issue", "events:read")
+WHOSEVER = (
+    "round:create",
+    "evaluation:ask",
+    "behaviour:read",
+    "decision:list",
+    "decision:read",
+    "token:issue",
+    "events:read",
+)
 
 
 def roles_suffice(_value: Any, facts: dict[str, Any]) -> bool:
@@ -120,6 +128,12 @@ def roles_suffice(_value: Any, facts: dict[str, Any]) -> bool:
     return granting.get(action) in roles
 
 
+def compared(_value: Any, facts: dict[str, Any]) -> bool:
+    """Where there is a p-value, how many it was compared with is in it; without one there must be few."""
+    behaviour = facts["context"].get("behaviour", {})
+    return "p_value" in behaviour or between(0, 19)(behaviour.get("comparable", 0), facts)
+
+
 def attested(value: Any, facts: dict[str, Any]) -> bool:
     """A restricted model wants a proof of the last fifteen minutes."""
     return without_level(value, facts) or between(0, 900)(value, facts)
@@ -130,7 +144,7 @@ WAIVER = "context.exceptions.exc-019a7c2d4e5f00112233445566778899"
 
 def trusted(value: Any, facts: dict[str, Any]) -> bool:
     """From the minimum up, or waived by the exception that the example is about."""
-    return between(0, 1)(value, facts) if "exceptions" in facts["context"] else between(0.5, 1)(value, facts)
+    return between(0, 1)(value, facts) if "exceptions" in facts["context"] else between(0.25, 1)(value, facts)
 
 
 def other_than_who_asks(value: Any, facts: dict[str, Any]) -> bool:
@@ -147,8 +161,8 @@ HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
     "*": {
         "subject.id": (anything, "who asks was settled when its properties were looked up; the id is for the record"),
         "subject.properties.key_thumbprint": (anything, "any well-formed thumbprint says that the key is registered"),
-        "subject.properties.trust.observations": (anything, "they only decide whether quarantine is due"),
-        "subject.properties.trust.score": (between(0.5, 1.0), "from the minimum up"),
+        "subject.properties.trust.observations": (anything, "how often it was observed is in the score"),
+        "subject.properties.trust.score": (between(0.25, 1.0), "from the minimum up"),
         "subject.properties.attestation": (without_level, "this model asks for no proven platform"),
         "subject.properties.attestation.age_seconds": (attested, "fresh"),
         "subject.properties.roles": (roles_suffice, "the role that grants is still there"),
@@ -183,6 +197,15 @@ HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
         "context.evidence.sign_agreement": (anything, "supporting evidence, judged by behaviour"),
         "context.evidence.layer_shares": (anything, "supporting evidence, for people"),
         "context.evidence.examples": (between(1, 100_000), "within the bound"),
+        "context.evidence.seen_before": (lambda value, _: value is ABSENT, "the contract says no where nobody does"),
+        "context.evidence.replay_cosine": (
+            lambda value, facts: value in (ABSENT, None) or between(-1, 0.97)(value, facts),
+            "unlike earlier updates, or there are none to compare with",
+        ),
+        "context.behaviour.state_age_seconds": (anything, "for how long it stands so is asked for the response"),
+        "context.behaviour.e_value": (between(0, 49), "not too much"),
+        "context.behaviour.p_value": (between(0.06, 1.0), "plausible"),
+        "context.behaviour.comparable": (compared, "few where there is no p-value"),
     },
     "inference": {
         "resource.properties": (anything, "an inference is asked of the model that is served"),
@@ -214,6 +237,24 @@ HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
         "context": (own_thing, "a decision about oneself, or a certificate for one's own key"),
         "context.usage": (anything, "services have no budget of their own"),
         "context.time": (anything, "nothing here depends on it"),
+    },
+    "response": {
+        "subject.properties.roles": (anything, "what it may do is not asked for"),
+        "subject.properties.segment": (anything, "where it lives is not asked for"),
+        "subject.properties.trust.score": (between(0.0, 1.0), "any share leads somewhere"),
+        "context.time": (anything, "nothing here depends on it"),
+        "context.behaviour.state_age_seconds": (between(0, 1e10), "for any time it stands somewhere"),
+        "context.behaviour.e_value": (between(0, 1e12), "any evidence leads somewhere"),
+        "context.behaviour.contributed": (
+            lambda value, facts: value is ABSENT or between(0, 1e9)(value, facts),
+            "to any number of rounds; the contract says to none where nobody says",
+        ),
+        "context.behaviour.e_values": (anything, "the whole evidence is asked for"),
+        "context.behaviour.channel": (anything, "time alone has none"),
+        "context.behaviour.p_value": (anything, "it is in the evidence"),
+        "context.behaviour.comparable": (anything, "it is in the evidence"),
+        "context.behaviour.attack": (anything, "for people"),
+        "context.behaviour.confidence": (anything, "for people"),
     },
     "enrolment": {
         "resource.id": (anything, "the name of this federation, which the control plane states itself"),

@@ -60,7 +60,7 @@ def becomes(outcome: Any, *codes: str, ttl: float = 60.0, **obligations: Any) ->
         (was("deny", "a"), becomes("deny", "a", "b"), "other_reasons"),
         (was("allow"), becomes("allow", ttl=30.0), "other_terms"),
         (was("allow"), becomes("allow", watch=True), "other_terms"),
-        (was("allow"), becomes("allow", quarantine=True), "other_terms"),
+        (was("allow"), becomes("allow", state="quarantined"), "other_terms"),
     ],
 )
 def test_what_changes_has_a_name(before: Recorded, after: Decision, change: str | None) -> None:
@@ -69,6 +69,12 @@ def test_what_changes_has_a_name(before: Recorded, after: Decision, change: str 
 
 def test_an_obligation_that_was_not_known_then_is_no_change_by_itself() -> None:
     assert change_of(was("allow", obligations={}), becomes("allow")) is None
+
+
+@pytest.mark.parametrize("quarantine", [False, True])
+def test_an_obligation_that_is_not_known_any_more_is_no_change_by_itself(quarantine: bool) -> None:
+    stated = {**Obligations().model_dump(), "quarantine": quarantine}
+    assert change_of(was("allow", obligations=stated), becomes("allow")) is None
 
 
 def test_a_decision_with_two_reasons_is_one_change_in_two_groups() -> None:

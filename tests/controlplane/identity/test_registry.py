@@ -1,19 +1,20 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
 
-from controlplane.contracts.events import Notice
+from controlplane.capabilities.revoking import status_notice
+from controlplane.contracts.events import Initiator, Notice
 from controlplane.contracts.identity import Device, DeviceStatus, EnrolmentGrant, Trust
 from controlplane.identity.registry import Registry
 from controlplane.identity.tokens import token_digest
 from controlplane.storage import Store, StoreUnavailable
 from controlplane.storage.behaviour import Behaviour
 from controlplane.storage.devices import Devices
+from tests.controlplane.behaving import LOW, observed
 
 NewDevice = Callable[..., Device]
-LOW = Trust(score=0.2, observations=1)
 
 
 class SlowDevices:
@@ -32,8 +33,10 @@ class SlowDevices:
     async def by_thumbprint(self, thumbprint: str) -> Device | None:
         return await self._hold(await self._devices.by_thumbprint(thumbprint))
 
-    async def set_status(self, device_id: str, status: DeviceStatus, notice: Notice | None = None) -> bool:
-        return await self._devices.set_status(device_id, status, notice)
+    async def set_status(
+        self, device_id: str, status: DeviceStatus, notice: Notice | None = None, newcomer: Trust | None = None
+    ) -> bool:
+        return await self._devices.set_status(device_id, status, notice, newcomer)
 
     async def _hold(self, device: Device | None) -> Device | None:
         self.reads += 1
@@ -110,9 +113,9 @@ async def test_this_processes_own_changes_hold_at_once(store: Store, registry: R
     device = new_device()
     await store.devices.add(device)
     await registry.get(device.id)
-    await registry.record_behaviour({device.id: LOW}, [])
+    assert await registry.record_behaviour([observed(device.id)]) == frozenset()
     assert (await registry.get(device.id)) == device.model_copy(update={"trust": LOW})
-    await registry.record_behaviour({}, [device.id])
+    await registry.record_behaviour([observed(device.id, 1, becomes="quarantined")])
     assert (await registry.by_thumbprint(device.key_thumbprint)).status == "quarantined"  # type: ignore[union-attr]
     assert await registry.set_status(device.id, "revoked")
     assert (await registry.get(device.id)).status == "revoked"  # type: ignore[union-attr]
@@ -207,7 +210,7 @@ async def test_when_the_store_is_down_so_is_the_registry(
         registry.by_thumbprint(device.key_thumbprint),
         registry.enrol("token", device),
         registry.set_status(device.id, "active"),
-        registry.record_behaviour({device.id: LOW}, []),
+        registry.record_behaviour([observed(device.id)]),
     )
     assert {type(result) for result in await asyncio.gather(*calls, return_exceptions=True)} == {StoreUnavailable}
 
@@ -233,3 +236,54 @@ async def test_the_memory_of_the_registry_is_bounded(store: Store, clock: Any, n
         await registry.get(device.id)
     assert len(registry._memory) == 3
     assert registry._reads == {}
+
+
+class Announced:
+    """Takes down what is announced."""
+
+    def __init__(self) -> None:
+        self.notices: list[tuple[tuple[str, ...], str, str]] = []
+        self.written_: list[Notice] = []
+
+    def status_notice(
+        self, subjects: Collection[str], status: DeviceStatus, *, initiator: Initiator, txn: str | None = None
+    ) -> Notice:
+        self.notices.append((tuple(subjects), status, initiator))
+        return status_notice(subjects, status, 1_767_225_600.0, initiator, txn)
+
+    def written(self, notice: Notice) -> None:
+        self.written_.append(notice)
+
+
+async def test_who_is_set_apart_and_who_is_let_back_is_announced_once_it_is_written(
+    store: Store, slow: SlowStore, clock: Any, new_device: NewDevice
+) -> None:
+    announced = Announced()
+    registry = Registry(slow, clock, announcer=announced)
+    apart, back, neither = devices = [new_device() for _ in range(3)]
+    for device in devices:
+        await store.devices.add(device)
+    sent = [
+        observed(apart.id, becomes="quarantined"),
+        observed(back.id, becomes="recovering"),
+        observed(neither.id),
+    ]
+    assert await registry.record_behaviour([*sent[:2], observed(neither.id, 7)]) == {neither.id}
+    assert announced.written_ == []
+    assert await store.events.after(0) == []
+    announced.notices.clear()
+    assert await registry.record_behaviour(sent) == frozenset()
+    assert announced.notices == [((apart.id,), "quarantined", "policy"), ((back.id,), "active", "policy")]
+    [notice] = announced.written_
+    assert [one.value for one in notice.revocations] == [apart.id]
+    assert len(await store.events.after(0)) == len(notice.events) == 2
+
+
+async def test_who_is_let_back_by_a_person_has_a_newcomers_trust(
+    store: Store, slow: SlowStore, clock: Any, new_device: NewDevice
+) -> None:
+    newcomer = Trust(score=0.55, observations=0)
+    device = new_device(status="quarantined", trust=LOW)
+    await store.devices.add(device)
+    await Registry(slow, clock, newcomer=newcomer).set_status(device.id, "active")
+    assert await store.devices.get(device.id) == device.model_copy(update={"status": "active", "trust": newcomer})

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -14,12 +13,7 @@ import pytest
 from controlplane.sidecar import OpaBinary, Sidecar, SidecarOptions
 from controlplane.sidecar.folders import beside
 from controlplane.sidecar.management import Condition, look
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.servers.ports import free_port
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from controlplane.bundles import BundleSigner
 from controlplane.decisions.engine import BatchFault
 from controlplane.decisions.opa import OpaAddress, OpaTransport
 from controlplane.sidecar import OpaBinary, Sidecar, SidecarError, SidecarOptions, build_bundle
+from tests.servers.ports import free_port
 
 REVISION_QUESTION = b'{"input":{}}'
 
@@ -196,8 +196,7 @@ async def test_a_binary_that_cannot_be_started_is_a_clear_error(options: Sidecar
 async def test_it_listens_on_tcp_only_when_told_and_never_without_the_token(
     options: SidecarOptions, bundle: bytes
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        place = f"127.0.0.1:{free.getsockname()[1]}"
+    place = f"127.0.0.1:{free_port()}"
     sidecar = Sidecar(replace(options, tcp=place))
     sidecar.offer("base", bundle)
     await sidecar.start()

@@ -1,71 +1,234 @@
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import text
 
+from controlplane.contracts.behaviour import CHANNELS, BehaviourRecord, Wealth
 from controlplane.contracts.identity import Device, Trust
+from controlplane.contracts.observed import Kept, Observed
+from controlplane.contracts.rollback import Contribution
+from controlplane.contracts.rounds import Round
 from controlplane.storage import Store, StoreUnavailable, open_store
+from tests.controlplane.behaving import LOW, NOW, observed, record, score, verdict
 
 NewDevice = Callable[..., Device]
-LOW = Trust(score=0.25, observations=3)
 
 
-async def _seen(store: Store, device: Device) -> tuple[str, Trust]:
-    found = await store.devices.get(device.id)
-    assert found is not None
-    return found.status, found.trust
-
-
-async def test_trust_and_quarantine_are_kept_together(store: Store, new_device: NewDevice) -> None:
-    scored, apart, both, neither = devices = [new_device() for _ in range(4)]
+async def _enrolled(store: Store, new_device: NewDevice, many: int, **changes: Any) -> list[str]:
+    devices = [new_device(**changes) for _ in range(many)]
     for device in devices:
         await store.devices.add(device)
-    await store.behaviour.apply({scored.id: LOW, both.id: LOW}, [apart.id, both.id])
-    assert await _seen(store, scored) == ("active", LOW)
-    assert await _seen(store, apart) == ("quarantined", apart.trust)
-    assert await _seen(store, both) == ("quarantined", LOW)
-    assert await _seen(store, neither) == ("active", neither.trust)
+    return [device.id for device in devices]
+
+
+async def _kept(store: Store, name: str) -> Kept:
+    return (await store.behaviour.kept([name]))[name]
+
+
+async def _status(store: Store, name: str) -> str:
+    return (await _kept(store, name)).status
+
+
+async def test_of_a_newcomer_nothing_is_kept_and_of_a_stranger_not_even_that(
+    store: Store, new_device: NewDevice
+) -> None:
+    [name] = await _enrolled(store, new_device, 1)
+    found = await store.behaviour.kept([name, "dev-stranger"])
+    assert found == {name: Kept("active", Trust(score=0.6, observations=0), None, 1.0, 0)}
+    assert await store.behaviour.kept([]) == {}
+
+
+async def test_what_was_observed_is_kept_as_it_is(store: Store, replica: Store, new_device: NewDevice) -> None:
+    [name] = await _enrolled(store, new_device, 1)
+    assert await store.behaviour.apply([observed(name, e_value=2.5)]) == frozenset()
+    expected = Kept("active", LOW, record(version=1), 2.5, 1)
+    assert await _kept(replica, name) == expected
+    changed = record(state="recovering", since=NOW + 5, wealth={}, conforming=0.5, deviating=0.0)
+    assert await replica.behaviour.apply([observed(name, 1, record=changed, e_value=1.0)]) == frozenset()
+    assert (await _kept(store, name)).record == changed.model_copy(update={"version": 2})
+
+
+finite = st.floats(0.0, 1e12, allow_nan=False)
+wealths = st.builds(Wealth, active=finite, waiting=st.floats(0.0, 1.0), steps=st.integers(0, 1_000_000_000))
+records = st.builds(
+    BehaviourRecord,
+    state=st.sampled_from(["trusted", "watched", "quarantined", "recovering"]),
+    since=st.floats(0.0, 2e9),
+    wealth=st.dictionaries(st.sampled_from(CHANNELS), wealths),
+    conforming=st.floats(1e-6, 1e12),
+    deviating=finite,
+    observed_at=st.floats(0.0, 2e9),
+    version=st.just(0),
+)
+
+
+@given(stated=records, e_value=finite)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_every_record_comes_back_to_the_last_bit(
+    store: Store, new_device: NewDevice, stated: BehaviourRecord, e_value: float
+) -> None:
+    [name] = await _enrolled(store, new_device, 1)
+    await store.behaviour.apply([observed(name, record=stated, e_value=e_value)])
+    assert await _kept(store, name) == Kept("active", LOW, stated.model_copy(update={"version": 1}), e_value, 1)
+
+
+async def test_of_two_who_read_the_same_only_one_writes(store: Store, replica: Store, new_device: NewDevice) -> None:
+    [name] = await _enrolled(store, new_device, 1)
+    for version in range(3):
+        lost = await asyncio.gather(*(side.behaviour.apply([observed(name, version)]) for side in [store, replica] * 4))
+        assert sorted(map(len, lost)) == [0, *[1] * 7]
+        assert (await _kept(store, name)).version == version + 1
+
+
+async def test_one_that_is_stale_keeps_all_from_being_written(
+    store: Store, new_device: NewDevice, new_round: Callable[..., Round]
+) -> None:
+    first, second = await _enrolled(store, new_device, 2)
+    await store.rounds.add(new_round())
+    await store.behaviour.apply([observed(second)])
+    sent = [
+        observed(first, becomes="quarantined", score=score(1.0), verdict=verdict(first)),
+        observed(second, 0, score=score(2.0)),
+    ]
+    given_ = [Contribution(round_id="r1", subject=first, update_digest=_digest(), decision_id="dec-1", time=NOW)]
+    assert await store.behaviour.apply(sent, given_) == {second}
+    assert await _kept(store, first) == Kept("active", Trust(score=0.6, observations=0), None, 1.0, 0)
+    assert await store.observations.recent("updates", "homes.skew0") == []
+    assert await store.observations.verdicts(first, 10) == []
+    assert await store.contributions.of_round("r1") == []
+    again = [sent[0], observed(second, 1, score=score(2.0))]
+    assert await store.behaviour.apply(again, given_) == frozenset()
+    assert await _status(store, first) == "quarantined"
+    assert [one.subject for one in await store.contributions.of_round("r1")] == [first]
+
+
+def _digest() -> str:
+    return "sha256:" + "e" * 64
+
+
+async def test_writers_in_turns_lose_nothing_and_never_block_one_another(
+    store: Store, replica: Store, new_device: NewDevice
+) -> None:
+    names = await _enrolled(store, new_device, 6)
+
+    async def bet(side: Store, subjects: list[str]) -> None:
+        """Add one step to the wealth of each, as often as it takes."""
+        while True:
+            kept = await side.behaviour.kept(subjects)
+            sent = [_with_one_more(name, kept[name]) for name in reversed(subjects)]
+            if not await side.behaviour.apply(sent):
+                return
+
+    halves = (names[:4], names[2:])
+    await asyncio.gather(*(bet(side, halves[turn % 2]) for turn, side in enumerate([store, replica] * 5)))
+    steps = [(await _kept(store, name)).record for name in names]
+    assert [one.wealth["updates"].steps for one in steps if one] == [5, 5, 10, 10, 5, 5]
+
+
+def _with_one_more(name: str, kept: Kept) -> Observed:
+    steps = kept.record.wealth["updates"].steps if kept.record else 0
+    return observed(name, kept.version, record=record(wealth={"updates": Wealth(steps=steps + 1)}))
+
+
+async def test_trust_state_and_status_are_kept_together(store: Store, new_device: NewDevice) -> None:
+    judged, apart = await _enrolled(store, new_device, 2)
+    await store.behaviour.apply([observed(judged), observed(apart, becomes="quarantined")])
+    assert (await _kept(store, judged)).trust == LOW
+    found = await _kept(store, apart)
+    assert found.record is not None
+    assert (found.status, found.trust, found.record.state) == ("quarantined", LOW, "quarantined")
+    await store.behaviour.apply([observed(apart, 1, becomes="recovering")])
+    assert await _status(store, apart) == "active"
 
 
 async def test_a_revoked_device_stays_revoked(store: Store, new_device: NewDevice) -> None:
-    device = new_device(status="revoked")
-    await store.devices.add(device)
-    await store.behaviour.apply({device.id: LOW}, [device.id])
-    assert await _seen(store, device) == ("revoked", LOW)
+    first, second = await _enrolled(store, new_device, 2, status="revoked")
+    await store.behaviour.apply([observed(first, becomes="quarantined"), observed(second, becomes="recovering")])
+    assert [await _status(store, name) for name in (first, second)] == ["revoked", "revoked"]
 
 
-async def test_a_score_of_zero_is_a_score(store: Store, new_device: NewDevice) -> None:
-    device = new_device(trust=Trust(score=0.9, observations=9))
-    await store.devices.add(device)
-    await store.behaviour.apply({device.id: Trust(score=0.0, observations=0)}, [])
-    assert await _seen(store, device) == ("active", Trust(score=0.0, observations=0))
+async def test_nothing_changes_nothing_and_a_stranger_is_a_fault(store: Store, new_device: NewDevice) -> None:
+    [name] = await _enrolled(store, new_device, 1)
+    assert await store.behaviour.apply([]) == frozenset()
+    with pytest.raises(StoreUnavailable):
+        await store.behaviour.apply([observed("dev-stranger")])
+    assert (await _kept(store, name)).record is None
 
 
-async def test_nothing_and_strangers_change_nothing(store: Store, new_device: NewDevice) -> None:
-    device = new_device()
-    await store.devices.add(device)
-    await store.behaviour.apply({}, [])
-    await store.behaviour.apply({"dev-stranger": LOW}, {"dev-other"})
-    assert await store.devices.page() == [device]
+async def test_who_is_let_back_by_a_person_begins_anew(store: Store, new_device: NewDevice) -> None:
+    [name] = await _enrolled(store, new_device, 1)
+    await store.behaviour.apply([observed(name, becomes="quarantined", e_value=60.0)])
+    newcomer = Trust(score=0.6, observations=0)
+    assert await store.devices.set_status(name, "active", None, newcomer)
+    assert await _kept(store, name) == Kept("active", newcomer, None, 1.0, 2)
+    assert await store.behaviour.apply([observed(name, 1)]) == {name}, "what was read before counts for nothing"
+    assert await store.behaviour.apply([observed(name, 2)]) == frozenset()
 
 
-async def test_replicas_that_write_the_same_devices_in_turns_never_block_one_another(
-    store: Store, replica: Store, new_device: NewDevice
+async def test_who_is_active_already_keeps_everything(store: Store, new_device: NewDevice) -> None:
+    [name] = await _enrolled(store, new_device, 1)
+    await store.behaviour.apply([observed(name)])
+    await store.devices.set_status(name, "active", None, Trust(score=0.6, observations=0))
+    assert await _kept(store, name) == Kept("active", LOW, record(version=1), 2.5, 1)
+
+
+@pytest.mark.parametrize("state", ["trusted", "watched", "quarantined", "recovering"])
+async def test_whom_a_person_sets_apart_policy_has_not(store: Store, new_device: NewDevice, state: str) -> None:
+    [name] = await _enrolled(store, new_device, 1)
+    await store.behaviour.apply([observed(name, record=record(state=state))])
+    await store.devices.set_status(name, "quarantined")
+    found = await _kept(store, name)
+    assert found.record is not None
+    assert found.record.state == ("watched" if state == "quarantined" else state)
+    assert found.record.wealth == record().wealth
+    assert await store.behaviour.set_apart(10) == []
+    assert await store.behaviour.apply([observed(name, 1, becomes="recovering")]) == {name}
+    [standing] = await store.behaviour.standings()
+    assert standing.held
+
+
+async def test_a_person_s_word_before_anything_was_observed_is_not_overwritten(
+    store: Store, new_device: NewDevice
 ) -> None:
-    devices = [new_device() for _ in range(6)]
-    for device in devices:
-        await store.devices.add(device)
-    names = [device.id for device in devices]
-    halves = (names[:3], names[3:])
-    await asyncio.gather(
-        *(
-            side.behaviour.apply(dict.fromkeys(halves[turn % 2], LOW), halves[1 - turn % 2])
-            for turn, side in enumerate([store, replica] * 10)
-        )
+    [name] = await _enrolled(store, new_device, 1)
+    await store.devices.set_status(name, "quarantined")
+    assert await store.behaviour.apply([observed(name, becomes="quarantined")]) == {name}
+    assert (await _kept(store, name)).record is None
+
+
+async def test_subjects_stand_in_order_of_the_evidence_against_them(store: Store, new_device: NewDevice) -> None:
+    names = await _enrolled(store, new_device, 4)
+    await _enrolled(store, new_device, 1)
+    evidence = dict(zip(names, (0.5, 1e12, 60.0, 7.0), strict=True))
+    await store.behaviour.apply([observed(name, e_value=value) for name, value in evidence.items()])
+    await store.behaviour.apply([observed(names[2], 1, becomes="quarantined", e_value=60.0)])
+    found = await store.behaviour.standings()
+    assert [(one.subject, one.e_value) for one in found] == [(names[n], evidence[names[n]]) for n in (1, 2, 3, 0)]
+    assert [one.subject for one in await store.behaviour.standings(limit=1)] == [names[1]]
+    [apart] = await store.behaviour.standings("quarantined", 10**9)
+    assert (apart.subject, apart.status, apart.state, apart.held) == (names[2], "quarantined", "quarantined", False)
+    assert (apart.segment, apart.trust, apart.since, apart.observed_at) == ("homes", LOW, NOW, NOW + 60.0)
+    assert await store.behaviour.counts() == {"watched": 3, "quarantined": 1}
+
+
+async def test_who_is_set_apart_for_longest_comes_first(store: Store, new_device: NewDevice) -> None:
+    names = await _enrolled(store, new_device, 3)
+    since = dict(zip(names, (NOW + 2, NOW, NOW + 1), strict=True))
+    await store.behaviour.apply(
+        [
+            observed(name, record=record(state="quarantined", since=time), status="quarantined")
+            for name, time in since.items()
+        ]
     )
-    assert [await _seen(store, device) for device in devices] == [("quarantined", LOW)] * 6
+    assert await store.behaviour.set_apart(10) == [names[1], names[2], names[0]]
+    assert await store.behaviour.set_apart(1) == [names[1]]
+    await store.devices.set_status(names[1], "revoked")
+    assert await store.behaviour.set_apart(10) == [names[2], names[0]]
 
 
 async def test_devices_are_locked_in_order_of_their_names(postgres_url: str, new_device: NewDevice) -> None:
@@ -76,40 +239,69 @@ async def test_devices_are_locked_in_order_of_their_names(postgres_url: str, new
     other = await asyncpg.connect(postgres_url.replace("+asyncpg", ""))
     async with other.transaction():
         await other.execute("SELECT 1 FROM devices WHERE id = 'dev-0' FOR UPDATE")
-        applying = asyncio.create_task(store.behaviour.apply(dict.fromkeys(names[5:], LOW), names[:5]))
+        sent = [observed(name, becomes="quarantined") for name in reversed(names)]
+        applying = asyncio.create_task(store.behaviour.apply(sent))
         while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.01)
         # It waits for the first and holds none of the others.
         await other.execute("SELECT 1 FROM devices FOR UPDATE NOWAIT")
     await applying
     await other.close()
-    assert [device.status for device in await store.devices.page()] == ["quarantined"] * 5 + ["active"] * 5
+    assert [device.status for device in await store.devices.page()] == ["quarantined"] * 10
     await store.close()
 
 
-async def test_a_fault_in_the_middle_leaves_every_device_as_it_was(
-    url: str, store: Store, new_device: NewDevice
+@pytest.mark.parametrize("broken", ["UPDATE ON devices", "INSERT ON behaviour_verdicts", "INSERT ON behaviour_scores"])
+async def test_a_fault_in_the_middle_leaves_everything_as_it_was(
+    url: str, store: Store, new_device: NewDevice, broken: str
 ) -> None:
-    devices = [new_device(id=f"dev-{number}") for number in range(3)]
-    for device in devices:
-        await store.devices.add(device)
-    await _break_updates_of(store, url, "dev-2")
+    names = await _enrolled(store, new_device, 3)
+    before = await store.behaviour.kept(names)
+    await _break(store, url, broken)
     with pytest.raises(StoreUnavailable):
-        await store.behaviour.apply({device.id: LOW for device in devices}, [device.id for device in devices])
-    assert await store.devices.page() == devices
+        await store.behaviour.apply(
+            [observed(name, becomes="quarantined", score=score(1.0), verdict=verdict(name)) for name in names]
+        )
+    assert await store.behaviour.kept(names) == before
 
 
-async def _break_updates_of(store: Store, url: str, name: str) -> None:
+async def _break(store: Store, url: str, what: str) -> None:
     if url.startswith("sqlite"):
-        statements = [
-            f"CREATE TRIGGER broken BEFORE UPDATE ON devices WHEN NEW.id = '{name}' "
-            "BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
-        ]
+        statements = [f"CREATE TRIGGER broken BEFORE {what} BEGIN SELECT RAISE(ABORT, 'disk is full'); END"]
     else:
         statements = [
             "CREATE FUNCTION broken() RETURNS trigger AS $$ BEGIN RAISE 'disk is full'; END $$ LANGUAGE plpgsql",
-            f"CREATE TRIGGER broken BEFORE UPDATE ON devices FOR EACH ROW WHEN (NEW.id = '{name}') "
-            "EXECUTE FUNCTION broken()",
+            f"CREATE TRIGGER broken BEFORE {what} FOR EACH ROW EXECUTE FUNCTION broken()",
         ]
     for statement in statements:
         await store._database.change("break the table", text(statement))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "wealth = 'x'",
+        "wealth = '[]'",
+        """wealth = '{"updates": {"active": -1}}'""",
+        """wealth = '{"other": {}}'""",
+        "state = 'unheard'",
+        "conforming = -1",
+        "since = -5",
+    ],
+)
+async def test_a_record_that_is_not_as_we_write_it_is_a_fault_of_the_store(
+    store: Store, new_device: NewDevice, change: str
+) -> None:
+    [name] = await _enrolled(store, new_device, 1)
+    await store.behaviour.apply([observed(name)])
+    await store._database.change("spoil", text(f"UPDATE behaviour SET {change}"))
+    with pytest.raises(StoreUnavailable):
+        await store.behaviour.kept([name])
+
+
+async def test_many_are_kept_in_one_go(store: Store, new_device: NewDevice) -> None:
+    names = await _enrolled(store, new_device, 200)
+    assert await store.behaviour.apply([observed(name, score=score(0.0)) for name in names]) == frozenset()
+    found = await store.behaviour.kept(names)
+    assert {kept.version for kept in found.values()} == {1}
+    assert len(found) == 200

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.contracts.identity import Device, EnrolmentGrant
 from controlplane.storage import Store, StoreUnavailable, addresses, open_store
+from tests.controlplane.behaving import observed
 from tests.servers.postgres import PostgresServer
 
 NOW = 1_767_225_600.0
@@ -29,7 +30,9 @@ async def _use_everything(store: Store, device: Device) -> list[str]:
         store.devices.page(),
         store.tokens.add_many({"h1": grant}),
         store.tokens.get("h1"),
-        store.behaviour.apply({device.id: device.trust}, []),
+        store.behaviour.apply([observed(device.id)]),
+        store.behaviour.kept([device.id]),
+        store.observations.recent("updates", "homes"),
         store.rounds.get("r1"),
         store.rounds.submissions("r1", device.id),
         store.rounds.close("r1"),

@@ -6,9 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.capabilities.revoking import status_notice
 from controlplane.contracts.events import REACH_SECONDS, Notice, Revocation, RevocationKind, SecurityEvent
-from controlplane.contracts.identity import Device, Trust
+from controlplane.contracts.identity import Device
 from controlplane.storage import Store
 from controlplane.storage.tables import devices
+from tests.controlplane.behaving import observed
 from tests.controlplane.storage.conftest import NOW
 
 ALL: tuple[RevocationKind, ...] = ("capability", "subject", "key", "place")
@@ -73,7 +74,7 @@ async def test_a_revocation_that_waited_for_its_turn_dates_from_its_turn(
     await holds.wait()
     await asyncio.gather(
         store.devices.set_status(first.id, "quarantined", await begin(first.id)),
-        store.behaviour.apply({second.id: Trust(score=0.1, observations=1)}, [second.id], await begin(second.id)),
+        store.behaviour.apply([observed(second.id, becomes="quarantined")], (), await begin(second.id)),
     )
     await holding
     for void_now in await store.revocations.live(NOW, ("subject",)):

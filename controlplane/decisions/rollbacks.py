@@ -1,0 +1,218 @@
+"""Rollbacks as they are ordered: by a person, or by the policy that responds to behaviour; and what waits."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Protocol
+
+import structlog
+
+from controlplane.contracts.rollback import Rollback, RollbackResult, RollbackState
+from controlplane.decisions.ids import new_id
+from controlplane.storage.rollbacks import Ordered, Waiting
+
+PREFIX = "rb"
+POLICY = "policy"
+"""Who orders what the response policy asks for."""
+
+POLICY_REASON = "the response policy undoes what a subject contributed"
+
+EVERY_SECONDS = 10.0
+"""How often it is looked how long orders wait."""
+
+_log = structlog.get_logger("ztfm.rollbacks")
+
+
+class RollbackStore(Protocol):
+    """Keeps orders; `storage.rollbacks` does."""
+
+    async def order(self, wanted: Rollback) -> Ordered:
+        """Keep an order, or what of it is not outstanding."""
+        ...
+
+    async def outstanding(self, model: str, aggregator: str | None = None) -> list[Rollback]:
+        """Return what is ordered for a model and not done."""
+        ...
+
+    async def end(self, rollback_id: str, result: RollbackResult, now: float) -> bool:
+        """Keep what became of an order; false when there is none that is outstanding."""
+        ...
+
+    async def get(self, rollback_id: str) -> Rollback | None:
+        """Return an order, or none."""
+        ...
+
+    async def page(
+        self, model: str | None = None, state: RollbackState | None = None, limit: int = 100
+    ) -> list[Rollback]:
+        """Return orders, newest first."""
+        ...
+
+    async def waiting(self) -> Waiting:
+        """Return how many orders are not done, and since when the oldest waits."""
+        ...
+
+
+class ContributionStore(Protocol):
+    """Knows whose updates went into which model; `storage.contributions` does."""
+
+    async def first_of(self, subjects: Collection[str], model: str, latest: int) -> str | None:
+        """Return the first of a model's latest rounds that one of some subjects contributed to, or none."""
+        ...
+
+
+class RollbackObserver(Protocol):
+    """Counts rollbacks."""
+
+    def rollback(self, outcome: str) -> None:
+        """One was ``ordered``, ``done`` or ``failed``."""
+        ...
+
+    def rollbacks_waiting(self, count: int, age_seconds: float) -> None:
+        """So many are not done, the oldest of which was ordered so long ago."""
+        ...
+
+
+class RollbackBook:
+    """Gives orders, hands them out, and ends them.
+
+    Args:
+        store: keeps orders.
+        contributions: whose updates went into which model.
+        observer: counts them; none counts nothing, as on the command line.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        store: RollbackStore,
+        contributions: ContributionStore,
+        observer: RollbackObserver | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store, self._contributions = store, contributions
+        self._observer, self._clock = observer, clock
+
+    async def order(self, subject: str, model: str, rounds: int, decision_id: str) -> Rollback | None:
+        """Order what the response policy asks for: a subject's updates to a model's latest rounds are undone.
+
+        Args:
+            subject: whose.
+            model: which.
+            rounds: how many of its latest rounds.
+            decision_id: of the policy's decision.
+
+        Returns:
+            The order that is outstanding then; none when the subject contributed to none of these rounds.
+
+        Raises:
+            StoreUnavailable: it could not be kept.
+        """
+        first = await self._contributions.first_of([subject], model, rounds)
+        if first is None:
+            return None
+        return (await self.request(first, model, [subject], POLICY_REASON, POLICY, decision_id)).rollback
+
+    async def request(
+        self, round_id: str, model: str, subjects: Sequence[str], reason: str, by: str, decision_id: str
+    ) -> Ordered:
+        """Order that what some subjects contributed in or after a round be undone.
+
+        Args:
+            round_id: the first round.
+            model: its model.
+            subjects: whose updates.
+            reason: why.
+            by: who orders it.
+            decision_id: of the decision that allows it.
+
+        Raises:
+            StoreUnavailable: it could not be kept.
+        """
+        now = self._clock()
+        wanted = Rollback(
+            id=new_id(PREFIX, now),
+            model=model,
+            round_id=round_id,
+            subjects=sorted(set(subjects)),
+            reason=reason,
+            ordered_by=by,
+            ordered_at=now,
+            decision_id=decision_id,
+            state="ordered",
+        )
+        given = await self._store.order(wanted)
+        if given.rollback is None:
+            _log.error("rollback_not_ordered", model=model, subjects=wanted.subjects, remedy="too many wait already")
+        elif given.is_new:
+            self._count("ordered")
+            _log.warning("rollback_ordered", **_shown(given.rollback))
+        return given
+
+    async def outstanding(self, model: str, aggregator: str | None = None) -> list[Rollback]:
+        """Return what is ordered for a model and not done, oldest first.
+
+        Args:
+            model: which.
+            aggregator: orders that begin with a round that this one opened; none for any.
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
+        return await self._store.outstanding(model, aggregator)
+
+    async def get(self, rollback_id: str) -> Rollback | None:
+        """Return an order, or none."""
+        return await self._store.get(rollback_id)
+
+    async def page(self, model: str | None, state: RollbackState | None, limit: int) -> list[Rollback]:
+        """Return orders, newest first: of one model, in one state, so many at most."""
+        return await self._store.page(model, state, limit)
+
+    async def end(self, rollback: Rollback, result: RollbackResult) -> bool:
+        """Keep what became of an order; false when it was not outstanding, or begins earlier now.
+
+        Raises:
+            StoreUnavailable: it could not be kept.
+        """
+        is_ended = await self._store.end(rollback.id, result, self._clock())
+        if is_ended:
+            self._count(result.state)
+            shown = {**_shown(rollback), **result.model_dump(exclude_none=True)}
+            (_log.warning if result.state == "done" else _log.error)("rollback_ended", **shown)
+        return is_ended
+
+    @asynccontextmanager
+    async def following(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> AsyncIterator[None]:
+        """Show how long orders wait, for as long as the context is entered."""
+        task = asyncio.create_task(self._follow(sleep), name="rollbacks")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def _count(self, outcome: str) -> None:
+        if self._observer is not None:
+            self._observer.rollback(outcome)
+
+    async def _follow(self, sleep: Callable[[float], Awaitable[None]]) -> None:
+        is_failing = False
+        while True:
+            try:
+                found = await self._store.waiting()
+                age = 0.0 if found.oldest_at is None else max(0.0, self._clock() - found.oldest_at)
+                if self._observer is not None:
+                    self._observer.rollbacks_waiting(found.orders, age)
+            except Exception as error:  # noqa: BLE001 - logged; what waits is handed out with the next report all the same
+                if not is_failing:
+                    _log.error("rollbacks_not_read", error=type(error).__name__)
+                is_failing = True
+            else:
+                is_failing = False
+            await sleep(EVERY_SECONDS)
+
+
+def _shown(rollback: Rollback) -> dict[str, object]:
+    return rollback.model_dump(include={"id", "model", "round_id", "subjects", "reason", "ordered_by", "decision_id"})
