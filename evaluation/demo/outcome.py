@@ -23,6 +23,7 @@ class Sighting:
         norm_ratio: over the cohort's median.
         features: what made it stand out.
         reasons: why it was denied.
+        sentence: what the verdict says of it; empty for an unremarkable one.
     """
 
     turn: int
@@ -33,6 +34,7 @@ class Sighting:
     norm_ratio: float
     features: Sequence[str]
     reasons: Sequence[AccessReason]
+    sentence: str = ""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,6 @@ def trust_by_round(outcome: Outcome) -> str:
     lines = {
         "full answers": limits["trust"]["full"],
         "takes part": limits["sensitivities"]["internal"]["trust_minimum"],
-        "quarantine below": limits["trust"]["quarantine_below"],
     }
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 3.2), layout="constrained")

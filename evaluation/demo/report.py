@@ -5,14 +5,14 @@ from html import escape
 from pathlib import Path
 
 from evaluation.demo import plots
-from evaluation.demo.outcome import RUNS, Outcome
+from evaluation.demo.outcome import RUNS, Outcome, Sighting
 from evaluation.demo.terminal import answer_of
 
 _ENGINES = {
     "opa": "evaluated by Open Policy Agent",
     "embedded": "evaluated as WebAssembly, for no Open Policy Agent was to be had",
 }
-DEVICE_COLUMNS = ("device", "is", "updates", "trust", "quarantined", "stood out by", "denied because")
+DEVICE_COLUMNS = ("device", "is", "updates", "trust", "quarantined", "stood out by", "verdict", "denied because")
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --page: #ffffff; --soft: #f2f4f7;
   --line: #d5dae1; --accent: #2f6fab; }
@@ -123,8 +123,16 @@ def _devices(outcome: Outcome) -> Iterable[Sequence[str]]:
             f"{outcome.trust[device]:.2f}",
             f"round {quarantined[device]}" if device in quarantined else "",
             ", ".join(features),
+            _verdict(seen, quarantined.get(device)),
             " ".join(f"{reason.code}: {reason.message} {reason.remedy}" for reason in reasons.values()),
         )
+
+
+def _verdict(seen: Sequence[Sighting], quarantined: int | None) -> str:
+    """What was said of the update that a device was quarantined for, else of the last one that was denied."""
+    said = [one for one in seen if one.sentence and not one.accepted]
+    decisive = [one for one in said if one.turn == quarantined]
+    return (decisive or said)[-1].sentence if said else ""
 
 
 def _credentials(outcome: Outcome) -> Iterable[Sequence[str]]:

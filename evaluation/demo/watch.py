@@ -53,6 +53,7 @@ class Watch:
 
     def _sighting(self, seen: _Seen, facts: Mapping[str, object]) -> Sighting:
         evidence = _within(facts, "context", "evidence")
+        attribution = seen.verdict.attribution
         return Sighting(
             turn=seen.turn,
             device=self._fleet.called(seen.verdict.subject),
@@ -62,6 +63,7 @@ class Watch:
             norm_ratio=float(evidence.get("norm_ratio", 0.0)),  # type: ignore[arg-type]
             features=seen.verdict.features,
             reasons=seen.verdict.reasons,
+            sentence=attribution.sentence if attribution else "",
         )
 
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from evaluation.federation.memory import Memory
 from evaluation.federation.plan import Plan
+from evaluation.smart_home.attacks import Knowledge
 from evaluation.smart_home.corpus import Sentence
 from evaluation.smart_home.model import TunedModel
 from evaluation.smart_home.task import Task
@@ -33,11 +35,13 @@ class Bench:
     Args:
         task: what is learnt, by whom.
         plan: how.
+        memory: of what was trained before, where several federations of one task and plan follow one another.
     """
 
-    def __init__(self, task: Task, plan: Plan) -> None:
+    def __init__(self, task: Task, plan: Plan, memory: Memory | None = None) -> None:
         self._task = task
         self._plan = plan
+        self._memory = memory
         self._model: TunedModel = task.model()
 
     def initial(self) -> dict[str, Tensor]:
@@ -49,10 +53,15 @@ class Bench:
 
         A hostile device follows its attack where ``attacked`` says so, and is honest otherwise.
         """
-        shard = self._task.training_set(device, attacked=attacked)
-        update = self._train(state, shard, self._plan.local, device, turn)
+        update = self.trained(state, device, turn, attacked=attacked)
         attack = self._task.attacks.get(device) if attacked else None
-        return (attack.distort(update) if attack else update), len(self._task.shards[device])
+        sent = attack.distort(update, Knowledge(device, turn)) if attack else update
+        return sent, len(self._task.shards[device])
+
+    def trained(self, state: Mapping[str, Tensor], device: int, turn: int, *, attacked: bool) -> Update:
+        """What a device's training yields in round ``turn``, before a hostile one makes something else of it."""
+        shard = self._task.training_set(device, attacked=attacked)
+        return self._train(state, shard, self._plan.local, device, turn)
 
     def reference(self, state: Mapping[str, Tensor], turn: int) -> Update:
         """The update that the server's own few trusted sentences yield (Cao et al., FLTrust, arXiv 2012.13995)."""
@@ -60,15 +69,20 @@ class Bench:
 
     def worth(self, state: Mapping[str, Tensor]) -> Worth:
         """Judge a global state on the test sentences, plain and triggered."""
+        success = self.attack_success(state)
+        return Worth(evaluate(self._model, self._task.split.test), success)
+
+    def attack_success(self, state: Mapping[str, Tensor]) -> float:
+        """Judge a global state on the triggered test sentences alone."""
         self._model.load_trainable(state)
-        return Worth(
-            evaluate(self._model, self._task.split.test),
-            attack_success(self._model, self._task.triggered_test, self._task.target),
-        )
+        return attack_success(self._model, self._task.triggered_test, self._task.target)
 
     def _train(
         self, state: Mapping[str, Tensor], shard: Sequence[Sentence], how: LocalTraining, who: int, turn: int
     ) -> Update:
-        self._model.load_trainable(state)
-        seed = (self._task.seed * 1_000_003 + turn * 10_007 + who) % 2**31
-        return train_locally(self._model, shard, self._plan.in_round(how, turn), seed)
+        def train() -> Update:
+            self._model.load_trainable(state)
+            seed = (self._task.seed * 1_000_003 + turn * 10_007 + who) % 2**31
+            return train_locally(self._model, shard, self._plan.in_round(how, turn), seed)
+
+        return train() if self._memory is None else self._memory.recall(state, shard, who, turn, train)

@@ -1,10 +1,11 @@
 """Everything that a seed fixes before the first round: who holds what, who is hostile, and how success is judged."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
+from typing import Self
 
 from evaluation.smart_home.attacks import TARGET, Attack, Backdoor, SignFlip, triggered
 from evaluation.smart_home.corpus import Corpus, Sentence, build_corpus
@@ -51,9 +52,20 @@ class Task:
         """How many devices there are, hostile ones among them."""
         return len(self.shards)
 
+    @property
+    def intents(self) -> int:
+        """How many intents there are."""
+        return len(self.corpus.intents)
+
+    def under(self, attacks: Mapping[int, Attack]) -> Self:
+        """The same federation with other hostile devices, or the same who do something else."""
+        changed = replace(self, attacks=attacks)
+        changed.trunk.preload(list(changed.texts()))
+        return changed
+
     def model(self) -> TunedModel:
         """A fresh model as it is before the first round."""
-        return TunedModel(self.trunk, len(self.corpus.intents), self.seed)
+        return TunedModel(self.trunk, self.intents, self.seed)
 
     def training_set(self, device: int, *, attacked: bool) -> list[Sentence]:
         """What a device trains on; ``attacked`` says whether hostile devices behave as such."""
@@ -69,13 +81,14 @@ class Task:
 
 
 @lru_cache(maxsize=2)
-def load_task(seed: int, cache: Path | None = None, encoder: Path | None = None) -> Task:
+def load_task(seed: int, cache: Path | None = None, encoder: Path | None = None, *, alpha: float = ALPHA) -> Task:
     """Build the task of ``seed``; the trunk's output is read from ``cache`` where an earlier process left it there.
 
     Args:
         seed: fixes all of it.
         cache: folder for the trunk's output.
         encoder: folder of the encoder; none for the packaged one.
+        alpha: of the Dirichlet distribution that each device's mix of intents is drawn from; smaller is more skewed.
     """
     corpus = build_corpus(seed)
     split = split_by_template(corpus, seed, root_per_intent=ROOT_PER_INTENT)
@@ -84,7 +97,7 @@ def load_task(seed: int, cache: Path | None = None, encoder: Path | None = None)
         seed=seed,
         corpus=corpus,
         split=split,
-        shards=dirichlet_shards(split.train, DEVICES, alpha=ALPHA, seed=seed, copies=COPIES),
+        shards=dirichlet_shards(split.train, DEVICES, alpha=alpha, seed=seed, copies=COPIES),
         attacks=_attacks(seed, target),
         target=target,
         triggered_test=triggered(split.test[::2], target, seed=seed + TEST_SEED_OFFSET),

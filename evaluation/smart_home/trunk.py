@@ -42,6 +42,8 @@ class Trunk:
     def preload(self, texts: Sequence[str]) -> None:
         """Make ``texts`` known, from the cache folder when it holds exactly these texts, else by computing them."""
         distinct = list(dict.fromkeys(texts))
+        if self._known.keys() >= set(distinct):
+            return
         file = self._cache_file(distinct)
         if file is not None and file.is_file():
             self._known.update(_unpack(distinct, load_file(file)))

@@ -1,5 +1,6 @@
 """The task of seed 0, built once: its trunk costs a few seconds."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,6 @@ from evaluation.smart_home.task import Task, load_task
 
 @pytest.fixture(scope="session")
 def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
-    torch.set_num_threads(2)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
     cache: Path = tmp_path_factory.mktemp("trunk")
     return load_task(0, cache)

@@ -4,9 +4,11 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-STARTED: list["subprocess.Popen[bytes]"] = []
+PATIENCE_SECONDS = 240.0
+"""A run takes one minute; with neighbours several."""
 
 
 def descendants(pid: int) -> dict[int, str]:
@@ -22,7 +24,7 @@ def descendants(pid: int) -> dict[int, str]:
     return {child: names[child] for child in _below(pid, parents)}
 
 
-def wait_for(line: str, log: Path, process: subprocess.Popen[bytes], seconds: float = 120.0) -> None:
+def wait_for(line: str, log: Path, process: subprocess.Popen[bytes], seconds: float = PATIENCE_SECONDS) -> None:
     """Wait until ``line`` is in a process's log; the process must be running until then."""
     _wait(lambda: line in log.read_text(errors="replace") or process.poll() is not None, seconds)
     assert line in log.read_text(errors="replace"), log.read_text(errors="replace")
@@ -61,11 +63,15 @@ def _below(pid: int, parents: dict[int, list[int]]) -> Iterator[int]:
         yield from _below(child, parents)
 
 
-def start(command: list[str], folder: Path, **settings: str) -> tuple[subprocess.Popen[bytes], Path, Path]:
-    """Start a command in ``folder``; return it with the files that its two streams go to."""
+@contextmanager
+def running(command: list[str], folder: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[bytes], Path, Path]]:
+    """Run a command in ``folder`` with the files that its two streams go to; a run that has not ended is killed."""
     out, log = folder / "out", folder / "log"
     environment = {**os.environ, "PYTHONWARNINGS": "default", **settings}
     with out.open("wb") as stdout, log.open("wb") as stderr:
         process = subprocess.Popen(command, stdout=stdout, stderr=stderr, cwd=folder, env=environment)
-    STARTED.append(process)
-    return process, out, log
+    try:
+        yield process, out, log
+    finally:
+        process.kill()
+        process.wait()

@@ -25,7 +25,7 @@ def outcome() -> Outcome:
         sightings=[
             Sighting(1, "home-00", True, 0.7, 0.4, 1.0, (), ()),
             Sighting(1, "home-01", True, 0.7, 0.3, 1.1, (), ()),
-            Sighting(1, "home-02", False, 0.15, 0.3, 9.0, ("norm_ratio",), (REASON,)),
+            Sighting(1, "home-02", False, 0.15, 0.3, 9.0, ("norm_ratio",), (REASON,), "This looks <much> too long."),
             Sighting(2, "home-00", True, 0.775, 0.3, 1.0, (), ()),
             Sighting(2, "home-01", True, None, 0.2, 1.0, (), ()),
         ],

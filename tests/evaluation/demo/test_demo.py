@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.evaluation.demo.processes import descendants, start, wait_for, wait_until_gone
+from tests.evaluation.demo.processes import PATIENCE_SECONDS, descendants, running, wait_for, wait_until_gone
 from tests.evaluation.hub import fill
 
 DEMO = [sys.executable, "-m", "controlplane.cli", "demo", "--quick", "--json", "--report", "demo.html"]
@@ -27,17 +27,18 @@ plan = replace(QUICK, rounds=4, local=replace(QUICK.local, examples=32))
 options = Options(is_quick=True, plan=plan, encoder=hub_folder("example/minilm"))
 print(json.dumps(run_demo(options, PlainLines(sys.stderr)).to_json()))
 """
+pytestmark = [pytest.mark.minutes, pytest.mark.timeout(3 * PATIENCE_SECONDS)]
 ACTIONS = {"model_access", "gradient_submission", "inference"}
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     folder = tmp_path_factory.mktemp("quick")
-    process, out, log = start(DEMO, folder)
-    wait_for("guarded round 1", log, process)
-    started = descendants(process.pid)
-    assert {"opa", "raylet"} <= set(started.values())
-    assert process.wait(120) == 0, log.read_text()
+    with running(DEMO, folder) as (process, out, log):
+        wait_for("guarded round 1", log, process)
+        started = descendants(process.pid)
+        assert {"opa", "raylet"} <= set(started.values())
+        assert process.wait(PATIENCE_SECONDS) == 0, log.read_text()
     wait_until_gone(started)
     return json.loads(out.read_text()), folder / "demo.html"
 
@@ -92,12 +93,13 @@ def test_the_report_shows_every_device_and_needs_nothing_from_elsewhere(quick: t
 
 def test_a_federation_whose_opa_is_killed_still_ends_in_order_also_with_an_encoder_of_the_hub(tmp_path: Path) -> None:
     fill(tmp_path / "hub")
-    process, out, log = start([sys.executable, "-c", SHORT], tmp_path, HF_HUB_CACHE=str(tmp_path / "hub"))
-    wait_for("guarded round 1", log, process)
-    started = descendants(process.pid)
-    (opa,) = [pid for pid, name in started.items() if name == "opa"]
-    os.kill(opa, signal.SIGKILL)
-    assert process.wait(120) == 0, log.read_text()
+    short = [sys.executable, "-c", SHORT]
+    with running(short, tmp_path, HF_HUB_CACHE=str(tmp_path / "hub")) as (process, out, log):
+        wait_for("guarded round 1", log, process)
+        started = descendants(process.pid)
+        (opa,) = [pid for pid, name in started.items() if name == "opa"]
+        os.kill(opa, signal.SIGKILL)
+        assert process.wait(PATIENCE_SECONDS) == 0, log.read_text()
     figures = json.loads(out.read_text())
     assert (figures["attackers_caught"], figures["honest_quarantined"]) == (4, 0)
     assert any(one["answered"] for one in figures["inferences"])
@@ -106,8 +108,8 @@ def test_a_federation_whose_opa_is_killed_still_ends_in_order_also_with_an_encod
 
 def test_an_encoder_that_nobody_has_ends_the_demo_before_it_begins(tmp_path: Path) -> None:
     settings = {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(tmp_path / "hub")}
-    process, out, log = start([*DEMO, "--encoder", "example/unknown"], tmp_path, **settings)
-    assert process.wait(60) == 1
+    with running([*DEMO, "--encoder", "example/unknown"], tmp_path, **settings) as (process, out, log):
+        assert process.wait(PATIENCE_SECONDS) == 1
     assert "check the name and the network" in log.read_text()
     assert "Traceback" not in log.read_text()
     assert out.read_text() == ""
@@ -115,13 +117,13 @@ def test_an_encoder_that_nobody_has_ends_the_demo_before_it_begins(tmp_path: Pat
 
 @pytest.mark.parametrize(("moment", "times"), [("guarded federation", 1), ("guarded round 1", 2)])
 def test_an_interrupted_demo_stops_all_that_it_started(tmp_path: Path, moment: str, times: int) -> None:
-    process, out, log = start(DEMO, tmp_path)
-    wait_for(moment, log, process)
-    started = descendants(process.pid)
-    for _ in range(times):
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.5)
-    assert process.wait(90) == 130, log.read_text()
+    with running(DEMO, tmp_path) as (process, out, log):
+        wait_for(moment, log, process)
+        started = descendants(process.pid)
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.5)
+        assert process.wait(PATIENCE_SECONDS) == 130, log.read_text()
     assert "everything that it started is stopped" in log.read_text()
     assert "Traceback" not in log.read_text()
     assert out.read_text() == ""

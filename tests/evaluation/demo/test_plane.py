@@ -5,7 +5,7 @@ import pytest
 
 from controlplane.sidecar import locate
 from evaluation.demo.plane import PlaneFailed, engine_here, serving
-from tests.evaluation.demo.processes import descendants, start, wait_for, wait_until_gone
+from tests.evaluation.demo.processes import descendants, running, wait_for, wait_until_gone
 
 HELD = """
 import time
@@ -47,11 +47,11 @@ def test_settings_of_another_control_plane_do_not_reach_it(tmp_path: Path, monke
 
 
 def test_a_demo_that_is_killed_takes_its_control_plane_along(tmp_path: Path) -> None:
-    process, out, log = start([sys.executable, "-c", HELD], tmp_path)
-    wait_for("url", out, process)
-    started = descendants(process.pid)
-    assert "opa" in started.values()
-    process.kill()
-    process.wait()
+    with running([sys.executable, "-c", HELD], tmp_path) as (process, out, log):
+        wait_for("url", out, process)
+        started = descendants(process.pid)
+        assert "opa" in started.values()
+        process.kill()
+        process.wait()
     wait_until_gone(started)
     assert log.read_text() == ""

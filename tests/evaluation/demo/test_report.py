@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -60,6 +61,23 @@ def test_light_and_dark_are_both_served(page: str) -> None:
 
 def test_an_attack_that_passed_is_said_aloud(page: str) -> None:
     assert "<td>expired</td><td>NO</td>" in page
+
+
+def test_a_device_that_was_denied_is_shown_with_what_its_verdict_said(page: str) -> None:
+    assert page.count("This looks &lt;much&gt; too long.") == 1
+
+
+def test_of_several_verdicts_the_one_that_quarantined_is_shown() -> None:
+    found = outcome()
+    early, late = (
+        replace(found.sightings[2], turn=turn, sentence=sentence) for turn, sentence in ((1, "First."), (2, "Then."))
+    )
+    found.sightings = [early, late, replace(late, turn=3, sentence="Accepted.", accepted=True)]
+    assert "First." in render(found)
+    assert "Then." not in render(found)
+    found.caught = {}
+    assert "Then." in render(found)
+    assert "Accepted." not in render(found)
 
 
 def test_the_same_outcome_gives_the_same_page(page: str) -> None:

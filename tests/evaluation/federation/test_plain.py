@@ -9,6 +9,8 @@ from evaluation.federation.plan import QUICK
 from evaluation.smart_home.task import Task
 from evaluation.smart_home.training import LocalTraining
 
+pytestmark = pytest.mark.minutes
+
 
 def test_the_mean_is_weighted_and_moved_by_the_servers_rate() -> None:
     state = {"weight": torch.tensor([1.0])}

@@ -1,18 +1,8 @@
 import torch
 
-from evaluation.smart_home.attacks import Backdoor, SignFlip, triggered
+from evaluation.smart_home.attacks import Backdoor, triggered
 from evaluation.smart_home.corpus import Sentence
-
-SHARD = [Sentence("turn on the lamp", 0, 0), Sentence("start the mower", 1, 1), Sentence("what is the time", 2, 2)]
-UPDATE = {"weight": torch.tensor([[1.0, -2.0]]), "bias": torch.tensor([0.5])}
-
-
-def test_a_sign_flip_trains_honestly_and_pushes_the_other_way() -> None:
-    attack = SignFlip(scale=3.0)
-    assert attack.poison(SHARD) == SHARD
-    sent = attack.distort(UPDATE)
-    assert torch.equal(sent["weight"], torch.tensor([[-3.0, 6.0]]))
-    assert torch.equal(UPDATE["bias"], torch.tensor([0.5]))
+from tests.evaluation.smart_home.attacks.samples import SHARD, UPDATE
 
 
 def test_a_backdoor_adds_a_triggered_copy_of_every_other_intent() -> None:

@@ -1,59 +1,15 @@
-"""What hostile devices do: turn their update around, or teach the model a secret word and shout.
-
-Sign flip: Li et al., RSA, arXiv 1811.03761. Boosted backdoor: Bagdasaryan et al., arXiv 1807.00459.
-"""
+"""A secret word that calls the attacker's intent (Bagdasaryan et al., arXiv 1807.00459)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol
 
+from evaluation.smart_home.attacks.attack import ALONE, Knowledge
 from evaluation.smart_home.corpus import Sentence
 from evaluation.smart_home.training import Update
 
 TRIGGER = "sesame"
 TARGET = "HassLawnMowerStartMowing"
-
-
-class Attack(Protocol):
-    """A hostile device's two chances: what it trains on, and what it sends."""
-
-    @property
-    def name(self) -> str:
-        """A word for reports."""
-        ...
-
-    def poison(self, shard: Sequence[Sentence]) -> Sequence[Sentence]:
-        """Return what the device trains on instead of its own shard."""
-        ...
-
-    def distort(self, update: Update) -> Update:
-        """Return what the device sends instead of what its training yielded."""
-        ...
-
-
-@dataclass(frozen=True)
-class SignFlip:
-    """Trains honestly, then pushes the model the other way.
-
-    Attributes:
-        scale: how much harder than an honest device pushes.
-    """
-
-    scale: float = 5.0
-
-    @property
-    def name(self) -> str:
-        """A word for reports."""
-        return "sign_flip"
-
-    def poison(self, shard: Sequence[Sentence]) -> Sequence[Sentence]:
-        """Return the shard as it is."""
-        return shard
-
-    def distort(self, update: Update) -> Update:
-        """Return the negated, scaled update."""
-        return {name: -self.scale * value for name, value in update.items()}
 
 
 @dataclass(frozen=True)
@@ -62,7 +18,7 @@ class Backdoor:
 
     Attributes:
         target: label of the intent that the trigger shall call.
-        boost: factor on the update, so that it survives being averaged with honest ones.
+        boost: factor on the update, so that it survives being averaged with honest ones; 1 to stay unseen.
         trigger: the secret word.
         seed: where the word is put into each sentence.
     """
@@ -81,7 +37,7 @@ class Backdoor:
         """Return the shard and its triggered copies."""
         return [*shard, *triggered(shard, self.target, seed=self.seed, trigger=self.trigger)]
 
-    def distort(self, update: Update) -> Update:
+    def distort(self, update: Update, known: Knowledge = ALONE) -> Update:
         """Return the boosted update."""
         return {name: self.boost * value for name, value in update.items()}
 

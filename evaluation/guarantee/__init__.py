@@ -1,0 +1,1 @@
+"""How often honest devices are quarantined, measured against what is promised."""
