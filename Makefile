@@ -18,6 +18,10 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export TOKENIZERS_PARALLELISM := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# Test files run side by side, one worker a core up to this many; JOBS=0 runs them one after the other in one process.
+JOBS ?= 4
+WORKERS := -n $(if $(filter 0,$(JOBS)),0,logical --maxprocesses=$(JOBS))
+
 SOURCES := controlplane adapters evaluation benchmarks monitoring examples tests
 
 .PHONY: help
@@ -58,11 +62,11 @@ check: tools ## Linters, types, floors, docstrings
 
 .PHONY: test
 test: check ## Everything that must hold: linters, types, Rego tests, Python tests
-	$(BIN)/pytest
+	$(BIN)/pytest $(WORKERS)
 
 .PHONY: coverage
 coverage: setup ## The Python tests once more, and which lines none of them runs
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	$(BIN)/pytest $(WORKERS) --cov --cov-report=term:skip-covered
 
 .PHONY: bench
 bench: setup ## The figures that we promise, measured beside their peers

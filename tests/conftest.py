@@ -1,12 +1,38 @@
-"""What all tests share."""
+"""What all tests share, and how their files run side by side."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from tests.support import ControlPlane, running
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each worker has a core; threads of torch's would only take turns on it. Before anything imports torch.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# How long an example takes says more of what else the machine does than of the example.
+settings.register_profile("unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file's tests stay with one worker and in their order: servers and fixtures of a module start once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the files that take minutes, where files run side by side: at the end one worker would be idle."""
+    if hasattr(config, "workerinput"):
+        first = {item.path for item in items if item.get_closest_marker("minutes")}
+        items.sort(key=lambda item: item.path not in first)
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
 from tests.controlplane.cli.processes import ZTFM, serve
+from tests.servers.ports import free_port
 from tests.support import Reply
 
 FIXTURE = Path(__file__).parent / "policies"
@@ -77,8 +77,7 @@ def serving_records(folder: Path) -> Iterator[Pdp]:
     """Run ``ztfm serve`` with the fixture and give out a gateway's view of it."""
     state = folder / "state"
     settings = {"ZTFM_POLICIES": str(overlay(folder)), "ZTFM_PUBLIC_URL": PUBLIC_URL}
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with serve(state, "--port", str(port), **settings) as (process, _):
         yield Pdp(f"http://127.0.0.1:{port}", state, DeviceKey.generate()).enrolled("gateway")
         process.terminate()

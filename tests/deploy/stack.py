@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,9 +15,12 @@ from typing import Any
 
 import yaml
 
+from tests.servers.debian import NotInstalled, alone, apt, can_install
+from tests.servers.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
-_INSTALL_SECONDS = 120.0
+_INSTALL_SECONDS = 240.0
 
 
 class StackMissing(Exception):  # noqa: N818 - a state, as tests see it
@@ -31,12 +33,6 @@ def services() -> dict[str, dict[str, Any]]:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def busybox() -> Path:
     """Return busybox, which the sidecar's image is made of; as root on Debian it is installed when it is missing.
 
@@ -44,13 +40,19 @@ def busybox() -> Path:
         StackMissing: there is none.
     """
     found = shutil.which("busybox")
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        command = ["apt-get", "-qq", "-y", "-o", "DPkg::Lock::Timeout=60", "install", "busybox-static"]
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(command, env=environment, capture_output=True, timeout=_INSTALL_SECONDS, check=False)
+    if found is None:
+        if not can_install():
+            raise StackMissing("busybox is not installed; as root on Debian it is installed by itself")
+        deadline = time.monotonic() + _INSTALL_SECONDS
+        try:
+            with alone(deadline):
+                apt(deadline, "update")
+                apt(deadline, "install", "busybox-static")
+        except NotInstalled as error:
+            raise StackMissing(str(error)) from None
         found = shutil.which("busybox")
     if found is None:
-        raise StackMissing("busybox is not installed")
+        raise StackMissing("Debian's package busybox-static was installed, but brought no busybox")
     return Path(found)
 
 

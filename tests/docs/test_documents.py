@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "adapters" / "README.md"])
 CONTRACTS = (
     "access",
+    "behaviour",
     "capability",
     "decision",
     "events",
@@ -29,9 +30,12 @@ CONTRACTS = (
     "oauth",
     "policies",
     "problem",
+    "rollback",
     "rounds",
     "search",
     "shadow",
+    "signals",
+    "standing",
     "statuslist",
 )
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -100,7 +104,7 @@ def test_every_make_target_that_documents_name_exists() -> None:
 def test_every_ztfm_command_that_documents_name_exists() -> None:
     named = {" ".join(words.split()[:2]) for words, _ in _commands("ztfm")}
     known = {"serve", "doctor", "demo", "keys list", "tokens issue", "sidecar publish", "sidecar prepare"}
-    known |= {"devices show", "policy check", "policy replay", "tls init"}
+    known |= {"devices show", "policy check", "policy replay", "rounds list", "tls init"}
     assert {words for words in named if words.split()[0] not in {known_.split()[0] for known_ in known}} == set()
     program = (
         "from controlplane.cli.commands import app\nimport typer\nprint(typer.main.get_command(app).commands.keys())"

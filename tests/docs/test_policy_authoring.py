@@ -6,10 +6,11 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from controlplane.bundles import Trust, verify
@@ -25,14 +26,15 @@ WHY = (ROOT / "docs" / "why-denied.md").read_text()
 EDITOR = ROOT / "examples" / "editor" / ".vscode"
 
 
-def ztfm(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ZTFM_")}
+def ztfm(folder: Path, *arguments: str) -> Result:
+    """Run the command in a folder, within this process, without its settings."""
+    environment: dict[str, str | None] = {name: None for name in os.environ if name.startswith("ZTFM_")}
     environment |= {"REGAL_BIN": str(install("regal", tools_folder())), "OPA_BIN": str(locate_opa(os.environ).path)}
-    environment["PYTHONPATH"] = str(ROOT)
-    command = [sys.executable, "-m", "controlplane.cli", *arguments]
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+    with chdir(folder):
+        done = CliRunner().invoke(app, list(arguments), env=environment)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
 
 
 def commands(section: str) -> list[str]:
@@ -46,25 +48,25 @@ def test_the_steps_are_taken_and_each_ends_as_the_page_says(tmp_path: Path) -> N
     for line in commands("Step by step"):
         command, _, note = line.partition("#")
         result = ztfm(tmp_path, *command.split())
-        assert result.returncode == (1 if "exits with 1" in note else 0), (line, result.stdout, result.stderr)
+        assert result.exit_code == (1 if "exits with 1" in note else 0), (line, result.stdout, result.stderr)
     policies = tmp_path / "my-policies"
     policy = policies / "ztfm/extra/door/policy.rego"
     policy.write_text(policy.read_text().replace("required := {\n", 'required := {\n\t"door_daytime",\n'))
     checked = ztfm(tmp_path, "policy", "check", "--no-lint", "--policies", "my-policies")
-    assert (checked.returncode, "The reason door_daytime has no text." in checked.stdout) == (1, True)
+    assert (checked.exit_code, "The reason door_daytime has no text." in checked.stdout) == (1, True)
     reasons = policies / "data/reasons/data.json"
     text = {"door_daytime": {"message": "Doors open in the daytime.", "remedy": "Come back after seven."}}
     reasons.write_text(json.dumps(json.loads(reasons.read_text()) | text))
-    assert ztfm(tmp_path, "policy", "test", "--policies", "my-policies").returncode == 1
+    assert ztfm(tmp_path, "policy", "test", "--policies", "my-policies").exit_code == 1
     rule = re.search(r"^   ```rego\n(.*?)^   ```", PAGE, re.MULTILINE | re.DOTALL)
     assert rule is not None
     policy.write_text(policy.read_text() + "\n" + re.sub(r"^   ", "", rule[1], flags=re.MULTILINE))
     example = policies / "ztfm/extra/door/examples/allowed_granted.json"
     at_night = ztfm(tmp_path, "policy", "eval", "door", "--policies", "my-policies", "--input", str(example))
-    assert (at_night.returncode, "MISSING  door_daytime" in at_night.stdout) == (1, True)
+    assert (at_night.exit_code, "MISSING  door_daytime" in at_night.stdout) == (1, True)
     example.write_text(example.read_text().replace("1763000000.5", "1763030000.5"))
     by_day = ztfm(tmp_path, "policy", "eval", "door", "--policies", "my-policies", "--input", str(example))
-    assert by_day.returncode == 0, by_day.stdout
+    assert by_day.exit_code == 0, by_day.stdout
 
 
 def test_a_bundle_is_made_and_signed_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

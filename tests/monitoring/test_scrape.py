@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from controlplane.telemetry import Metrics
-from tests.deploy.stack import free_port
+from tests.servers.ports import free_port
 from tests.servers.promtool import PromtoolMissing, ensure_promtool, find_prometheus
 
 MONITORING = Path(__file__).resolve().parents[2] / "monitoring"

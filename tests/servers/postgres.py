@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.servers.debian import NotInstalled, alone, apt, can_install
+from tests.servers.ports import free_port
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _CLUSTERS = Path("/etc/postgresql-common/createcluster.conf")
@@ -46,44 +48,31 @@ def ensure_binaries() -> Path:
     """
     found = find_binaries()
     if found is None:
-        if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        if not can_install():
             raise PostgresMissing("PostgreSQL is not installed; as root on Debian it is installed by itself")
-        _install()
-        found = find_binaries()
+        try:
+            found = _install()
+        except NotInstalled as error:
+            raise PostgresMissing(str(error)) from None
     if found is None:
         raise PostgresMissing("PostgreSQL was installed, but its binaries are not where Debian puts them")
     return found
 
 
-def _install() -> None:
+def _install() -> Path | None:
     deadline = time.monotonic() + _INSTALL_SECONDS
-    _apt(deadline, "update")
-    # Debian's package would make and start a server of its own; the tests want the binaries alone.
-    _apt(deadline, "install", "postgresql-common")
-    _CLUSTERS.parent.mkdir(parents=True, exist_ok=True)
-    kept = _CLUSTERS.read_text() if _CLUSTERS.exists() else ""
-    if _NO_CLUSTER not in kept.splitlines():
-        _CLUSTERS.write_text(f"{kept}\n{_NO_CLUSTER}\n")
-    _apt(deadline, "install", "postgresql")
-
-
-def _apt(deadline: float, *words: str) -> None:
-    command = ["apt-get", "-qq", "-y", "-o", "DPkg::Lock::Timeout=60", "--no-install-recommends", *words]
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        subprocess.run(
-            command,
-            env=environment,
-            check=True,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=max(1.0, deadline - time.monotonic()),
-        )
-    except subprocess.CalledProcessError as error:
-        last = (error.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-        raise PostgresMissing(f"apt-get {words[0]} failed: {last}") from None
-    except subprocess.TimeoutExpired:
-        raise PostgresMissing(f"apt-get {words[0]} took more than {_INSTALL_SECONDS:.0f} s") from None
+    with alone(deadline):
+        if found := find_binaries():
+            return found
+        apt(deadline, "update")
+        # Debian's package would make and start a server of its own; the tests want the binaries alone.
+        apt(deadline, "install", "postgresql-common")
+        _CLUSTERS.parent.mkdir(parents=True, exist_ok=True)
+        kept = _CLUSTERS.read_text() if _CLUSTERS.exists() else ""
+        if _NO_CLUSTER not in kept.splitlines():
+            _CLUSTERS.write_text(f"{kept}\n{_NO_CLUSTER}\n")
+        apt(deadline, "install", "postgresql")
+        return find_binaries()
 
 
 @dataclass
@@ -120,7 +109,7 @@ class PostgresServer:
         """Start it on its port, a free one the first time, and return when it answers."""
         attempts = 1 if self.port else 5
         for _ in range(attempts):
-            port = self.port or _free_port()
+            port = self.port or free_port()
             if self._launch(port):
                 self.port = port
                 return
@@ -211,12 +200,6 @@ def _unprivileged() -> dict[str, Any]:
 
 def _environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

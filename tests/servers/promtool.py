@@ -5,9 +5,11 @@
 
 import os
 import shutil
-import subprocess
 import sys
+import time
 from pathlib import Path
+
+from tests.servers.debian import NotInstalled, alone, apt, can_install
 
 _INSTALL_SECONDS = 240.0
 
@@ -29,10 +31,12 @@ def ensure_promtool() -> Path:
         return Path(named)
     found = shutil.which("promtool")
     if found is None:
-        if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        if not can_install():
             raise PromtoolMissing("promtool is not installed; set PROMTOOL_BIN, or run as root on Debian")
-        _install()
-        found = shutil.which("promtool")
+        try:
+            found = _install()
+        except NotInstalled as error:
+            raise PromtoolMissing(str(error)) from None
     if found is None:
         raise PromtoolMissing("Debian's package prometheus was installed, but brought no promtool")
     return Path(found)
@@ -48,24 +52,14 @@ def find_prometheus() -> Path | None:
     return Path(found) if found else None
 
 
-def _install() -> None:
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    options = ["-qq", "-y", "-o", "DPkg::Lock::Timeout=120", "--no-install-recommends"]
-    for words in (["update"], ["install", "prometheus"]):
-        try:
-            subprocess.run(
-                ["apt-get", *options, *words],
-                env=environment,
-                check=True,
-                capture_output=True,
-                stdin=subprocess.DEVNULL,
-                timeout=_INSTALL_SECONDS,
-            )
-        except subprocess.CalledProcessError as error:
-            last = (error.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-            raise PromtoolMissing(f"apt-get {words[0]} failed: {last}") from None
-        except subprocess.TimeoutExpired:
-            raise PromtoolMissing(f"apt-get {words[0]} took more than {_INSTALL_SECONDS:.0f} s") from None
+def _install() -> str | None:
+    deadline = time.monotonic() + _INSTALL_SECONDS
+    with alone(deadline):
+        if found := shutil.which("promtool"):
+            return found
+        apt(deadline, "update")
+        apt(deadline, "install", "prometheus")
+        return shutil.which("promtool")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg  # type: ignore[import-untyped]
 import pytest
 
-from tests.servers import postgres
+from tests.servers import debian, postgres
 from tests.servers.postgres import PostgresMissing, PostgresServer, ensure_binaries, find_binaries, running_server
 
 
@@ -54,6 +54,7 @@ def _pretend_apt(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> 
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(postgres, "_CLUSTERS", folder / "etc" / "createcluster.conf")
+    monkeypatch.setattr(debian, "_LOCK", folder / "lock")
 
 
 def test_an_installation_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -75,7 +76,7 @@ def test_the_binaries_are_installed_when_they_are_missing_and_no_cluster_is_made
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _pretend_apt(monkeypatch, tmp_path, f'echo "$@" >> {tmp_path}/asked')
-    found = iter([None, tmp_path])
+    found = iter([None, None, tmp_path])
     monkeypatch.setattr(postgres, "find_binaries", lambda: next(found))
     assert ensure_binaries() == tmp_path
     asked = [line.split()[-1] for line in (tmp_path / "asked").read_text().splitlines()]
