@@ -281,8 +281,8 @@ REVOCATION = Row(
     height=6,
 )
 
-BEHAVIOUR = Row(
-    "Rounds and behaviour",
+UPDATES = Row(
+    "Rounds and updates",
     (
         Panel(
             "Updates judged, 15 min",
@@ -294,8 +294,8 @@ BEHAVIOUR = Row(
             width=6,
         ),
         Panel(
-            "Trust after each update",
-            "Below 0.5 inference is denied, below 0.3 a subject is quarantined (limits are policy data).",
+            "Trust after each observation",
+            "Below 0.7 a subject is watched, below 0.25 it is granted next to nothing (limits are policy data).",
             buckets("ztfm_trust_score"),
             kind="heatmap",
             width=5,
@@ -323,6 +323,130 @@ BEHAVIOUR = Row(
             steps=((None, "green"), (1.0, "orange"), (10.0, "red")),
         ),
     ),
+)
+
+BEHAVIOUR = Row(
+    "Behaviour",
+    (
+        Panel(
+            "Subjects, by where they stand",
+            "Recovering ones are on probation: they take part, and nothing of theirs enters a model.",
+            [Query("max by (state) (ztfm_behaviour_subjects)", "{{state}}")],
+            width=5,
+        ),
+        Panel(
+            "Changes, 1 h",
+            "Into quarantine and out of it, to full trust and back.",
+            [
+                Query(
+                    "sum by (from_state, to_state) (increase(ztfm_behaviour_transitions_total[1h])) > 0",
+                    "{{from_state}} to {{to_state}}",
+                )
+            ],
+            width=5,
+        ),
+        Panel(
+            "Evidence against a subject",
+            "Of a subject like its peers, 1 in the mean. At 50 it is quarantined (1/alpha, policy data).",
+            buckets("ztfm_behaviour_e_value"),
+            kind="heatmap",
+            width=4,
+        ),
+        Panel(
+            "p-values of updates",
+            "Share of comparable peers' updates that deviate as much. At 0.05 or below an update is kept out.",
+            buckets("ztfm_update_p_value"),
+            kind="heatmap",
+            width=4,
+        ),
+        Panel(
+            "Likely attacks, 1 h",
+            "What remarkable observations look like; an honest device has one now and then.",
+            [Query("sum by (attack) (increase(ztfm_behaviour_attributions_total[1h])) > 0", "{{attack}}")],
+            width=4,
+        ),
+        Panel(
+            "Policy did not say how to judge, 5 min",
+            "Reports of updates are answered with 503 while it does not.",
+            [Query("sum(increase(ztfm_behaviour_terms_failures_total[5m]))")],
+            kind="stat",
+            width=2,
+            steps=BAD_FROM_ONE,
+        ),
+    ),
+)
+
+WATCHED = Row(
+    "Requests and inferences, watched",
+    (
+        Panel(
+            "Requests taken note of",
+            "Decided requests of devices. Dropped ones found no room: judged is what was folded.",
+            [Query("sum by (result) (rate(ztfm_requests_watched_total[5m]))", "{{result}}")],
+            unit="reqps",
+            width=6,
+        ),
+        Panel(
+            "Windows, 15 min",
+            "A window of a subject's requests, or one that a gateway reported. Lost ones met a fault; passed over are "
+            "reports that do not count.",
+            [
+                Query(
+                    "sum by (channel, result) (increase(ztfm_behaviour_windows_total[15m])) > 0",
+                    "{{channel}} {{result}}",
+                )
+            ],
+            width=6,
+        ),
+        Panel(
+            "Deviation",
+            "Share of windows that deviate from peers' and from the subject's own at all.",
+            [
+                Query(
+                    '1 - sum by (channel) (rate(ztfm_behaviour_score_bucket{le="0.0"}[15m])) '
+                    "/ sum by (channel) (rate(ztfm_behaviour_score_count[15m]))",
+                    "{{channel}}",
+                )
+            ],
+            unit="percentunit",
+            width=6,
+        ),
+        Panel(
+            "Flagged queries, 15 min",
+            "What gateways found in queries: wordings of prompt injection, and what looks like a credential.",
+            [Query("sum by (flag) (increase(ztfm_inference_flags_total[15m]))", "{{flag}}")],
+            width=6,
+        ),
+    ),
+    height=6,
+)
+
+ROLLBACKS = Row(
+    "Rollbacks",
+    (
+        Panel(
+            "Waiting",
+            "Ordered and not done: what they undo is still in the model.",
+            [Query("max(ztfm_rollbacks_waiting)")],
+            kind="stat",
+            width=4,
+            steps=((None, "green"), (1.0, "orange")),
+        ),
+        Panel(
+            "For how long the oldest has waited",
+            "An order is carried out after the next round of the aggregator that opened its first round.",
+            [Query("max(ztfm_rollbacks_waiting_age_seconds)")],
+            unit="s",
+            width=10,
+        ),
+        Panel(
+            "Rollbacks, 1 h",
+            "Ordered, done, and those that failed: at least a part of what they were to undo is still in the model.",
+            [Query("sum by (outcome) (increase(ztfm_rollbacks_total[1h]))", "{{outcome}}")],
+            width=10,
+        ),
+    ),
+    height=6,
 )
 
 ACCESS = Row(
@@ -497,11 +621,14 @@ def render() -> str:
             TOKENS,
             KEYS,
             REVOCATION,
+            UPDATES,
             BEHAVIOUR,
             ACCESS,
             EDGE,
             SEARCHES,
             EXCEPTIONS,
+            WATCHED,
+            ROLLBACKS,
             SHADOW,
         ),
     )
