@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Test files run side by side, one worker a core up to this many; JOBS=0 runs them one after the other in one process.
 JOBS ?= 4
-WORKERS := -n $(if $(filter 0,$(JOBS)),0,logical --maxprocesses=$(JOBS))
+WORKERS := -n $(if $(filter 0,$(JOBS)),0,logical --maxprocesses=$(JOBS) --max-worker-restart=0)
 
 SOURCES := controlplane adapters evaluation benchmarks monitoring examples tests
 

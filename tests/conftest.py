@@ -1,6 +1,7 @@
 """What all tests share, and how their files run side by side."""
 
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,10 @@ from tests.support import ControlPlane, running
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Each worker has a core; threads of torch's would only take turns on it. Before anything imports torch.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So a shell starts what it runs in the background; the commands that tests interrupt would never hear of it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more of what else the machine does than of the example.
 settings.register_profile("unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -19,7 +19,7 @@ HERE = Path(__file__).parent / "fuzzing"
 ROOT = Path(__file__).resolve().parents[3]
 SEED = "20260101"
 EXAMPLES = 12
-SECONDS = 120
+SECONDS = 240
 ROUND = "fuzzed-round"
 
 CALLERS = {
@@ -63,6 +63,7 @@ def given(plane: ControlPlane) -> dict[str, object]:
         "keys": {pattern: callers[role].key.to_pem().decode() for pattern, role in CALLERS.items()},
         "names": {
             "/v1/devices/{id}": victim.id,
+            "/v1/devices/{id}/behaviour": victim.id,
             "/v1/devices/{id}/status": victim.id,
             "/v1/decisions/{id}": decided,
             "/v1/exceptions/{id}/revoke": callers["administrator"].post("/v1/exceptions", excepted).expect(201)["id"],

@@ -104,6 +104,16 @@ def test_an_admin_action_is_asked_of_the_admin_package(product: PolicyFolder) ->
         read_request(product, "device:read", text)
 
 
+@pytest.mark.parametrize(
+    ("action", "package", "example"),
+    [("enrol", "enrolment", "allowed_device"), ("respond", "response", "allowed_held")],
+)
+def test_an_action_that_its_package_calls_otherwise_is_asked_of_it(
+    product: PolicyFolder, action: str, package: str, example: str
+) -> None:
+    assert read_request(product, action, json.dumps(facts_of(example))).package == package
+
+
 BAD = {
     "no JSON": ("{", "no JSON"),
     "no object": ("[]", "not a JSON object"),

@@ -1,30 +1,60 @@
 import json
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from controlplane.authoring import AuthoringError, PolicyFolder, Tools, check, create, run_tests, start_folder
+from controlplane.authoring import (
+    AuthoringError,
+    Finding,
+    PolicyFolder,
+    Results,
+    Tools,
+    check,
+    create,
+    run_tests,
+    start_folder,
+)
 from controlplane.authoring.scaffolding import TEMPLATE
 from tests.controlplane.authoring.conftest import POLICIES
 
+NAMES = ("door", "pump_station", "abcdefghijklmnopqrstuvwxyzabcdef")
 
-@pytest.mark.parametrize("name", ["door", "pump_station", "abcdefghijklmnopqrstuvwxyzabcdef"])
-def test_what_is_made_passes_every_check_and_its_tests(tools: Tools, folder: PolicyFolder, name: str) -> None:
+
+@dataclass(frozen=True)
+class Made:
+    """Decisions of all these names in one copy of the product's policies, checked and tested once."""
+
+    before: int
+    folder: PolicyFolder
+    files: dict[str, list[Path]]
+    findings: list[Finding]
+    results: Results
+
+
+@pytest.fixture(scope="module")
+def made(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    root = shutil.copytree(POLICIES, tmp_path_factory.mktemp("made") / "policies")
+    folder = PolicyFolder.open(root, POLICIES)
     before = len(folder.examples())
-    made = create(tools.opa, folder, name)
-    assert all(path.is_file() for path in made)
-    assert [item for one in check(tools, folder) for item in one.findings] == []
-    results = run_tests(tools, folder)
-    assert results.findings == []
-    assert results.examples == before + 2
-    assert results.coverage[f"ztfm/extra/{name}"] == 1.0
+    files = {name: create(tools.opa, folder, name) for name in NAMES}
+    findings = [item for one in check(tools, folder) for item in one.findings]
+    return Made(before, folder, files, findings, run_tests(tools, folder))
 
 
-def test_several_can_be_made_and_each_decides_its_own_type(tools: Tools, folder: PolicyFolder) -> None:
-    for name in ("door", "window"):
-        create(tools.opa, folder, name)
-    assert run_tests(tools, folder).findings == []
-    assert folder.decisions()[-2:] == ["extra/door", "extra/window"]
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_made_passes_every_check_and_its_tests(made: Made, name: str) -> None:
+    assert made.files[name]
+    assert all(path.is_file() for path in made.files[name])
+    assert (made.findings, made.results.findings) == ([], [])
+    assert made.results.examples == made.before + 2 * len(NAMES)
+    assert made.results.coverage[f"ztfm/extra/{name}"] == 1.0
+
+
+def test_several_can_be_made_and_each_decides_its_own_type(made: Made) -> None:
+    assert made.results.findings == []
+    assert made.folder.decisions()[-len(NAMES) :] == [f"extra/{name}" for name in sorted(NAMES)]
 
 
 @pytest.mark.parametrize(

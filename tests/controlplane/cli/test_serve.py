@@ -84,7 +84,7 @@ def test_a_signal_during_start_up_ends_it_at_once(state: Path) -> None:
     (state / "p" / "ztfm").mkdir(parents=True)
     (state / "p" / "ztfm" / "p.rego").write_text("package ztfm.p\n\nvalue := 1\n")
     with subprocess.Popen([*ZTFM, *command[1:]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while not opa_of(state):
             assert time.monotonic() < deadline
             time.sleep(0.02)
