@@ -322,7 +322,7 @@ def running(
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def wait_until(claim: Callable[[], bool], seconds: float = 15.0, what: str = "") -> None:
+def wait_until(claim: Callable[[], bool], seconds: float = 60.0, what: str = "") -> None:
     """Return as soon as ``claim`` holds; fail when it does not within ``seconds``."""
     deadline = time.monotonic() + seconds
     while not claim():

@@ -47,7 +47,7 @@ class Tuned:
 
 
 TUNED: Mapping[str, Tuned] = {
-    "sign_flip": Tuned(SignFlip, (1.0, 1.5, 2.0), {0.5: 1.5, 0.1: 1.0}),
+    "sign_flip": Tuned(SignFlip, (1.0, 1.5, 2.0), {0.5: 1.0, 0.1: 1.0}),
     "inner_product": Tuned(InnerProduct, (1.0, 1.5, 2.0), {0.5: 2.0, 0.1: 2.0}),
     "little_is_enough": Tuned(LittleIsEnough, (1.5, 2.0, 2.5), {0.5: 2.5, 0.1: 1.5}),
     "min_max": Tuned(lambda reach: MinMax("unit", reach), (1.0, 1.25, 1.5), {0.5: 1.25, 0.1: 1.0}),

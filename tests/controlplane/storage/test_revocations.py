@@ -1,13 +1,14 @@
 import asyncio
 from collections.abc import Callable
 
+import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.capabilities.revoking import status_notice
 from controlplane.contracts.events import REACH_SECONDS, Notice, Revocation, RevocationKind, SecurityEvent
 from controlplane.contracts.identity import Device
-from controlplane.storage import Store
+from controlplane.storage import Store, revocations
 from controlplane.storage.tables import devices
 from tests.controlplane.behaving import observed
 from tests.controlplane.storage.conftest import NOW
@@ -19,6 +20,13 @@ def void(value: str, at: float = NOW, until: float = NOW + 300, kind: Revocation
     return Revocation(kind=kind, value=value, revoked_at=at, expires_at=until)
 
 
+@pytest.fixture
+def in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits so long for its turn that it is dated anew, however slow this machine is."""
+    monkeypatch.setattr(revocations, "SHORT_SECONDS", 60.0)
+
+
+@pytest.mark.usefixtures("in_time")
 async def test_what_is_void_on_one_replica_is_void_on_another(store: Store, replica: Store) -> None:
     given = [void("dev-a"), void("cap-1", kind="capability"), void("A" * 43, kind="key"), void("1.2", kind="place")]
     await store.revocations.add(Notice(revocations=given))
@@ -27,12 +35,14 @@ async def test_what_is_void_on_one_replica_is_void_on_another(store: Store, repl
     assert await replica.revocations.live(NOW, ("key",)) == [given[2]]
 
 
+@pytest.mark.usefixtures("in_time")
 async def test_of_two_revocations_of_the_same_the_later_times_stay(store: Store) -> None:
     await store.revocations.add(Notice(revocations=[void("dev-a", NOW + 5, NOW + 200)]))
     await store.revocations.add(Notice(revocations=[void("dev-a", NOW, NOW + 500)]))
     assert await store.revocations.live(NOW, ALL) == [void("dev-a", NOW + 5, NOW + 500)]
 
 
+@pytest.mark.usefixtures("in_time")
 async def test_what_can_concern_nothing_any_more_is_not_live_and_then_forgotten(store: Store) -> None:
     await store.revocations.add(Notice(revocations=[void("dev-a"), void("dev-b", until=NOW + 400)]))
     assert [one.value for one in await store.revocations.live(NOW + 300, ALL)] == ["dev-b"]
