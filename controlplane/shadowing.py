@@ -155,7 +155,9 @@ class _Told:
 async def _ended(task: asyncio.Task[None] | None) -> None:
     if task is None:
         return
-    task.cancel()
+    # Asked a second time, it would be torn out of what it does to end in order.
+    if not task.cancelling():
+        task.cancel()
     await asyncio.wait({task})
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.error("shadow_fault", error=type(error).__name__, remedy=REMEDY)

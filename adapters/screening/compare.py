@@ -51,7 +51,7 @@ def compare(cohort: Cohort, projection: Projection, root: Reduced | None) -> lis
     """
     geometry = Geometry.of(cohort.sketches, cohort.norms)
     aim = _centres(cohort, geometry) if root is None else _reference(root)
-    by_layer, whole = segment_cosines(cohort.sketches, aim.sketch, projection.edges)
+    by_layer, whole = segment_cosines(cohort.sketches, aim.sketch, projection.spans)
     columns = {
         "cosine": np.where(np.isnan(whole), -1.0, whole).tolist(),
         "sign_agreement": sign_agreements(cohort.samples, aim.sample),

@@ -1,8 +1,8 @@
 """How much of an update is in each tensor, and in how few of a tensor's rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 import numpy as np
 from torch import Tensor
@@ -19,12 +19,14 @@ class _Rows:
 
     Attributes:
         columns: values in a row.
-        step: every so many rows are read.
+        count: rows that are read of each tensor.
+        step: every so many are.
         is_all: all of the piece is.
-        is_matrix: the rows are the tensor's own.
+        is_matrix: the rows are the tensors' own.
     """
 
     columns: int
+    count: int
     step: int = 1
     is_all: bool = True
     is_matrix: bool = True
@@ -33,7 +35,7 @@ class _Rows:
 class Energies:
     """Reads the energies of rows (a `Reader`): sums of squares, in float32 within a row.
 
-    A piece without rows is one row, and so is one with narrow rows; of those some are looked at besides.
+    A piece without rows is one, and so is one with narrow rows; of those some are looked at besides.
 
     Args:
         pieces: of updates.
@@ -41,23 +43,23 @@ class Energies:
     """
 
     def __init__(self, pieces: Sequence[Piece], tensors: int) -> None:
-        read = [(piece, rows) for piece in pieces for rows in _rows(piece)]
-        counts = [len(range(0, piece.size // rows.columns, rows.step)) for piece, rows in read]
-        edges = [0, *accumulate(counts)]
+        read = [(place, rows) for piece in pieces for rows in _rows(piece) for place in piece.places]
+        edges = [0, *accumulate(rows.count for _, rows in read)]
         self.width = edges[-1]
-        spans = (slice(*pair) for pair in pairwise(edges))
-        self._read = [[(rows, next(spans)) for rows in _rows(piece)] for piece in pieces]
+        self._read = list(_spans(pieces))
         self._tensors = tensors
         self._starts = np.array(edges[:-1], dtype=np.int64)
-        self._counts = np.array(counts, dtype=np.float64)
+        self._counts = np.array([rows.count for _, rows in read], dtype=np.float64)
         self._all = np.array([rows.is_all for _, rows in read], dtype=np.bool_)
         self._matrix = np.array([rows.is_matrix for _, rows in read], dtype=np.bool_)
-        self._places = np.array([piece.place for piece, _ in read], dtype=np.int64)
+        self._places = np.array([place for place, _ in read], dtype=np.int64)
 
     def read(self, number: int, values: Values, found: Array) -> None:
         """Read one piece; see `Reader`."""
-        for rows, span in self._read[number]:
-            table = values.reshape(-1, rows.columns)[:: rows.step]
+        for rows, tensors, span in self._read[number]:
+            table = values.reshape(-1, rows.columns)
+            if rows.step > 1:
+                table = table.reshape(tensors, -1, rows.columns)[:, :: rows.step].reshape(-1, rows.columns)
             if table.dtype == np.float32:
                 np.einsum("rk,rk->r", table, table, out=found[span])
             else:
@@ -98,10 +100,24 @@ def exactly(update: Mapping[str, Tensor], names: Sequence[str]) -> tuple[Doubles
 
 
 def _rows(piece: Piece) -> list[_Rows]:
+    size = piece.stop - piece.start
     if piece.columns >= _NARROWEST:
-        return [_Rows(piece.columns)]
-    whole = _Rows(piece.size, is_matrix=False)
+        return [_Rows(piece.columns, size // piece.columns)]
+    whole = _Rows(size, 1, is_matrix=False)
     if not piece.columns:
         return [whole]
-    step = max(1, piece.size // piece.columns // _ROWS_LOOKED_AT)
-    return [whole, _Rows(piece.columns, step, is_all=False)]
+    height = size // piece.columns
+    step = max(1, height // _ROWS_LOOKED_AT)
+    return [whole, _Rows(piece.columns, -(-height // step), step, is_all=False)]
+
+
+def _spans(pieces: Sequence[Piece]) -> Iterator[list[tuple[_Rows, int, slice]]]:
+    """For each piece what is read: how, of how many tensors, and where it is written."""
+    start = 0
+    for piece in pieces:
+        found = []
+        for rows in _rows(piece):
+            stop = start + rows.count * len(piece.places)
+            found.append((rows, len(piece.places), slice(start, stop)))
+            start = stop
+        yield found

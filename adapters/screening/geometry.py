@@ -6,8 +6,8 @@ norm, and near-identical copies counted as one voice. No update is a part of wha
 no weight, nor do its copies, and a minority of voices can say anything and moves it only so far.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -89,26 +89,26 @@ class Geometry:
         return list(np.clip(1.0 - explained.sum(axis=1), 0.0, 1.0).tolist())
 
 
-def segment_cosines(one: Array, other: Array, edges: list[int]) -> tuple[Doubles, Doubles]:
-    """Cosines of each row of ``one`` to that of ``other``: within stretches of columns, and over all.
+def segment_cosines(one: Array, other: Array, spans: Sequence[slice]) -> tuple[Doubles, Doubles]:
+    """Cosines of each row of ``one`` to that of ``other``: within stretches of columns, and over all of those.
 
     Where a direction has no length the cosine is NaN: it cannot be told.
 
     Args:
         one: (rows, columns).
         other: the same, or (1, columns).
-        edges: where stretches begin and end: 0, ..., columns.
+        spans: the stretches.
 
     Returns:
         (rows, stretches) and (rows,).
     """
     other = np.broadcast_to(other, one.shape)
-    dots, first, second = _dots(one, other, edges), _dots(one, one, edges), _dots(other, other, edges)
+    dots, first, second = _dots(one, other, spans), _dots(one, one, spans), _dots(other, other, spans)
     return _cosine(dots, first * second), _cosine(dots.sum(axis=1), first.sum(axis=1) * second.sum(axis=1))
 
 
-def _dots(one: Array, other: Array, edges: list[int]) -> Doubles:
-    parts = [np.einsum("ij,ij->i", one[:, a:b], other[:, a:b]) for a, b in pairwise(edges)]
+def _dots(one: Array, other: Array, spans: Sequence[slice]) -> Doubles:
+    parts = [np.einsum("ij,ij->i", one[:, span], other[:, span]) for span in spans]
     return np.stack(parts, axis=1).astype(np.float64)
 
 

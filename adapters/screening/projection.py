@@ -21,8 +21,8 @@ BUCKETS = 8192
 FEWEST = 64
 """Buckets of a tensor, at least."""
 
-FOLDED = 1024
-"""Width of the sketches that are remembered."""
+FOLDED = 1021
+"""Width of the sketches that are remembered: a prime, so that groups of buckets do not fall onto one another."""
 
 _WIDEST = 1024
 _NARROWEST = 0.75
@@ -34,36 +34,36 @@ _SIGNS = PIECE + 16_384
 
 @dataclass(frozen=True)
 class _Layer:
-    """A tensor's buckets: ``groups`` groups of ``width``, from ``start`` on. A piece goes into one group.
-
-    Its pieces are laid out in rows whose width has no factor in common with the tensor's ``columns``: a column that is
-    larger than the others would fall into few buckets.
-    """
+    """A tensor's buckets: ``groups`` groups of ``width``, from ``start`` on. A piece goes into one group."""
 
     start: int
     width: int
     groups: int
-    columns: int
     is_exact: bool
-
-    @property
-    def stop(self) -> int:
-        """Where they end."""
-        return self.start + self.width * self.groups
 
     @property
     def starts(self) -> range:
         """Where its groups begin."""
-        return range(self.start, self.stop, max(self.width, 1))
+        return range(self.start, self.start + self.groups * self.width, max(self.width, 1))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Target:
-    """Where a piece goes, and under which signs: a stretch of them, as it is or turned."""
+    """Where a piece goes, and under which signs.
+
+    Attributes:
+        buckets: of all its tensors.
+        tensors: how many they are.
+        whole: values of each that are in whole rows.
+        signs: of those, (tensors, rows, width).
+        rest: of the others, (tensors, values).
+    """
 
     buckets: slice
-    signs: slice
-    turned: int
+    tensors: int
+    whole: int
+    signs: Array
+    rest: Array
 
 
 class Projection:
@@ -79,46 +79,66 @@ class Projection:
         random = np.random.default_rng(seed)
         shapes = [spec.shape for spec in manifest.tensors.values()]
         total = sum(map(math.prod, shapes))
-        self._layers: list[_Layer] = []
-        for shape in shapes:
-            self._layers.append(_layer(shape, total, self._layers[-1].stop if self._layers else 0))
-        self.width = self._layers[-1].stop
+        self.width = 0
         """Number of buckets."""
-        self.edges = [layer.start for layer in self._layers] + [self.width]
-        """Where the tensors' buckets begin and end."""
+        self._layers: dict[int, _Layer] = {}
+        for place in dict.fromkeys(place for piece in pieces for place in piece.places):
+            self._layers[place] = _layer(math.prod(shapes[place]), total, self.width)
+            self.width = self._layers[place].starts.stop
+        self.spans = [self._span(place) for place in range(len(shapes))]
+        """Where the tensors' buckets are, in the manifest's order."""
         signs = random.integers(0, 2, min(total, _SIGNS), dtype=np.int8) * np.float32(2.0) - np.float32(1.0)
-        self._signs: tuple[Array, Array] = (signs, -signs)
-        self._targets = [self._target(piece, random) for piece in pieces]
+        either = signs, -signs
+        self._targets = [self._target(piece, shapes[piece.places[0]], either, random) for piece in pieces]
 
     def read(self, number: int, values: Values, found: Array) -> None:
         """Add one piece to its buckets; see `Reader`."""
         target = self._targets[number]
-        signs, buckets = self._signs[target.turned][target.signs], found[target.buckets]
-        width = len(buckets)
-        whole = len(values) // width * width
-        if whole:
-            buckets += np.einsum("rk,rk->k", values[:whole].reshape(-1, width), signs[:whole].reshape(-1, width))
-        if whole < len(values):
-            buckets[: len(values) - whole] += values[whole:] * signs[whole:]
+        buckets, (_, _, width) = found[target.buckets], target.signs.shape
+        if target.tensors > 1:
+            self._read_several(target, values.reshape(target.tensors, -1), buckets.reshape(target.tensors, -1))
+            return
+        if target.whole:
+            # NumPy reads the rows once, and copies nothing.
+            buckets[:width] += np.einsum("rk,rk->k", values[: target.whole].reshape(-1, width), target.signs[0])
+        if target.whole < len(values):
+            buckets[: target.rest.shape[1]] += values[target.whole :] * target.rest[0]
+
+    def _read_several(self, target: _Target, values: Values, buckets: Array) -> None:
+        tensors, _, width = target.signs.shape
+        rows = values[:, : target.whole].reshape(tensors, -1, width)
+        buckets[:, :width] += np.einsum("trk,trk->tk", rows, target.signs)
+        buckets[:, : target.rest.shape[1]] += values[:, target.whole :] * target.rest
 
     def errors(self, sketches: Array) -> Doubles:
         """Standard errors of the cosines between each of (updates, width) and others that spread alike."""
-        groups = [(start, layer) for layer in self._layers for start in layer.starts]
+        groups = [(start, layer) for layer in self._layers.values() for start in layer.starts]
         energies = np.add.reduceat(np.square(sketches, dtype=np.float64), [start for start, _ in groups], axis=1)
         shares = energies / np.maximum(energies.sum(axis=1, keepdims=True), 1e-300)
         lossy = [0.0 if layer.is_exact else 1.0 / (_TYPICAL * layer.width) for _, layer in groups]
         return np.asarray(np.sqrt(np.square(shares) @ np.array(lossy)))
 
-    def _target(self, piece: Piece, random: np.random.Generator) -> _Target:
-        layer = self._layers[piece.place]
-        first = int(random.integers(len(self._signs[0]) - piece.size + 1))
-        signs, turned = slice(first, first + piece.size), int(random.integers(2))
-        if layer.is_exact:
-            return _Target(slice(layer.start + piece.start, layer.start + piece.stop), signs, turned)
-        start = layer.starts[piece.start // PIECE % layer.groups]
+    def _span(self, place: int) -> slice:
+        layer = self._layers.get(place)
+        return slice(layer.starts.start, layer.starts.stop) if layer else slice(0, 0)
+
+    def _target(
+        self, piece: Piece, shape: tuple[int, ...], signs: tuple[Array, Array], random: np.random.Generator
+    ) -> _Target:
+        first, last = self._layers[piece.places[0]], self._layers[piece.places[-1]]
+        begin = int(random.integers(len(signs[0]) - piece.size + 1))
+        under = signs[random.integers(2)][begin : begin + piece.size].reshape(len(piece.places), -1)
+        size = piece.stop - piece.start
+        if first.is_exact:
+            buckets = slice(first.start + piece.start, last.start + piece.stop)
+            return _Target(buckets, len(under), size, under[:, None], under[:, size:])
         # Pieces share signs; in rows of widths of their own, what that does does not add up.
-        width = _coprime(layer.width - int(random.integers(int(layer.width * (1.0 - _NARROWEST)))), layer.columns)
-        return _Target(slice(start, start + width), signs, turned)
+        width = _coprime(first.width - int(random.integers(int(first.width * (1.0 - _NARROWEST)))), shape[-1])
+        whole = size // width * width
+        group = first.starts[piece.start // PIECE % first.groups]
+        buckets = slice(group, group + first.width * len(under))
+        rows = under[:, :whole].reshape(len(under), -1, width)
+        return _Target(buckets, len(under), whole, rows, under[:, whole:])
 
 
 def fold(sketches: Array) -> Array:
@@ -133,13 +153,12 @@ def fold(sketches: Array) -> Array:
     return folded
 
 
-def _layer(shape: tuple[int, ...], total: int, start: int) -> _Layer:
-    size = math.prod(shape)
-    most = max(FEWEST, BUCKETS * size // max(total, 1))
+def _layer(size: int, total: int, start: int) -> _Layer:
+    most = max(FEWEST, BUCKETS * size // total)
     if size <= most:
-        return _Layer(start, size, 1, 0, is_exact=True)
+        return _Layer(start, size, 1, is_exact=True)
     groups = min(-(-most // _WIDEST), -(-size // PIECE))
-    return _Layer(start, most // groups, groups, shape[-1], is_exact=False)
+    return _Layer(start, most // groups, groups, is_exact=False)
 
 
 def _coprime(width: int, columns: int) -> int:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from adapters.screening.digest import update_digest
 from adapters.screening.energy import Energies, exactly
 from adapters.screening.manifest import Manifest
 from adapters.screening.measure import LARGEST, Measured, count
@@ -54,14 +53,8 @@ class Lens:
         self._sample = Sample(self._pieces, seed + 1)
         self._ups = UpProjections(manifest, seed + 2)
 
-    def reduce(self, update: Mapping[str, object], digest: str | None = None) -> Reduced:
-        """Reduce one untrusted update. Anything may be in it; nothing makes this raise.
-
-        Args:
-            update: name -> tensor.
-            digest: where it is known already.
-        """
-        digest = update_digest(update, self.manifest) if digest is None else digest
+    def reduce(self, update: Mapping[str, object], digest: str) -> Reduced:
+        """Reduce one untrusted update of a digest. Anything may be in it; nothing makes this raise."""
         if not self.manifest.fits(update):
             return Reduced(digest, Measured(count(update)))
         readers = (self._energies, self.projection, self._sample)

@@ -48,10 +48,11 @@ class Sample:
     def read(self, number: int, values: Values, found: Array) -> None:
         """Take what is sampled of one piece; see `Reader`. What is sampled whole is filled up with zeros."""
         runs, span = self._runs[number], found[self._spans[number]]
+        whole = values.reshape(-1)
         if runs is None:
-            span[: len(values)] = values
+            span[: len(whole)] = whole
         elif len(runs):
-            span.reshape(-1, RUN)[:] = values[: len(values) // RUN * RUN].reshape(-1, RUN)[runs]
+            span.reshape(-1, RUN)[:] = whole[: len(whole) // RUN * RUN].reshape(-1, RUN)[runs]
 
 
 def sign_balances(samples: Array) -> list[float | None]:

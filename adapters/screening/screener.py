@@ -1,7 +1,7 @@
 """The public operations: a cohort's updates in, one evidence document per update out."""
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from adapters.screening.cohort import Cohort
 from adapters.screening.compare import Comparison, compare
+from adapters.screening.digest import update_digest
 from adapters.screening.manifest import Manifest
 from adapters.screening.measure import LARGEST, MOST_VALUES, largest_layers
 from adapters.screening.memory import Digests, Recalled, Sketches
@@ -75,13 +76,8 @@ class Screener:
         root = None if reference is None else lens.reference(reference)
         self._rounds += 1
         round_id = f"#{self._rounds}" if round_id is None else round_id
-        named = updates.items() if isinstance(updates, Mapping) else updates
-        known = digests or {}
-
-        def reduce(one: tuple[str, Source]) -> tuple[str, Reduced]:
-            return one[0], lens.reduce(read(one[1]), known.get(one[0]))
-
-        reduced = dict(side_by_side(reduce, named))
+        arrived = _arrived(updates, manifest, digests or {})
+        reduced = {subject: lens.reduce(update, digest) for subject, update, digest in arrived}
         return self._evidence(lens, reduced, root, examples or {}, round_id)
 
     def _focus(self, manifest: Manifest) -> Lens:
@@ -142,6 +138,19 @@ def screen(
         ValueError: as there.
     """
     return Screener(seed=seed).screen(updates, manifest, reference=reference, examples=examples)
+
+
+def _arrived(
+    updates: Updates, manifest: Manifest, digests: Mapping[str, str]
+) -> Iterator[tuple[str, Mapping[str, object], str]]:
+    """Yield whose each update is, its tensors and its digest. Hashing takes other cores than measuring."""
+
+    def arrive(one: tuple[str, Source]) -> tuple[str, Mapping[str, object], str]:
+        subject, update = one[0], read(one[1])
+        return subject, update, digests.get(subject) or update_digest(update, manifest)
+
+    named = updates.items() if isinstance(updates, Mapping) else updates
+    return map(arrive, named) if digests else side_by_side(arrive, named)
 
 
 def _alone(one: Reduced, layers: Mapping[str, int], typical: float) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""The same work on many things, on all cores, with few of them in memory."""
+"""The same work on many things, on all cores, with few of them in memory.
+
+It is for work that leaves the interpreter for long, as hashing and loading do. Work that consists of many short calls
+is slower on two threads than on one: they wait for one another at each.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""An update's values as they are read: in main memory, tensor by tensor, in pieces that fit a processor's cache."""
+"""An update's values as they are read: in main memory, in pieces that fit a core's cache."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,25 +15,25 @@ from adapters.screening.manifest import Manifest
 Array: TypeAlias = npt.NDArray[np.float32]
 Doubles: TypeAlias = npt.NDArray[np.float64]
 Values: TypeAlias = npt.NDArray[np.floating]
-"""Of one tensor or piece, in one dimension: float64 for tensors of that type, else float32."""
+"""Of a piece: float64 for tensors of that type, else float32."""
 
-PIECE = 65_536
-"""Values in a piece, at most: read a second time, they and what they are multiplied with are in the cache."""
+PIECE = 1 << 16
+"""Values in a piece, at most: read a second time, they and what they are multiplied with are in a core's cache."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a tensor.
+    """What is read at once: small tensors of one shape, or a part of a larger one.
 
     Attributes:
-        place: of the tensor, in the manifest's order.
-        start: the first of its values.
+        places: of the tensors, in the manifest's order.
+        start: the first of a tensor's values.
         stop: the end of them.
-        columns: values in a row of the tensor's first dimension, of which the piece has whole ones; 0 where there are
-            no rows, or one is longer than a piece.
+        columns: values in a row of the tensors' first dimension, of which the piece has whole ones; 0 where there are
+            no rows, or they are longer than a piece.
     """
 
-    place: int
+    places: tuple[int, ...]
     start: int
     stop: int
     columns: int
@@ -41,7 +41,7 @@ class Piece:
     @property
     def size(self) -> int:
         """How many values it has."""
-        return self.stop - self.start
+        return len(self.places) * (self.stop - self.start)
 
 
 class Reader(Protocol):
@@ -58,18 +58,22 @@ class Reader(Protocol):
 
         Args:
             number: which one of `cut`.
-            values: of the piece.
+            values: of the piece, in one dimension: one tensor's after the other's.
             found: (width,), where zeros stand for what was not read yet.
         """
 
 
 def cut(manifest: Manifest) -> list[Piece]:
     """Return the pieces of an update, none of them empty."""
-    return [piece for place, spec in enumerate(manifest.tensors.values()) for piece in _cut(place, spec.shape)]
+    alike: dict[object, list[int]] = {}
+    for place, spec in enumerate(manifest.tensors.values()):
+        alike.setdefault(spec, []).append(place)
+    specs = list(manifest.tensors.values())
+    return [piece for places in alike.values() for piece in _cut(places, specs[places[0]].shape)]
 
 
 def flat(tensor: Tensor) -> Values:
-    """A dense floating-point tensor's values in main memory, without a copy where that is possible."""
+    """A dense floating-point tensor's values in main memory, in one dimension, without a copy where possible."""
     values = tensor.detach().cpu()
     if values.dtype is not torch.float32 and values.dtype is not torch.float64:
         values = values.float()
@@ -87,15 +91,28 @@ def read_all(
     found = [np.zeros(reader.width, dtype=np.float32) for reader in readers]
     with np.errstate(over="ignore", invalid="ignore"):
         for number, piece in enumerate(pieces):
-            values = tensors[piece.place][piece.start : piece.stop]
+            values = _values(piece, tensors)
             for reader, into in zip(readers, found, strict=True):
                 reader.read(number, values, into)
     return found
 
 
-def _cut(place: int, shape: tuple[int, ...]) -> Iterator[Piece]:
+def _values(piece: Piece, tensors: Sequence[Values]) -> Values:
+    if len(piece.places) == 1:
+        return tensors[piece.places[0]][piece.start : piece.stop]
+    return np.concatenate([tensors[place] for place in piece.places])
+
+
+def _cut(places: Sequence[int], shape: tuple[int, ...]) -> Iterator[Piece]:
     size = math.prod(shape)
-    columns = size // shape[0] if len(shape) > 1 and shape[0] > 1 else 0
+    columns = size // shape[0] if size and len(shape) > 1 and shape[0] > 1 else 0
     columns = columns if columns <= PIECE else 0
-    step = max(PIECE // columns, 1) * columns if columns else PIECE
-    return (Piece(place, start, min(start + step, size), columns) for start in range(0, size, step))
+    if 0 < size <= PIECE:
+        most = PIECE // size
+        for first in range(0, len(places), most):
+            yield Piece(tuple(places[first : first + most]), 0, size, columns)
+        return
+    step = PIECE // columns * columns if columns else PIECE
+    for place in places:
+        for start in range(0, size, step):
+            yield Piece((place,), start, min(start + step, size), columns)

@@ -145,14 +145,16 @@ class Sidecar:
         as an error each time.
         """
         self._stop.set()
-        if self._watch is not None:
-            self._signal(signal.SIGKILL)
-            await self._watch
-        await self._publisher.stop()
-        if self._lock is not None:
-            self.options.socket.unlink(missing_ok=True)
-            self._lock.close()
-            self._lock = None
+        try:
+            if self._watch is not None:
+                self._signal(signal.SIGKILL)
+                await self._watch
+            await self._publisher.stop()
+        finally:
+            if self._lock is not None:
+                self.options.socket.unlink(missing_ok=True)
+                self._lock.close()
+                self._lock = None
 
     def kill(self) -> None:
         """End an OPA that no longer answers; it is restarted."""

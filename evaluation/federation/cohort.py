@@ -37,7 +37,7 @@ class Cohort:
         honest = [update for device, update in sent.items() if device not in hostile]
         allies = {device: update for device, update in sent.items() if device in hostile}
         for device, update in allies.items():
-            known = Knowledge(device, turn, honest, allies, self._history)
+            known = Knowledge(device, turn, honest, allies, tuple(self._history))
             sent[device] = self._attacks[device].distort(update, known)
         self._history.append(sent)
         return sent

@@ -19,7 +19,7 @@ def geometry(sketches: Array) -> Geometry:
 
 def centre_cosines(sketches: Array) -> Array:
     centres = geometry(sketches).centres().T @ sketches
-    return segment_cosines(sketches, centres, [0, sketches.shape[1]])[1].astype(np.float32)
+    return segment_cosines(sketches, centres, [slice(0, sketches.shape[1])])[1].astype(np.float32)
 
 
 @settings(max_examples=40, deadline=None)
@@ -104,7 +104,8 @@ def test_copies_of_one_update_explain_one_another() -> None:
 def test_cosines_are_told_by_stretch_and_unknown_without_a_length() -> None:
     one = np.array([[1.0, 0.0, 3.0, 4.0, 0.0], [0.0, 0.0, 0.0, 0.0, 2.0]], dtype=np.float32)
     other = np.array([[1.0, 1.0, 6.0, 8.0, 0.0]], dtype=np.float32)
-    by_stretch, whole = segment_cosines(one, other, [0, 2, 2, 4, 5])
+    spans = [slice(0, 2), slice(2, 2), slice(2, 4), slice(4, 5)]
+    by_stretch, whole = segment_cosines(one, other, spans)
     assert by_stretch[0, [0, 2]].tolist() == pytest.approx([2**-0.5, 1.0])
     assert np.isnan(by_stretch[:, [1, 3]]).all()
     assert np.isnan(by_stretch[1]).all()

@@ -15,7 +15,7 @@ from adapters.screening.values import Array, cut, read_all
 
 Update = Mapping[str, Tensor]
 
-SHAPES = {"deep": (96, 128), "flat": (70_000,), "narrow": (3000, 8), "small": (5,)}
+SHAPES = {"deep": (96, 128), "deeper": (96, 128), "flat": (70_000,), "narrow": (3000, 8), "small": (5,)}
 
 
 def of(make: Callable[[tuple[int, ...]], Tensor], seed: int, shapes: Mapping[str, tuple[int, ...]]) -> Update:
@@ -111,7 +111,7 @@ def test_each_tensor_has_buckets_of_its_own() -> None:
     for place, name in enumerate(manifest.tensors):
         alone = {other: tensor if other == name else torch.zeros_like(tensor) for other, tensor in update.items()}
         (sketch,) = read_all(alone, manifest, pieces, [projection])
-        own = slice(projection.edges[place], projection.edges[place + 1])
+        own = projection.spans[place]
         assert np.count_nonzero(sketch[own]) > 0
         assert np.count_nonzero(sketch) == np.count_nonzero(sketch[own])
 
