@@ -23,6 +23,13 @@ AGGREGATOR = "aggregator"
 NOT_LET_IN = "not_let_in"
 """The cause where a device had no update to refuse, for it did not get the model."""
 
+UNJUDGED = "unavailable"
+"""The guard's cause where the control plane gave no verdict."""
+
+
+class Unjudged(Exception):  # noqa: N818 - a state, as callers see it
+    """The control plane gave no verdict on updates: what comes of the federation says nothing of its judgement."""
+
 
 @dataclass(frozen=True)
 class _Site:
@@ -43,6 +50,7 @@ def run_guarded(field: Field, cell: Cell, revision: str) -> Guarded:
     Raises:
         PlaneFailed: the control plane did not start.
         ControlPlaneError: it does not answer.
+        Unjudged: it gave no verdict on some round.
     """
     began = time.monotonic()
     with _site(field.task.devices) as site:
@@ -115,6 +123,8 @@ class _Run:
         self.attack_successes.append(self.bench.attack_success(moved_to))
 
     def _see(self, turn: int, rulings: Mapping[str, Ruling]) -> None:
+        if any(ruling.cause == UNJUDGED for ruling in rulings.values()):
+            raise Unjudged(f"{self._cell}, round {turn}: the control plane gave no verdict; see its log")
         for device, member in self._site.members.items():
             ruling = rulings.get(member.id)
             verdict = ruling.verdict if ruling else None
