@@ -351,7 +351,7 @@ def _wire(
     excepted = CurrentExceptions(store.exceptions, app[OBSERVER].exception_uses, app[OBSERVER], clock, time.monotonic)
     newcomer = Trust(score=settings.newcomer_trust, observations=0)
     registry = Registry(store, clock, announcer=announcing.revoker, newcomer=newcomer)
-    rollbacks = RollbackBook(store.rollbacks, store.contributions, app[OBSERVER], clock)
+    rollbacks = RollbackBook(store.rollbacks, app[OBSERVER], clock)
     decider = Decider(
         engine,
         app[AUDIT],
@@ -373,6 +373,7 @@ def _wire(
         clock,
         newcomer,
     )
+    requests = RequestWatch(responder, store.profiles, registry, app[OBSERVER], clock)
     issuer = settings.resolved_public_url
     verifier = CapabilityVerifier(jwks(()), issuer, None, clock, counted.capabilities, standings=announcing.revoker)
     keys.follow(lambda found: verifier.update_keys(jwks(found)))
@@ -390,8 +391,8 @@ def _wire(
         registry=registry,
         tokens=EnrolmentTokens(store.tokens, clock),
         responder=responder,
-        requests=RequestWatch(responder, store.profiles, registry, app[OBSERVER], clock),
-        signals=SignalWatch(responder, store.profiles, registry, app[OBSERVER], clock),
+        requests=requests,
+        signals=SignalWatch(responder, store.profiles, registry, app[OBSERVER], clock, requests.uses),
         behaviour=store.behaviour,
         observations=store.observations,
         ledger=store.capabilities,

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
 from pydantic import ValidationError
 from torch import Tensor
@@ -23,7 +24,7 @@ from controlplane.contracts.rollback import Rollback
 from controlplane.contracts.rounds import UpdateReport, UpdateVerdict, UpdateVerdicts
 
 REPORTED_AT_ONCE = 500
-"""Updates in one call. A thousand are allowed, but with evidence on 64 layers each they outgrow a request."""
+"""Verified updates in one call. A thousand are allowed, but with evidence on 64 layers each they outgrow a request."""
 
 SMALLEST_COHORT = 4
 """Without a reference, fewer updates cannot be told apart: one hostile update would turn the evidence on the others."""
@@ -127,16 +128,15 @@ class Gate:
     ) -> tuple[list[UpdateVerdict | None], tuple[Rollback, ...]]:
         """Return a verdict for each, or none, and the rollbacks that the last answer told of."""
         reports = [_report(one) for one in checked]
-        sent = [report for report in reports if report is not None]
-        received: list[UpdateVerdict | None] = []
+        received: list[UpdateVerdict | None] = [None] * len(reports)
         rollbacks: tuple[Rollback, ...] = ()
-        for start in range(0, len(sent), REPORTED_AT_ONCE):
-            part = sent[start : start + REPORTED_AT_ONCE]
-            answer = self._ask(sealed, part)
-            received += [None] * len(part) if answer is None else answer.verdicts
-            rollbacks = rollbacks if answer is None else tuple(answer.rollbacks)
-        found = iter(received)
-        return [None if report is None else next(found) for report in reports], rollbacks
+        for part in in_parts(reports, REPORTED_AT_ONCE):
+            answer = self._ask(sealed, [report for _, report in part])
+            if answer is not None:
+                rollbacks = tuple(answer.rollbacks)
+                for (number, _), verdict in zip(part, answer.verdicts, strict=True):
+                    received[number] = verdict
+        return received, rollbacks
 
     def _ask(self, sealed: SealedRound, reports: Sequence[UpdateReport]) -> UpdateVerdicts | None:
         try:
@@ -157,6 +157,25 @@ class Gate:
         ]
         weights = iter(bounded_weights(claims, self._weight_ratio))
         return tuple(replace(ruling, weight=next(weights)) if ruling.accepted else ruling for ruling in rulings)
+
+
+def in_parts(reports: Sequence[UpdateReport | None], most: int) -> list[list[tuple[int, UpdateReport]]]:
+    """Return reports in parts of ``most`` at most, each with its place; what cannot be reported is left out.
+
+    What is reported together is compared with one another. So those that verification held are in parts of equal size:
+    with a few left over by themselves, nothing could be said of these. The others take what room is left, then parts of
+    their own.
+    """
+    numbered = [(number, report) for number, report in enumerate(reports) if report is not None]
+    held = [one for one in numbered if one[1].verification.verified]
+    others = [one for one in numbered if not one[1].verification.verified]
+    size = ceil(len(held) / ceil(len(held) / most)) if held else most
+    parts = [held[start : start + size] for start in range(0, len(held), size)]
+    for part in parts:
+        room = most - len(part)
+        part += others[:room]
+        del others[:room]
+    return parts + [others[start : start + most] for start in range(0, len(others), most)]
 
 
 def _size_bytes(update: Mapping[str, object]) -> int:

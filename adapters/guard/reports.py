@@ -12,6 +12,9 @@ from controlplane.contracts.rounds import UpdateVerdict
 Point = Literal["identify", "admit", "pull", "seal", "gate", "archive"]
 """Where in a round something was left out."""
 
+MOST_DROPS = 256
+"""Of a round that are kept one by one: whoever reaches the aggregator can make it drop something, again and again."""
+
 _ROUNDS_KEPT = 1000
 
 
@@ -78,7 +81,8 @@ class RoundReport:
         accepted: of these, what may enter the aggregate.
         clipped: of these, what was scaled down.
         quarantined: subjects that are set apart since this round.
-        drops: what was left out, in order.
+        drops: what was left out, in order: the first 256.
+        dropped: (point, cause), with how often; all of it.
         verdicts: the control plane's, by subject.
         aggregation: how updates were brought together, as policy picked.
         rollbacks: orders that were carried out after it.
@@ -92,6 +96,7 @@ class RoundReport:
     clipped: int = 0
     quarantined: tuple[str, ...] = ()
     drops: tuple[Drop, ...] = ()
+    dropped: Mapping[tuple[Point, str], int] = field(default_factory=dict)
     verdicts: Mapping[str, UpdateVerdict] = field(default_factory=dict)
     aggregation: Aggregation = "mean"
     rollbacks: tuple[RolledBack, ...] = ()

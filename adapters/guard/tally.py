@@ -1,14 +1,25 @@
 """Count what happens in rounds until they end."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
-from adapters.guard.reports import Drop, GuardReport, RolledBack, RoundReport
+from adapters.guard.reports import MOST_DROPS, Drop, GuardReport, Point, RolledBack, RoundReport
 from adapters.guard.rulings import Gated
 from controlplane.contracts.decision import Aggregation
 
 _OPEN_ROUNDS = 64
+
+
+@dataclass
+class _UnderWay:
+    """A round that has not ended."""
+
+    members: int = 0
+    aggregation: Aggregation = "mean"
+    pulled: int = 0
+    drops: list[Drop] = field(default_factory=list)
+    dropped: Counter[tuple[Point, str]] = field(default_factory=Counter)
 
 
 class Tally:
@@ -20,40 +31,47 @@ class Tally:
 
     def __init__(self, report: GuardReport) -> None:
         self._report = report
-        self._open: OrderedDict[str, RoundReport] = OrderedDict()
+        self._open: OrderedDict[str, _UnderWay] = OrderedDict()
 
     def begin(self, round_id: str, members: int, aggregation: Aggregation) -> None:
         """A round was opened."""
         while len(self._open) >= _OPEN_ROUNDS:
             self._open.popitem(last=False)
-        self._open[round_id] = RoundReport(round_id, members, aggregation=aggregation)
+        self._open[round_id] = _UnderWay(members, aggregation)
 
     def pulled(self, round_id: str) -> None:
         """A pull was allowed."""
         found = self._open.get(round_id)
         if found is not None:
-            self._open[round_id] = replace(found, pulled=found.pulled + 1)
+            found.pulled += 1
 
     def dropped(self, drop: Drop) -> None:
-        """Something was left out."""
+        """Something was left out; of a round, the first are kept, and all are counted."""
         self._report.drops[drop.point, drop.cause] += 1
         found = self._open.get(drop.round_id)
         if found is not None:
-            self._open[drop.round_id] = replace(found, drops=(*found.drops, drop))
+            found.dropped[drop.point, drop.cause] += 1
+            if len(found.drops) < MOST_DROPS:
+                found.drops.append(drop)
 
     def end(self, round_id: str, gated: Gated) -> None:
         """A round was gated."""
-        found = self._open.pop(round_id, None) or RoundReport(round_id, 0)
+        found = self._open.pop(round_id, None) or _UnderWay()
         verdicts = {ruling.subject: ruling.verdict for ruling in gated.rulings if ruling.verdict is not None}
         accepted = gated.accepted
         self._report.rounds.append(
-            replace(
-                found,
+            RoundReport(
+                round_id,
+                found.members,
+                pulled=found.pulled,
                 submitted=len(gated.rulings),
                 accepted=len(accepted),
                 clipped=sum(ruling.scale < 1.0 for ruling in accepted),
                 quarantined=tuple(subject for subject, verdict in verdicts.items() if verdict.quarantined),
+                drops=tuple(found.drops),
                 verdicts=verdicts,
+                aggregation=found.aggregation,
+                dropped=dict(found.dropped),
             )
         )
 

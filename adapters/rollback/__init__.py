@@ -6,7 +6,7 @@ from adapters.rollback.errors import ArchiveDamaged, ArchiveError, ArchiveInUse,
 from adapters.rollback.manifest import Answer, Asked, KeptUpdate, Recipe, RollbackEntry, RoundEntry
 from adapters.rollback.rebuilding import Rebuilt
 from adapters.rollback.replay import digest_of_weights, moved
-from adapters.rollback.verifying import Verified, verify
+from adapters.rollback.verifying import Done, Verified, verify
 
 __all__ = [
     "Aggregated",
@@ -17,6 +17,7 @@ __all__ = [
     "Asked",
     "Contributed",
     "DeltaArchive",
+    "Done",
     "KeptUpdate",
     "Rebuilt",
     "Recipe",

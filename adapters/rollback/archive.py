@@ -1,5 +1,6 @@
 """The archive of an aggregator: accepted updates of the latest rounds, signed, chained, and ready to be done again."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -37,6 +38,8 @@ BYTES = 8 * 1024**3
 
 _ROUND_BYTES = 1024 * 1024
 """What a round's token and the headers of its files take at most, beside the tensors."""
+
+_log = logging.getLogger("ztfm.archive")
 
 
 class DeltaArchive:
@@ -121,7 +124,7 @@ class DeltaArchive:
 
         Raises:
             ArchiveError: the round is in the archive, or of another model than its others; `TooLarge`: it alone is
-                larger than the archive may be.
+                larger than the archive may be, or what is signed of it than is read again. Nothing is written then.
             OSError: it cannot be written; the archive is as it was, but may have forgotten old rounds.
         """
         self._require_new(done)
@@ -141,9 +144,10 @@ class DeltaArchive:
             recipe=reproducing(done.recipes, before, after, updates, [one.kept.weight for one in done.updates]),
             updates=[one.kept for one in done.updates],
         )
+        token = self._signed(entry)
         self._trim(1, size)
         self._folder.add_weights(entry.weights_before, before)
-        self._append(entry, updates)
+        self._append(entry, token, updates)
         self._trim(0, 0)
         return entry
 
@@ -164,6 +168,7 @@ class DeltaArchive:
         Raises:
             ArchiveDamaged: something is missing, or not what was signed.
             Stopped: ``progress`` said so.
+            TooLarge: too much was asked for at once to be signed.
         """
         todo = self.plan(*asked)
         if todo.base is None:
@@ -177,14 +182,16 @@ class DeltaArchive:
         """Make a rebuilt model the archive's: the next round is expected to begin with it.
 
         Raises:
-            ArchiveError: something was archived since it was rebuilt.
+            ArchiveError: something was archived since it was rebuilt; `TooLarge`: what would be signed is not read
+                again. Nothing is written then.
             OSError: it cannot be written; the archive is as it was.
         """
         record = rebuilt.record
         if record.sequence != self._next() or record.previous != self._last_hash():
             raise ArchiveError("something was archived since the model was rebuilt: rebuild it once more")
+        token = self._signed(record)
         self._folder.add_weights(record.weights_after, rebuilt.state)
-        self._append(record, ())
+        self._append(record, token, ())
         self._folder.set_progress(None)
         self._folder.retain(referred(self.entries))
         return record
@@ -251,8 +258,8 @@ class DeltaArchive:
         # A rollback of nothing but rounds that are gone concerns nothing any more.
         return not kept[0] or sum(kept) + rounds > self._rounds or self.size_bytes + size > self._most_bytes
 
-    def _append(self, entry: Entry, updates: Sequence[Mapping[str, Tensor]]) -> None:
-        self._folder.add(entry.sequence, self._signed(entry), updates)
+    def _append(self, entry: Entry, token: str, updates: Sequence[Mapping[str, Tensor]]) -> None:
+        self._folder.add(entry.sequence, token, updates)
         self._entries[entry.sequence] = entry
 
     def _signed(self, document: StrictModel) -> str:
@@ -267,16 +274,29 @@ class DeltaArchive:
         return digest_of(self._folder.token(max(self._entries))) if self._entries else None
 
     def _begun(self, todo: Plan) -> Sequence[ReplayedRound]:
-        token = self._folder.progress() if self._key is not None else None
-        if token is None:
+        """Return what an earlier attempt did. It saves time alone: what does not read is done again."""
+        if self._key is None:
             return ()
-        payload, _ = open_token(token, self._signer)
-        found = RebuildProgress.model_validate(payload)
-        return found.replayed if is_begun(todo, found.replayed) else ()
+        try:
+            token = self._folder.progress()
+            if token is None:
+                return ()
+            payload, _ = open_token(token, self._signer)
+            done = RebuildProgress.model_validate(payload).replayed
+            if not is_begun(todo, done):
+                return ()
+            self._folder.weights(done[-1].weights_after)
+        except (ArchiveDamaged, ValidationError) as error:
+            why = error if isinstance(error, ArchiveDamaged) else "it holds something else"
+            _log.warning("the rebuild begins anew: what was kept of its progress does not read: %s", why)
+            self._folder.retain(referred(self.entries))
+            return ()
+        return done
 
     def _keep(self, replayed: Sequence[ReplayedRound], state: Mapping[str, Tensor]) -> None:
+        token = self._signed(RebuildProgress(replayed=list(replayed)))
         self._folder.add_weights(replayed[-1].weights_after, state)
-        self._folder.set_progress(self._signed(RebuildProgress(replayed=list(replayed))))
+        self._folder.set_progress(token)
 
     def _rollback(self, todo: Plan, done: Done) -> RollbackEntry:
         previous = self._last_hash()

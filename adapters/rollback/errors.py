@@ -14,7 +14,7 @@ class ArchiveInUse(ArchiveError):  # noqa: N818 - a state, as callers see it
 
 
 class TooLarge(ArchiveError):  # noqa: N818 - a state, as callers see it
-    """A round alone takes more than the archive may hold."""
+    """A round, or what is signed of it or of a rebuild, takes more than the archive may hold or can read again."""
 
 
 class Superseded(ArchiveError, ValueError):  # noqa: N818 - a state, as callers see it

@@ -12,22 +12,29 @@ from adapters.rollback.rebuilding import Progress
 from adapters.rollback.replay import digest_of_weights
 from adapters.rollback.signing import sign
 from adapters.rollback.tensors import write_tensors
-from adapters.rollback.verifying import verify
+from adapters.rollback.verifying import Done, verify
 from controlplane.capabilities.errors import KeyFileError
 
 FAULTS = (ArchiveError, KeyFileError, OSError, ValueError)
 """What the functions here raise when they cannot do what is asked; the text is for people."""
 
 
-def verified(folder: Path, signer: str | None, progress: Progress | None = None) -> dict[str, Any]:
+def verified(
+    folder: Path,
+    signer: str | None,
+    progress: Progress | None = None,
+    last_done: tuple[str, str, float] | None = None,
+) -> dict[str, Any]:
     """Return what holds of an archive and what does not, with what it says of each round.
 
     Args:
         folder: of the archive.
         signer: who should have signed; none for anybody.
         progress: is told how many entries are done, of how many.
+        last_done: id, digest and end (Unix seconds) of the last order that the control plane knows as done and that
+            replayed a round; none where nobody says so.
     """
-    found = verify(folder, signer, progress)
+    found = verify(folder, signer, progress, last_done=None if last_done is None else Done(*last_done))
     rounds = [one for one in found.entries if isinstance(one, RoundEntry)]
     return {
         "holds": found.holds,

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from adapters.credentials import subject_of
-from adapters.rollback.errors import ArchiveDamaged
+from adapters.rollback.errors import ArchiveDamaged, TooLarge
 from controlplane.capabilities.jws import encode_segment, is_signed_by, parse, parse_object
 from controlplane.capabilities.keys import DeviceKey, load_public, thumbprint
 from controlplane.contracts.base import StrictModel
@@ -20,13 +20,23 @@ from controlplane.contracts.identity import PublicKey
 TYPE = "ztfm-archive+jws"
 
 MOST_CHARS = 8 * 1024 * 1024
-"""Of a token: a round with a thousand updates takes a tenth of it."""
+"""Of a token: a round with a thousand updates takes a tenth of it. What is longer is neither read nor signed."""
 
 
 def sign(key: DeviceKey, document: StrictModel) -> str:
-    """Return ``document`` as a compact token that ``key`` signed."""
+    """Return ``document`` as a compact token that ``key`` signed.
+
+    Raises:
+        TooLarge: `open_token` would not read it.
+    """
     header = {"typ": TYPE, "alg": "ES256", "jwk": key.public.model_dump()}
-    return key.sign(encode_segment(_json(header)), document.model_dump_json().encode())
+    token = key.sign(encode_segment(_json(header)), document.model_dump_json().encode())
+    if len(token) > MOST_CHARS:
+        raise TooLarge(
+            f"what would be signed takes {len(token)} characters, and at most {MOST_CHARS} are read again. Keep fewer "
+            "rounds in the archive, or leave out fewer subjects at once."
+        )
+    return token
 
 
 def open_token(token: str, signer: str | None) -> tuple[dict[str, Any], str]:

@@ -46,6 +46,24 @@ class Verified:
         return not self.faults
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The last order that the control plane knows as done, and that replayed a round at least.
+
+    An archive says of itself what was changed in it, and not that its end was cut off: with a rollback, that would
+    bring back what was left out.
+
+    Attributes:
+        order: its id.
+        digest: of the rebuilt weights, as the aggregator told.
+        ended_at: when it did, Unix seconds.
+    """
+
+    order: str
+    digest: str
+    ended_at: float
+
+
 @dataclass
 class _Findings:
     signers: dict[str, None] = field(default_factory=dict)
@@ -59,38 +77,47 @@ class _MovedOn(Exception):  # noqa: N818 - a state
     """An entry was forgotten while it was verified."""
 
 
-def verify(root: Path, signer: str | None = None, progress: Progress | None = None) -> Verified:
+def verify(
+    root: Path, signer: str | None = None, progress: Progress | None = None, *, last_done: Done | None = None
+) -> Verified:
     """Return what holds of the archive in a folder and what does not; nothing is written.
 
     Args:
         root: the folder.
         signer: who should have signed; none for anybody, as long as it is one.
         progress: is told how many entries are done; what it returns makes no difference.
+        last_done: the last order that the archive should know; none where nobody says so, and then an end that was cut
+            off is not noticed.
 
     Raises:
         FileNotFoundError: there is no archive.
         OSError: it cannot be read.
     """
-    return examine(Folder(root, writes=False), signer, progress)
+    return examine(Folder(root, writes=False), signer, progress, last_done)
 
 
-def examine(folder: Folder, signer: str | None, progress: Progress | None = None) -> Verified:
+def examine(
+    folder: Folder, signer: str | None, progress: Progress | None = None, last_done: Done | None = None
+) -> Verified:
     """Return what holds of an archive and what does not.
 
     Args:
         folder: of the archive.
         signer: who should have signed; none for anybody, as long as it is one.
         progress: is told how many entries are done; what it returns makes no difference.
+        last_done: the last order that the archive should know; none where nobody says so.
     """
     for _ in range(ATTEMPTS - 1):
         try:
-            return _verify(folder, signer, progress)
+            return _verify(folder, signer, progress, last_done)
         except _MovedOn:
             continue
-    return _verify(folder, signer, progress, is_last=True)
+    return _verify(folder, signer, progress, last_done, is_last=True)
 
 
-def _verify(folder: Folder, signer: str | None, progress: Progress | None, *, is_last: bool = False) -> Verified:
+def _verify(
+    folder: Folder, signer: str | None, progress: Progress | None, last_done: Done | None, *, is_last: bool = False
+) -> Verified:
     found = _Findings()
     _read_chain(folder, signer, found)
     rounds = {one.round_id: Numbered(at, one) for at, one in found.entries.items() if isinstance(one, RoundEntry)}
@@ -105,6 +132,10 @@ def _verify(folder: Folder, signer: str | None, progress: Progress | None, *, is
         if progress is not None:
             progress(done + 1, len(found.entries))
     entries = tuple(found.entries.values())
+    if last_done is not None and not _knows(entries, last_done):
+        found.faults.append(
+            f"order {last_done.order} is done, and no entry is of it: the archive's end was cut off. Restore it."
+        )
     return Verified(
         tuple(found.signers),
         entries,
@@ -113,6 +144,16 @@ def _verify(folder: Folder, signer: str | None, progress: Progress | None, *, is
         _restarts(entries),
         tuple(found.faults),
     )
+
+
+def _knows(entries: Sequence[Entry], done: Done) -> bool:
+    """Whether an archive carried out an order, or did so before all that it still keeps."""
+    rollbacks = (one for one in entries if isinstance(one, RollbackEntry) and one.weights_after == done.digest)
+    if any(answer.order == done.order for one in rollbacks for answer in one.answers):
+        return True
+    oldest = next(iter(entries), None)
+    # What follows a rollback that is forgotten may be older than the control plane's word, where that came late.
+    return oldest is not None and (oldest.time > done.ended_at or oldest.weights_before == done.digest)
 
 
 def _read_chain(folder: Folder, signer: str | None, found: _Findings) -> None:

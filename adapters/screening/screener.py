@@ -103,6 +103,9 @@ class Screener:
             self._sketches.remember(cohort.subjects, cohort.directions, round_id)
         typical = 0.0 if cohort is None else float(np.median(cohort.norms))
         evidence = {}
+        # Nothing at all is the same from everybody: it is no replay, and no other's digest tells of it.
+        sent = (one for one in reduced.values() if one.measured.shapes_match and one.measured.norm > 0.0)
+        telling = dict.fromkeys(one.digest for one in sent)
         for subject, one in reduced.items():
             layers = largest_layers(lens.manifest, one.measured.shares)
             evidence[subject] = UpdateEvidence(
@@ -111,9 +114,9 @@ class Screener:
                 **vars(recalled.get(subject, _NOTHING)),
                 reference="centre" if root is None else "root",
                 examples=max(0, min(claimed.get(subject, 0), MOST_VALUES)),
-                seen_before=one.measured.shapes_match and self._digests.came_before(one.digest, round_id),
+                seen_before=one.digest in telling and self._digests.came_before(one.digest, round_id),
             )
-        self._digests.remember((one.digest for one in reduced.values() if one.measured.shapes_match), round_id)
+        self._digests.remember(telling, round_id)
         return evidence
 
 

@@ -22,13 +22,16 @@ MARKS = 32
 MAX_CHARS = 2048
 """Of a text that are looked at; what comes after makes no difference."""
 
+MAX_LENGTH = 16_384
+"""Of a vector that is looked at; what comes after makes no difference."""
+
 _SHINGLE = 3
 _WORD = re.compile(r"\w+")
 _NOTHING, _OTHER_NOTHING = b"\x00", b"\xff"
 _VALUES = 254
 _SIGNS_OF_MARK = 2
 _SIGNS_OF_CELL = 6
-_SHAPES = 8
+_FEWEST = 16
 
 Query = TypeVar("Query", contravariant=True)
 
@@ -102,6 +105,7 @@ class VectorFingerprints:
 
     Vectors are similar as the angle between them is small: of marks of two signs each, about (1 - angle/pi)^2 are
     equal. Six signs are a cell of the input space; a vector lies in ten cells, one of each of ten ways to divide it.
+    A vector is filled up with zeros to a power of two: there are fifteen projections at most, whatever lengths come.
 
     Args:
         seed: of the projections; random where none is given.
@@ -116,17 +120,18 @@ class VectorFingerprints:
 
     def __call__(self, query: Sequence[float]) -> tuple[Fingerprint, Sequence[int]]:
         """Return the fingerprint of a vector, and its cells."""
-        signs = [sum(query[at] * sign for at, sign in row) > 0.0 for row in self._of(len(query))]
+        seen = query[:MAX_LENGTH]
+        shape = 1 << max(0, len(seen) - 1).bit_length()
+        padded = [*seen, *[0.0] * (shape - len(seen))]
+        signs = [sum(padded[at] * sign for at, sign in row) > 0.0 for row in self._of(shape)]
         marks = bytes(number + 1 for number in _numbers(signs, _SIGNS_OF_MARK))
         cells = [at << _SIGNS_OF_CELL | number for at, number in enumerate(_numbers(signs, _SIGNS_OF_CELL))]
         return Fingerprint(hash((self._seed, *query)), marks, self.alike), cells
 
     def _of(self, length: int) -> list[list[tuple[int, float]]]:
         if length not in self._projections:
-            if len(self._projections) >= _SHAPES:
-                self._projections.clear()
             chance = random.Random(self._seed ^ length)  # noqa: S311 - projections, not keys
-            picked = min(length, max(8, round(sqrt(length))))
+            picked = min(length, max(_FEWEST, round(sqrt(length))))
             self._projections[length] = [
                 [(at, chance.choice((-1.0, 1.0))) for at in chance.sample(range(length), picked)]
                 for _ in range(MARKS * _SIGNS_OF_MARK)

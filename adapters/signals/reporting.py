@@ -38,6 +38,7 @@ class Reporter:
     Attributes:
         reported: windows that were taken.
         lost: windows that were not, because the control plane was away for too long or would not have them.
+        faults: turns that ended with an exception that nobody foresaw; the next ones came all the same.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Reporter:
     ) -> None:
         self.reported = 0
         self.lost = 0
+        self.faults = 0
         self._plane = plane
         self._signals = signals
         self._sleep = sleep
@@ -66,14 +68,21 @@ class Reporter:
 
     async def _run(self) -> None:
         while True:
-            is_more = True
-            while is_more:
-                is_more = self._signals.fold(_AT_ONCE)
-                # Requests come first.
-                await asyncio.sleep(0)
-            self._add(self._signals.due())
-            await self._tell()
+            try:
+                await self._turn()
+            except Exception as error:  # noqa: BLE001 - logged; whatever one window meets, the next is reported
+                self.faults += 1
+                _log.error("signals could not be reported: %s", type(error).__name__)
             await self._sleep(_PAUSE_SECONDS)
+
+    async def _turn(self) -> None:
+        is_more = True
+        while is_more:
+            is_more = self._signals.fold(_AT_ONCE)
+            # Requests come first.
+            await asyncio.sleep(0)
+        self._add(self._signals.due())
+        await self._tell()
 
     def _add(self, due: Sequence[InferenceSignals]) -> None:
         for start in range(0, len(due), MAX_SIGNALS):

@@ -50,7 +50,8 @@ class Signals:
 
     Attributes:
         dropped: queries that were not looked at, for lack of room.
-        faults: queries of which the classifier or the reader could make nothing, with an exception.
+        faults: queries of which the classifier or the reader could make nothing, with an exception; and windows of
+            which nothing could be made that can be reported.
     """
 
     def __init__(
@@ -114,11 +115,16 @@ class Signals:
         # However long nobody looked: what was folded since is of the last window, or of those shortly before.
         started_at = (window - 1) * self._window_seconds
         self._window = window
-        return [
-            use.close(subject, model, started_at, self._window_seconds)
-            for (subject, model), use in self._uses.items()
-            if use.queries
-        ]
+        found = []
+        for (subject, model), use in self._uses.items():
+            if use.queries:
+                try:
+                    found.append(use.close(subject, model, started_at, self._window_seconds))
+                except ValueError as error:
+                    # Of one whose name or numbers nobody would take; the others are reported.
+                    self.faults += 1
+                    _log.warning("a window cannot be reported: %s", type(error).__name__)
+        return found
 
     def _wait(self, one: _Waiting) -> None:
         if len(self._waiting) >= self._most_waiting:

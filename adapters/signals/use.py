@@ -17,6 +17,9 @@ FEW = 16
 DIFFERENT = 1024
 """Cells in which different queries of a window are counted."""
 
+MOST = 1_000_000_000
+"""To which is counted: what `controlplane.contracts.base.Count` holds."""
+
 LATELY_SECONDS = 3600.0
 """How far back coverage looks, and up to twice as far."""
 
@@ -70,9 +73,9 @@ class Use:
 
     def add(self, seen: Seen) -> None:
         """Fold one query."""
-        self._queries += 1
-        self._prompt_tokens += seen.prompt_tokens
-        self._answer_tokens += seen.answer_tokens
+        self._queries = min(MOST, self._queries + 1)
+        self._prompt_tokens = min(MOST, self._prompt_tokens + max(0, seen.prompt_tokens))
+        self._answer_tokens = min(MOST, self._answer_tokens + max(0, seen.answer_tokens))
         self._injections += seen.is_injection
         self._secrets += seen.has_secret
         fingerprint = seen.fingerprint
@@ -89,9 +92,22 @@ class Use:
         self._reached.mark(seen.cells)
 
     def close(self, subject: str, model: str, started_at: float, seconds: float) -> InferenceSignals:
-        """Return what the window is reported with, and begin the next one."""
+        """Return what the window is reported with, and begin the next one.
+
+        Raises:
+            ValueError: it is nothing that can be reported; the next one is begun all the same.
+        """
+        try:
+            return self._told(subject, model, started_at, seconds)
+        finally:
+            self._begin()
+            if started_at + seconds - self._reaching_since >= LATELY_SECONDS:
+                self._reached, self._reached_before = Bitmap(self._space), self._reached
+                self._reaching_since = started_at + seconds
+
+    def _told(self, subject: str, model: str, started_at: float, seconds: float) -> InferenceSignals:
         queries = self._queries
-        signals = InferenceSignals(
+        return InferenceSignals(
             subject=subject,
             model=model,
             started_at=started_at,
@@ -107,8 +123,3 @@ class Use:
             injections=self._injections,
             secrets=self._secrets,
         )
-        self._begin()
-        if started_at + seconds - self._reaching_since >= LATELY_SECONDS:
-            self._reached, self._reached_before = Bitmap(self._space), self._reached
-            self._reaching_since = started_at + seconds
-        return signals

@@ -1,18 +1,16 @@
 """Judge a report of updates: capabilities are used up, behaviour is judged and responded to, policy admits each one."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from controlplane.api.problems import unavailable
 from controlplane.api.services import Services
+from controlplane.api.spending import Item, check_all, give_back, use_up
 from controlplane.behavior import Judged, Known
-from controlplane.capabilities.refusals import Refused
 from controlplane.contracts.access import AccessRequest, Action, RequestContext, Resource, Subject
 from controlplane.contracts.behaviour import BehaviourFact
-from controlplane.contracts.capability import CapabilityClaims
 from controlplane.contracts.decision import Decision
 from controlplane.contracts.evidence import UpdateEvidence
 from controlplane.contracts.identity import Device
@@ -21,39 +19,12 @@ from controlplane.contracts.rollback import Contribution
 from controlplane.contracts.rounds import Round, UpdateReport, UpdateVerdict
 from controlplane.decisions.behaviour_terms import InForce
 from controlplane.decisions.gathering import evidence_facts
-from controlplane.decisions.responding import Judging
+from controlplane.decisions.responding import Judging, Settled
 from controlplane.decisions.responses import Response
 from controlplane.decisions.turns import in_turns
 
-_CHECKED_AT_ONCE = 16
-
 _UNBOUNDED_NORM = 1e12
 """The largest norm that evidence can state."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    """A report with what this side found of its capability."""
-
-    report: UpdateReport
-    claims: CapabilityClaims | None
-    cause: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """A checked report, and what was counted before it."""
-
-    report: UpdateReport
-    claims: CapabilityClaims | None
-    cause: str
-    uses: int
-    submissions: int
-
-    @property
-    def counts(self) -> bool:
-        """Whether it stands for an update; a capability that was used before stands for none."""
-        return self.claims is not None and self.uses == 0
 
 
 async def judge(
@@ -65,6 +36,9 @@ async def judge(
     stand is decided first, so that nothing is admitted of one that this very report sets apart; what becomes of them,
     and who contributed, is written in one transaction once all decisions stand.
 
+    Of whom others write again and again meanwhile nothing is kept: its update is denied, as one of whom it is not known
+    where it stands, and can be reported again, as can all when this raises.
+
     Args:
         services: the parts.
         found: the round that was reported to.
@@ -74,87 +48,51 @@ async def judge(
 
     Raises:
         ProblemError: 503 when policy does not say how behaviour is judged; no capability is used up then.
-        Contended: others report on the same subjects again and again.
+        Contended: others write of all these subjects again and again.
+        AuditUnavailable, StoreUnavailable: a decision or the store failed.
     """
     in_force = await services.responder.in_force()
     if in_force is None:
         raise unavailable("Policy does not say how behaviour is judged, and without that no update is.")
-    items = await _use_up(services, found, await _check_all(services, found, reports, believed=believed))
-    devices = await _look_up(services, items)
-    cohort = _cohort(items, devices)
-    known = {name: device for name, device in devices.items() if device is not None and name in cohort}
-    admission = _Admission(services, found, items, devices, address)
-    responses = await services.responder.settle(
+    items = await use_up(services, found, await check_all(services, found, reports, believed=believed))
+    left: Collection[str] = {item.report.subject for item in items}
+    try:
+        devices = await _look_up(services, items)
+        admission = _Admission(services, found, items, devices, address)
+        settled = await _settle(services, found, in_force, admission)
+        left = settled.contended
+        await admission.refuse(left)
+    finally:
+        if left:
+            await give_back(services, found, [item for item in items if item.report.subject in left])
+    decisions = [admission.decisions[number] for number in range(len(items))]
+    _count_metrics(services, items, decisions)
+    return [
+        _verdict(item.report, decision, settled.responses.get(item.report.subject))
+        for item, decision in zip(items, decisions, strict=True)
+    ]
+
+
+async def _settle(services: Services, found: Round, in_force: InForce, admission: "_Admission") -> Settled:
+    cohort = _cohort(admission.items, admission.devices)
+    known = {name: device for name, device in admission.devices.items() if device is not None and name in cohort}
+    return await services.responder.settle(
         in_force,
         known,
         await _judging(services, found, in_force, cohort, known),
         admission.admit,
         channel="updates",
         round_id=found.id,
+        model=found.model,
     )
-    decisions = [admission.decisions[number] for number in range(len(items))]
-    _count_metrics(services, items, decisions)
-    return [
-        _verdict(item.report, decision, responses.get(item.report.subject))
-        for item, decision in zip(items, decisions, strict=True)
-    ]
 
 
-async def _check_all(
-    services: Services, found: Round, reports: Sequence[UpdateReport], *, believed: bool
-) -> list[_Checked]:
-    checked = []
-    for index, report in enumerate(reports):
-        if index % _CHECKED_AT_ONCE == _CHECKED_AT_ONCE - 1:
-            # A thousand signatures take a tenth of a second; others are served in between.
-            await asyncio.sleep(0)
-        checked.append(_check(services, found, report, believed=believed))
-    return checked
-
-
-def _check(services: Services, found: Round, report: UpdateReport, *, believed: bool) -> _Checked:
-    if not believed:
-        return _Checked(report, None, "reporter_not_believed")
-    if not report.verification.verified or report.verification.cause:
-        return _Checked(report, None, report.verification.cause or "unverified")
-    if report.capability is None:
-        return _Checked(report, None, "malformed")
-    claims = services.capabilities.inspect(
-        report.capability,
-        subject=report.subject,
-        action="gradient_submission",
-        resource_id=found.model,
-        round_id=found.id,
-    )
-    if isinstance(claims, Refused):
-        return _Checked(report, None, claims.cause)
-    return _Checked(report, claims, "")
-
-
-async def _use_up(services: Services, found: Round, checked: Sequence[_Checked]) -> list[_Item]:
-    expiries = {item.claims.jti: item.claims.exp for item in checked if item.claims is not None}
-    used = Counter(dict(await services.ledger.consume(expiries)) if expiries else {})
-    fresh = [item.report.subject for item in checked if item.claims is not None and not used[item.claims.jti]]
-    subjects = list(dict.fromkeys(fresh))
-    submitted = Counter(await services.rounds.count_submissions(found.id, subjects) if subjects else {})
-    items = []
-    for item in checked:
-        subject, uses = item.report.subject, 0
-        if item.claims is not None:
-            uses = used[item.claims.jti]
-            used[item.claims.jti] += 1
-        counted = _Item(item.report, item.claims, item.cause, uses, submitted[subject])
-        submitted[subject] += counted.counts
-        items.append(counted)
-    return items
-
-
-async def _look_up(services: Services, items: Sequence[_Item]) -> dict[str, Device | None]:
+async def _look_up(services: Services, items: Sequence[Item]) -> dict[str, Device | None]:
     names = list(dict.fromkeys(item.report.subject for item in items))
     return dict(zip(names, await asyncio.gather(*map(services.registry.get, names)), strict=True))
 
 
-def _cohort(items: Sequence[_Item], devices: Mapping[str, Device | None]) -> dict[str, UpdateEvidence]:
+def _cohort(items: Sequence[Item], devices: Mapping[str, Device | None]) -> dict[str, UpdateEvidence]:
     """Return the evidence of each enrolled subject's first update that counts."""
     return {
         item.report.subject: item.report.evidence
@@ -191,7 +129,7 @@ class _Admission:
 
     services: Services
     found: Round
-    items: Sequence[_Item]
+    items: Sequence[Item]
     devices: Mapping[str, Device | None]
     address: str
     decisions: dict[int, Decision] = field(default_factory=dict)
@@ -217,7 +155,17 @@ class _Admission:
             if self.decisions[number].allowed and item.report.evidence is not None
         ]
 
-    async def _decide(self, item: _Item, responses: Mapping[str, Response]) -> Decision:
+    async def refuse(self, subjects: Collection[str]) -> None:
+        """Decide anew on the updates of subjects of whom it is not known where they stand."""
+        due = [number for number, item in enumerate(self.items) if item.report.subject in subjects]
+        made = await in_turns(lambda number: self._decide(self.items[number], {}), due)
+        # Nothing is kept of them: whatever policy says, no update of theirs may enter.
+        self.decisions.update(
+            (number, one if not one.allowed else one.model_copy(update={"outcome": "error"}))
+            for number, one in zip(due, made, strict=True)
+        )
+
+    async def _decide(self, item: Item, responses: Mapping[str, Response]) -> Decision:
         subject = item.report.subject
         response = responses.get(subject)
         access = AccessRequest(
@@ -234,7 +182,7 @@ class _Admission:
         return await self.services.decider.decide("gradient_submission", facts)
 
 
-def _admit_facts(services: Services, item: _Item, behaviour: BehaviourFact | None) -> dict[str, Any]:
+def _admit_facts(services: Services, item: Item, behaviour: BehaviourFact | None) -> dict[str, Any]:
     claims = item.claims
     capability = {
         "verified": claims is not None,
@@ -250,7 +198,7 @@ def _admit_facts(services: Services, item: _Item, behaviour: BehaviourFact | Non
     return {"capability": capability, **evidence_facts(item.report.evidence if claims else None), **judged}
 
 
-def _count_metrics(services: Services, items: Sequence[_Item], decisions: Sequence[Decision]) -> None:
+def _count_metrics(services: Services, items: Sequence[Item], decisions: Sequence[Decision]) -> None:
     metrics = services.metrics
     for item, decision in zip(items, decisions, strict=True):
         metrics.updates.labels("accepted" if decision.allowed else "rejected").inc()
@@ -274,6 +222,6 @@ def _verdict(report: UpdateReport, decision: Decision, response: Response | None
         quarantined=response is not None and response.state == "quarantined",
         features=[feature.name for feature in attribution.features] if attribution else [],
         state=response.state if response else None,
-        p_value=judged.p_value if judged else None,
+        p_value=judged.admission_p_value if judged else None,
         attribution=attribution,
     )

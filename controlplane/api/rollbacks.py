@@ -48,10 +48,10 @@ async def _order(
     request: web.Request, caller: Caller, found: Round, body: RollbackOrder, decision_id: str
 ) -> web.Response:
     services = request.app[SERVICES]
-    if await services.contributions.first_since(body.subjects, found.id) is None:
-        detail = "None of the subjects contributed to the model in this round or a later one."
-        raise problem("conflict", 409, "There is nothing to roll back", detail)
     given = await services.rollbacks.request(found.id, found.model, body.subjects, body.reason, caller.id, decision_id)
+    if given is None:
+        detail = "None of the subjects contributed to the model in this round or a later one of its aggregator."
+        raise problem("conflict", 409, "There is nothing to roll back", detail)
     if given.rollback is None:
         detail = "Too many orders for the model wait for its aggregator. See that it runs, then order anew."
         raise problem("conflict", 409, "Too many rollbacks are outstanding", detail)
@@ -95,24 +95,17 @@ async def end_rollback(request: web.Request) -> web.Response:
         if now is None or now.state == "ordered":
             detail = "It was widened while it was carried out. It is handed out again with the next verdicts."
             raise problem("conflict", 409, "The order begins earlier than what was carried out", detail)
-        if _result(now) != body:
+        if not _is_ended(now, body):
             raise problem("conflict", 409, "The rollback has ended", "What became of it was reported before.")
         return reply(now)
     ended = await services.rollbacks.get(name)
     return reply(ended or found)
 
 
-def _result(rollback: Rollback) -> RollbackResult | None:
-    if rollback.state == "ordered":
-        return None
-    return RollbackResult(
-        round_id=rollback.round_id,
-        state=rollback.state,
-        model_digest=rollback.model_digest,
-        rounds=rollback.rounds,
-        left_out=rollback.left_out,
-        fault=rollback.fault,
-    )
+def _is_ended(rollback: Rollback, result: RollbackResult) -> bool:
+    """Whether that is what became of an order."""
+    stated = result.model_dump()
+    return rollback.model_dump(include=set(stated)) == stated
 
 
 _MODEL: TypeAdapter[str] = TypeAdapter(Identifier)

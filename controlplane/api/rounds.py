@@ -47,7 +47,17 @@ async def _open(request: web.Request, caller: Device, body: RoundRequest) -> web
     if not await services.rounds.open(opened):
         raise problem("conflict", 409, "A round of this id exists", "Choose an id that was never used.")
     services.metrics.rounds_opened.inc()
+    await _compare(services, opened)
     return reply(opened, 201)
+
+
+async def _compare(services: Services, opened: Round) -> None:
+    """Hold the aggregator to what it said of rollbacks."""
+    try:
+        await services.rollbacks.began(opened)
+    except StoreUnavailable as error:
+        # The round is open; the next one that it opens is compared as well.
+        _log.error("rollbacks_not_compared", round_id=opened.id, error=type(error).__name__)
 
 
 async def report_updates(request: web.Request) -> web.Response:

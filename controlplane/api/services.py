@@ -61,7 +61,7 @@ class Registry(Protocol):
     async def record_behaviour(
         self, observed: Sequence[Observed], contributions: Sequence[Contribution] = ()
     ) -> frozenset[str]:
-        """Keep what becomes of subjects in one transaction, or return who was changed meanwhile."""
+        """Keep what becomes of subjects in one transaction, except for who was changed meanwhile: return these."""
         ...
 
     async def set_status(self, device_id: str, status: DeviceStatus) -> bool:
@@ -86,6 +86,10 @@ class Ledger(Protocol):
 
     async def consume(self, jtis: Mapping[str, float]) -> Mapping[str, int]:
         """Count one use of each id (to its expiry, Unix seconds); return the uses before."""
+        ...
+
+    async def give_back(self, jtis: Sequence[str]) -> None:
+        """Take back a use of each id."""
         ...
 
 

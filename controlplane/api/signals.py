@@ -39,7 +39,9 @@ async def _report(request: web.Request, caller: Device, body: SignalReports) -> 
     except Unjudged:
         raise unavailable("Policy does not say how behaviour is judged; nothing of this was counted.") from None
     except Contended:
-        raise unavailable("Others report on the same devices at the same time; report again.") from None
+        raise unavailable(
+            "Others report on the same devices at the same time; what of this was not judged is passed over."
+        ) from None
 
 
 ROUTES = (

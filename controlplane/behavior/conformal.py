@@ -5,6 +5,10 @@ p-value, whatever the scores' distribution is (Vovk, Gammerman, Shafer: Algorith
 Bates et al.: Testing for outliers with conformal p-values, Annals of Statistics 51, 2023). Honest devices are not
 quite exchangeable, because their data differ for good: so a p-value is multiplied by the factor by which an honest one
 may deviate more often than its peers do.
+
+Whoever is in the pool with accomplices looks usual beside them. Evidence may wait until there is enough of it, so bets
+keep the whole pool, and what is promised to the honest stands; an update is in the model at once, so its admission is
+not up to peers alone (`Pool.admission_p_value`).
 """
 
 from bisect import bisect_left
@@ -52,7 +56,20 @@ class Pool:
         """
         reached = _reaching(self._calibration, score) + _reaching(self._recent, score)
         reached -= sum(own >= score for own in self._own.get(subject, ()))
-        return min(1.0, heterogeneity * (1 + reached) / (self.comparable(subject) + 1))
+        return _share(reached, self.comparable(subject), heterogeneity)
+
+    def admission_p_value(self, subject: str, score: float, heterogeneity: float) -> float:
+        """Return the smaller of `p_value` and the one that the calibration alone gives: recent peers only lower it.
+
+        Without a calibration it is `p_value`. Peers who were plausible by the calibration could be kept in the
+        comparison, but they could never raise what it finds implausible: they would cost memory and admit nobody more.
+        """
+        calibrated = _share(_reaching(self._calibration, score), len(self._calibration), heterogeneity)
+        return min(self.p_value(subject, score, heterogeneity), calibrated)
+
+
+def _share(reached: int, comparable: int, heterogeneity: float) -> float:
+    return min(1.0, heterogeneity * (1 + reached) / (comparable + 1))
 
 
 def _reaching(ascending: Sequence[float], score: float) -> int:

@@ -24,6 +24,7 @@ from controlplane.behavior.scores import scores
 from controlplane.behavior.trust import counted, lower_bound
 from controlplane.contracts.behaviour import (
     CHANNELS,
+    MOST_CONFORMING,
     Attribution,
     BehaviourFact,
     BehaviourRecord,
@@ -59,7 +60,8 @@ class Judged:
         trust: lower confidence bound; its observations are those that this one adds, 1 or 0.
         score: how much it deviates; none where there was nothing to compare with, and then nothing else changes.
         peers: class of those it was compared with.
-        p_value: none where there were too few.
+        p_value: what is bet on; none where there were too few.
+        admission_p_value: what admission reads: `p_value`, or less where the calibration alone says so.
         comparable: how many they were.
         e_values: evidence by channel.
         e_value: over all channels.
@@ -71,6 +73,7 @@ class Judged:
     score: float | None
     peers: str
     p_value: float | None
+    admission_p_value: float | None
     comparable: int
     e_values: Mapping[Channel, float]
     e_value: float
@@ -171,7 +174,7 @@ class Judge:
             state=record.state if record else "watched",
             state_age_seconds=min(_OLDEST, max(0.0, now - record.since)) if record else 0.0,
             e_value=betting.combined(current.wealth if current else {}, self._terms.weights),
-            p_value=judged.p_value if judged else None,
+            p_value=judged.admission_p_value if judged else None,
             comparable=judged.comparable if judged else 0,
         )
 
@@ -187,13 +190,12 @@ class Judge:
         now: float,
     ) -> Judged:
         comparable = 0 if score is None else pool.comparable(subject)
-        p_value = (
-            pool.p_value(subject, score, self._terms.heterogeneity)
-            if score is not None and comparable >= self._terms.comparable
-            else None
-        )
-        record = self._after(known.record or self._newcomer(now), channel, p_value, now)
-        is_remarkable = p_value is None or p_value <= max(self._terms.levels)
+        p_value = admission_p_value = None
+        if score is not None and comparable >= self._terms.comparable:
+            p_value = pool.p_value(subject, score, self._terms.heterogeneity)
+            admission_p_value = pool.admission_p_value(subject, score, self._terms.heterogeneity)
+        is_remarkable = admission_p_value is None or admission_p_value <= max(self._terms.levels)
+        record = self._after(known.record or self._newcomer(now), channel, p_value, now, conforms=not is_remarkable)
         return Judged(
             record=record,
             trust=Trust(
@@ -203,18 +205,25 @@ class Judge:
             score=score,
             peers=peers,
             p_value=p_value,
+            admission_p_value=admission_p_value,
             comparable=comparable,
             e_values={name: betting.value(record.wealth.get(name, betting.FRESH)) for name in CHANNELS},
             e_value=betting.combined(record.wealth, self._terms.weights),
             attribution=attribution if is_remarkable else None,
         )
 
-    def _after(self, record: BehaviourRecord, channel: Channel, p_value: float | None, now: float) -> BehaviourRecord:
+    def _after(
+        self, record: BehaviourRecord, channel: Channel, p_value: float | None, now: float, *, conforms: bool
+    ) -> BehaviourRecord:
         if p_value is None:
             return record
         worth = self._terms.worth[channel]
         conforming, deviating = counted(record.conforming, record.deviating, p_value, self._terms, worth)
-        wealth = betting.after(record.wealth.get(channel, betting.FRESH), p_value, self._terms)
+        before = record.wealth.get(channel, betting.FRESH)
+        count = min(MOST_CONFORMING, before.conforming + conforms)
+        wealth = betting.after(before, p_value, self._terms).model_copy(
+            update={"conforming": count, "convicted": before.convicted}
+        )
         return record.model_copy(
             update={
                 "wealth": {**record.wealth, channel: wealth},

@@ -178,7 +178,9 @@ def is_comparable(evidence: UpdateEvidence) -> bool:
 def _alone(evidence: UpdateEvidence) -> list[Part]:
     if is_malformed(evidence):
         return [Part("malformed", WORST, 1.0, 0.0)]
-    return [Part("seen_before", LARGEST_EXCESS, 1.0, 0.0)] if evidence.seen_before else []
+    # Whoever has nothing to send sends the same nothing every round.
+    is_replay = evidence.seen_before and evidence.norm > 0.0
+    return [Part("seen_before", LARGEST_EXCESS, 1.0, 0.0)] if is_replay else []
 
 
 def _value(parts: Sequence[Part]) -> float:
@@ -214,8 +216,13 @@ def _by_layer(
     The part shows the tensor that deviates most.
     """
     found: dict[str, list[Part]] = {name: [] for name in readings}
-    for layer in sorted({layer for of_one in readings.values() for layer in of_one}):
-        for name, part in _compared(measure, {name: of_one.get(layer) for name, of_one in readings.items()}).items():
+    # By who has a tensor: names are the senders', and each may have made up its own.
+    having: dict[str, dict[str, float]] = {}
+    for name, of_one in readings.items():
+        for layer, reading in of_one.items():
+            having.setdefault(layer, {})[name] = reading
+    for layer in sorted(layer for layer, known in having.items() if len(known) >= FEWEST):
+        for name, part in _compared(measure, having[layer]).items():
             found[name].append(part)
             if part.excess > 0.0:
                 layers[name][layer] = layers[name].get(layer, 0.0) + part.excess**2

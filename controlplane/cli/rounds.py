@@ -21,7 +21,8 @@ from controlplane.contracts.rounds import Round
 from controlplane.decisions.rollbacks import RollbackBook
 from controlplane.storage import Store
 from controlplane.storage.errors import StoreError
-from controlplane.storage.rollbacks import Ordered, Reached
+from controlplane.storage.rollbacks import Reached
+from controlplane.storage.undoing import Ordered
 
 Result = TypeVar("Result")
 
@@ -114,13 +115,16 @@ def rollback(
     found, reached = _run("rollback", state_dir, lambda store: _preview(store, round_id, asked))
     if found is None:
         _fail("rollback", f"there is no round {round_id}; see `ztfm rounds list`")
+    nobody = f"none of them contributed to {found.model} in {round_id} or later, of the rounds of {found.opened_by}"
     if not reached.left_out:
-        _fail("rollback", f"none of them contributed to {found.model} in {round_id} or later")
+        _fail("rollback", nobody)
     if not json_output:
         _show_preview(found, reached)
     if not yes and not typer.confirm("Order it?"):
         raise typer.Exit(1)
     given = _run("rollback", state_dir, lambda store: _order(store, found, asked))
+    if given is None:
+        _fail("rollback", nobody)
     if given.rollback is None:
         _fail("rollback", "too many orders for the model wait for its aggregator")
     if json_output:
@@ -160,8 +164,8 @@ async def _preview(store: Store, round_id: str, asked: RollbackOrder) -> tuple[R
     return await store.rounds.get(round_id), await store.rollbacks.reached(asked.subjects, round_id)
 
 
-async def _order(store: Store, found: Round, asked: RollbackOrder) -> Ordered:
-    book = RollbackBook(store.rollbacks, store.contributions, None, time.time)
+async def _order(store: Store, found: Round, asked: RollbackOrder) -> Ordered | None:
+    book = RollbackBook(store.rollbacks, None, time.time)
     return await book.request(found.id, found.model, asked.subjects, asked.reason, local_user(), LOCAL_DECISION)
 
 

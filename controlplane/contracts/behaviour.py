@@ -40,22 +40,30 @@ Attack = Literal[
 
 LARGEST_E_VALUE = 1e12
 
+MOST_CONFORMING = 10_000
+"""Observations to which is counted; no policy may ask for more."""
+
 EValue = Annotated[float, Field(ge=0.0, le=LARGEST_E_VALUE)]
 """Evidence against the null hypothesis that a subject is like its peers: expected to be 1 at most while it is."""
 
 
 class Wealth(StrictModel):
-    """An e-process as it is kept: what bets against a subject have made of a stake of 1.
+    """What is kept of one channel: an e-process, which is what bets against a subject have made of a stake of 1.
 
     Attributes:
         active: of bets that are running.
         waiting: stake that has not been bet yet; it waits for a change that comes later.
         steps: observations in the current horizon.
+        conforming: observations that were as peers' are, since the subject stands where it does; counts to
+            `MOST_CONFORMING`.
+        convicted: the most evidence with which the subject was set apart, until its probation has ended; 0 for none.
     """
 
     active: EValue = 0.0
     waiting: Share = 1.0
     steps: Count = 0
+    conforming: Count = 0
+    convicted: EValue = 0.0
 
 
 class BehaviourRecord(StrictModel):
@@ -132,8 +140,8 @@ class BehaviourFact(StrictModel):
         state: where it stood before this decision.
         state_age_seconds: for how long.
         e_value: evidence against it over all channels, weighted as policy says.
-        p_value: of what is decided on now: the share of comparable peers' updates that deviate as much; none where
-            there were too few to compare with.
+        p_value: of what is decided on now: the share of comparable peers' updates that deviate as much, or of the
+            calibration's where that is less; none where there were too few to compare with.
         comparable: how many those were.
     """
 
@@ -207,7 +215,8 @@ class BehaviourTerms(StrictModel):
             and who is busy enough would soon have its updates forgotten.
         observation_seconds: length of the windows in which requests are observed.
         calibration: scores of honest peers by class, ascending, as a calibration measured them; ``any`` is for classes
-            without their own.
+            without their own. Each has ``comparable`` scores at least: where there is no p-value, nobody would be kept
+            out by it.
     """
 
     heterogeneity: Annotated[float, Field(ge=1.0, le=100.0)]
@@ -235,4 +244,14 @@ class BehaviourTerms(StrictModel):
         """A promise that counts on fair bets holds for weights of a mean alone."""
         if abs(sum(self.weights.values()) - 1.0) > 1e-6:
             raise ValueError("the weights of the channels do not add up to 1")
+        return self
+
+    @model_validator(mode="after")
+    def _calibrated(self) -> Self:
+        """A gap here would leave updates without a p-value, and those are admitted by the absolute limits alone."""
+        if "any" not in self.calibration:
+            raise ValueError("calibration has no scores for any; classes without their own are compared with those")
+        few = sorted(name for name, scores in self.calibration.items() if len(scores) < self.comparable)
+        if few:
+            raise ValueError(f"calibration of {', '.join(few)} has fewer scores than comparable, {self.comparable}")
         return self

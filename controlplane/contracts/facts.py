@@ -502,6 +502,9 @@ class ResponseFact(BehaviourFact):
         attack: the likely one; none for an unremarkable observation.
         confidence: in it.
         contributed: rounds, of those whose updates are still kept, into whose model updates of the subject went.
+        conforming: by channel in which it was ever judged, observations that were as peers' are, since it stands where
+            it does.
+        convicted: by channel, the most evidence with which it was set apart, until its probation has ended.
     """
 
     channel: Channel | None = None
@@ -509,6 +512,8 @@ class ResponseFact(BehaviourFact):
     attack: Attack | None = None
     confidence: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
     contributed: Count = 0
+    conforming: Annotated[dict[Channel, Count], Field(max_length=8)]
+    convicted: Annotated[dict[Channel, EValue], Field(max_length=8)]
 
 
 class ResponseContext(StrictModel):

@@ -1,10 +1,15 @@
 """What observations make of their subjects, as it is kept: many at once, in one transaction."""
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
 from controlplane.contracts.behaviour import BehaviourRecord, Channel, Verdict
+from controlplane.contracts.events import Notice
 from controlplane.contracts.identity import DeviceStatus, Trust
+
+Tell = Callable[[Collection[str]], Notice]
+"""Returns the notice of what becomes of subjects, for those of them that are kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class RollbackResult(StrictModel):
     Attributes:
         round_id: with which the order began when it was carried out; meanwhile it may begin earlier, and is not done.
         state: how it ended.
-        model_digest: of the rebuilt weights; none when it failed.
+        model_digest: of the weights that the next round begins with, stated when it is done; none when it failed.
         rounds: that were replayed.
         left_out: updates that were left out.
         fault: why it failed, or what was lost besides; empty otherwise.
@@ -86,6 +86,12 @@ class RollbackResult(StrictModel):
     rounds: Count = 0
     left_out: Count = 0
     fault: Annotated[str, StringConstraints(max_length=256, pattern=r"^[\x20-\x7e]*$")] = ""
+
+    @model_validator(mode="after")
+    def _stated(self) -> Self:
+        if self.state == "done" and self.model_digest is None:
+            raise ValueError("what is done states the model_digest of the rebuilt weights")
+        return self
 
 
 class RollbacksFound(StrictModel):

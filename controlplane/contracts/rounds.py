@@ -94,7 +94,8 @@ class UpdateVerdict(StrictModel):
         quarantined: the subject is quarantined from now on.
         features: what made the update stand out, largest first.
         state: where the subject stands from now on; none for one that nobody knows.
-        p_value: share of comparable peers' updates that deviate as much; none where there were too few.
+        p_value: share of comparable peers' updates that deviate as much, or of the calibration's where that is less;
+            none where there were too few.
         attribution: why the update stands out, and the likely attack; none for an unremarkable one.
     """
 

@@ -67,8 +67,9 @@ class SignalsTaken(StrictModel):
 
     Attributes:
         judged: windows that count as observations.
-        passed_over: those that do not: of a subject that is not known or not active, too old or ahead of time, or of
-            a time that was reported before.
+        passed_over: those that do not: of a subject that is not known or not active, or was not allowed to use the
+            model lately; shorter than the windows that policy judges by; too old or ahead of time; or of a time that
+            was reported before.
     """
 
     judged: Count

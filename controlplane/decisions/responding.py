@@ -3,83 +3,32 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple
 
+import structlog
+
+from controlplane.audit import AuditUnavailable
 from controlplane.behavior import Judged, Known, Peer
 from controlplane.contracts.behaviour import Attribution, Channel
 from controlplane.contracts.identity import Device, Trust
-from controlplane.contracts.observed import Kept, Observed
+from controlplane.contracts.observed import Kept, Observed, Tell
 from controlplane.contracts.rollback import Contribution
 from controlplane.decisions.behaviour_terms import InForce
+from controlplane.decisions.holding import Holds
+from controlplane.decisions.interfaces import Contributed, Orders, Records, Registry, ResponseObserver, Scores, Terms
 from controlplane.decisions.responses import Before, Case, Decides, Response, is_unremarkable, respond, unmoved
 from controlplane.decisions.turns import in_turns
+from controlplane.storage import StoreUnavailable
+from controlplane.storage.behaviour import Recorded
 
 ATTEMPTS = 5
 """How often what somebody else changed meanwhile is judged anew, before giving up."""
 
+_log = structlog.get_logger("ztfm.behaviour")
+
 
 class Contended(Exception):  # noqa: N818 - a state, as callers see it
     """Others changed the same subjects again and again; nothing was kept."""
-
-
-class Terms(Protocol):
-    """Says by which terms behaviour is judged; `decisions.behaviour_terms` does."""
-
-    async def in_force(self) -> InForce | None:
-        """Return them; none while policy does not say."""
-        ...
-
-
-class Records(Protocol):
-    """What is kept of behaviour; `storage.behaviour` does."""
-
-    async def kept(self, subjects: Collection[str]) -> dict[str, Kept]:
-        """Return what is kept of subjects, by name; who is not registered is absent."""
-        ...
-
-
-class Scores(Protocol):
-    """Earlier observations; `storage.observations` has them."""
-
-    async def recent(
-        self, channel: Channel, peers: str, rounds: int | None = None, *, apart_from: str = ""
-    ) -> list[tuple[str, float]]:
-        """Return subjects and scores of a class's latest observations."""
-        ...
-
-
-class Contributed(Protocol):
-    """Who contributed to which model; `storage.contributions` knows."""
-
-    async def rounds_of(self, subjects: Collection[str]) -> dict[str, dict[str, int]]:
-        """Return to how many rounds subjects contributed, by subject and model."""
-        ...
-
-
-class Registry(Protocol):
-    """Keeps what becomes of subjects; `identity.registry` does."""
-
-    async def record_behaviour(
-        self, observed: Sequence[Observed], contributions: Sequence[Contribution] = ()
-    ) -> frozenset[str]:
-        """Keep it in one transaction, or return who was changed meanwhile."""
-        ...
-
-
-class Orders(Protocol):
-    """Has contributions undone; `decisions.rollbacks` does."""
-
-    async def order(self, subject: str, model: str, rounds: int, decision_id: str) -> object:
-        """Order that a subject's updates to a model's latest rounds be undone."""
-        ...
-
-
-class ResponseObserver(Protocol):
-    """Counts responses."""
-
-    def responded(self, response: Response) -> None:
-        """One was kept."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +46,19 @@ class Observation:
     score: float
     peers: str
     attribution: Attribution | None = None
+
+
+class Settled(NamedTuple):
+    """What became of judgements.
+
+    Attributes:
+        responses: to those of whom it is kept.
+        contended: of whom nothing is kept, because others changed them again and again, or a fault came after it was
+            kept of the others.
+    """
+
+    responses: dict[str, Response]
+    contended: frozenset[str]
 
 
 Judging = Callable[[Mapping[str, Kept]], Awaitable[Mapping[str, Judged | None]]]
@@ -139,6 +101,7 @@ class Responder:
         self._terms, self._records, self._scores, self._contributed = terms, records, scores, contributed
         self._registry, self._decider, self._orders, self._observer = registry, decider, orders, observer
         self._clock, self._newcomer = clock, newcomer
+        self._holds = Holds()
 
     async def in_force(self) -> InForce | None:
         """Return the terms by which behaviour is judged now; none while policy does not say, and nothing is judged."""
@@ -162,10 +125,11 @@ class Responder:
             observations: each subject once.
 
         Returns:
-            The response to each, by subject; none, with nothing changed, while policy does not say how to judge.
+            The response to each of whom it is kept, by subject; none, with nothing changed, while policy does not say
+            how to judge.
 
         Raises:
-            Contended: others changed the same subjects again and again.
+            Contended: others changed all subjects again and again; nothing was kept.
             StoreUnavailable: the store failed.
         """
         by_name = {one.device.id: one for one in observations}
@@ -195,7 +159,7 @@ class Responder:
             }
 
         devices = {name: one.device for name, one in by_name.items()}
-        return await self.settle(in_force, devices, _judge, channel=channel, quietly=True)
+        return (await self.settle(in_force, devices, _judge, channel=channel, quietly=True)).responses
 
     async def time_passed(self, device: Device) -> Response | None:
         """Ask whether a subject that policy has set apart has been so for long enough.
@@ -210,7 +174,7 @@ class Responder:
         async def _unjudged(kept: Mapping[str, Kept]) -> Mapping[str, Judged | None]:
             return {name: None for name, one in kept.items() if one.record and one.record.state == "quarantined"}
 
-        return (await self.settle(in_force, {device.id: device}, _unjudged)).get(device.id)
+        return (await self.settle(in_force, {device.id: device}, _unjudged)).responses.get(device.id)
 
     async def settle(
         self,
@@ -221,9 +185,13 @@ class Responder:
         *,
         channel: Channel | None = None,
         round_id: str = "",
+        model: str = "",
         quietly: bool = False,
-    ) -> dict[str, Response]:
-        """Decide on what was judged, and keep it in one transaction; what others changed meanwhile is judged anew.
+    ) -> Settled:
+        """Decide on what was judged, and keep it; what others changed meanwhile is judged anew, and that alone.
+
+        In this process, whoever writes of a subject waits for whoever does so already. Other processes may change it
+        meanwhile: what is kept of the others then does not wait for it.
 
         Args:
             in_force: terms.
@@ -232,25 +200,51 @@ class Responder:
             then: is told of responses before they are kept, and of those that replace some; returns all contributions.
             channel: where something showed; none where time alone has passed.
             round_id: of updates; empty elsewhere.
+            model: that is contributed to; empty elsewhere.
             quietly: most of what is unremarkable is kept without a decision.
 
         Raises:
-            Contended: others changed the same subjects again and again.
-            StoreUnavailable: the store failed.
+            Contended: others changed all subjects again and again; nothing was kept.
+            AuditUnavailable, StoreUnavailable: a decision or the store failed; nothing was kept.
         """
         responses: dict[str, Response] = {}
-        stale: Collection[str] = devices.keys()
-        for _ in range(ATTEMPTS):
-            cases = await self._cases(in_force, {name: devices[name] for name in stale}, judging, channel, round_id)
-            made = await in_turns(lambda case: self._respond(case, quietly=quietly), cases)
-            fresh = {one.device.id: one for one in made}
-            responses = {name: one for name, one in responses.items() if name not in stale} | fresh
-            contributions = await then(fresh)
-            stale = await self._registry.record_behaviour([one.observed for one in responses.values()], contributions)
-            if not stale:
-                await self._carry_out(responses.values())
-                return responses
-        raise Contended(f"{len(stale)} subjects were changed by others again and again")
+        left: Collection[str] = devices.keys()
+        async with self._holds.of(devices):
+            for _ in range(ATTEMPTS):
+                due = {name: devices[name] for name in left}
+                try:
+                    made = await self._attempt(in_force, due, judging, then, channel, round_id, model, quietly=quietly)
+                except (AuditUnavailable, StoreUnavailable) as error:
+                    if not responses:
+                        raise
+                    _log.error("behaviour_not_kept", subjects=len(left), error=type(error).__name__)
+                    break
+                responses |= made.responses
+                left = made.contended
+                if not left:
+                    break
+        if left and not responses:
+            raise Contended(f"{len(left)} subjects were changed by others again and again")
+        return Settled(responses, frozenset(left) if responses else frozenset())
+
+    async def _attempt(
+        self,
+        in_force: InForce,
+        devices: Mapping[str, Device],
+        judging: Judging,
+        then: Then,
+        channel: Channel | None,
+        round_id: str,
+        model: str,
+        *,
+        quietly: bool,
+    ) -> Settled:
+        cases = await self._cases(in_force, devices, judging, channel, round_id)
+        made = await in_turns(lambda case: self._respond(case, quietly=quietly), cases)
+        fresh = {one.device.id: one for one in made}
+        contributions = [one for one in await then(fresh) if one.subject in fresh or one.subject not in devices]
+        stale = await self._record(made, contributions, model)
+        return Settled({name: one for name, one in fresh.items() if name not in stale}, stale)
 
     async def _respond(self, case: Case, *, quietly: bool) -> Response:
         return unmoved(case) if quietly and is_unremarkable(case) else await respond(self._decider, case)
@@ -265,9 +259,9 @@ class Responder:
     ) -> list[Case]:
         if not devices:
             return []
-        kept, contributed = await asyncio.gather(
-            self._records.kept(devices.keys()), self._contributed.rounds_of(devices.keys())
-        )
+        kept = await self._records.kept(devices.keys())
+        # Not at once: what is contributed after this was read changes what is kept, and is judged anew.
+        contributed = await self._contributed.rounds_of(devices.keys())
         judged, now = await judging(kept), self._clock()
         return [
             Case(
@@ -282,11 +276,33 @@ class Responder:
             for name, found in judged.items()
         ]
 
-    async def _carry_out(self, responses: Collection[Response]) -> None:
+    async def _record(
+        self, responses: Sequence[Response], contributions: Sequence[Contribution], model: str
+    ) -> frozenset[str]:
+        contributing = {one.subject for one in contributions}
+        orders = [
+            self._orders.undoing(one.device.id, name, rounds, one.decision.id)
+            for one in responses
+            if one.decision is not None
+            for name, rounds in _undone(one, model if one.device.id in contributing else "").items()
+        ]
+        recorded = Recorded(frozenset())
+
+        async def _keep(observed: Sequence[Observed], given: Sequence[Contribution], tell: Tell) -> frozenset[str]:
+            # Whoever is set apart stays in the model for good where the order is not as certain as the response.
+            nonlocal recorded
+            recorded = await self._records.record(observed, given, tell, orders)
+            return recorded.stale
+
+        stale = await self._registry.record_behaviour([one.observed for one in responses], contributions, _keep)
         for one in responses:
-            self._observer.responded(one)
-        for one in responses:
-            if one.decision is None:
-                continue
-            for model, rounds in one.orders.items():
-                await self._orders.order(one.device.id, model, rounds, one.decision.id)
+            if one.device.id not in stale:
+                self._observer.responded(one)
+        self._orders.committed(orders, recorded.orders)
+        return stale
+
+
+def _undone(response: Response, model: str) -> dict[str, int]:
+    """Return how many rounds are undone, by model: of those contributed to before, and of one that now is."""
+    now = {model: response.rollback_rounds} if model and response.rollback_rounds else {}
+    return {**response.orders, **now}

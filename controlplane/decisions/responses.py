@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from controlplane.behavior import Judged
-from controlplane.contracts.behaviour import BehaviourFact, BehaviourRecord, BehaviourState, Channel, Verdict
+from controlplane.behavior import Judged, betting
+from controlplane.contracts.behaviour import BehaviourFact, BehaviourRecord, BehaviourState, Channel, Verdict, Wealth
 from controlplane.contracts.decision import Decision
 from controlplane.contracts.identity import Device, Trust
 from controlplane.contracts.observed import Kept, Observed, Score
@@ -91,7 +91,8 @@ class Response:
         judged: what was decided on; none where time alone has passed.
         fact: what later decisions on the same observation read; none where nothing could be decided.
         observed: what is kept of it.
-        orders: what is to be undone: so many of the latest rounds, by model.
+        orders: what is to be undone: so many of the latest rounds, by model that was contributed to before.
+        rollback_rounds: of a model that is contributed to with this response, so many are to be undone; none for none.
     """
 
     device: Device
@@ -103,6 +104,7 @@ class Response:
     fact: BehaviourFact | None
     observed: Observed
     orders: Mapping[str, int]
+    rollback_rounds: int | None = None
 
 
 def is_unremarkable(case: Case) -> bool:
@@ -157,6 +159,7 @@ async def respond(decider: Decides, case: Case) -> Response:
         fact=fact.model_copy(update=stands) if is_decided else None,
         observed=observed,
         orders=dict.fromkeys(sorted(before.contributed), rounds) if rounds else {},
+        rollback_rounds=rounds or None,
     )
 
 
@@ -177,6 +180,10 @@ def _facts(case: Case, device: Device, fact: BehaviourFact) -> dict[str, Any]:
     judged, behaviour = case.judged, fact.model_dump(exclude_none=True)
     behaviour["e_values"] = dict(judged.e_values) if judged else {}
     behaviour["contributed"] = sum(case.before.contributed.values())
+    record = judged.record if judged else case.before.kept.record
+    wealth = record.wealth if record else {}
+    behaviour["conforming"] = {name: one.conforming for name, one in wealth.items()}
+    behaviour["convicted"] = {name: one.convicted for name, one in wealth.items() if one.convicted}
     if case.channel is not None:
         behaviour["channel"] = case.channel
     if judged is not None and judged.attribution is not None:
@@ -210,13 +217,24 @@ def _record(case: Case, state: BehaviourState) -> BehaviourRecord:
     record = case.judged.record if case.judged else case.before.kept.record
     if record is None:
         raise ValueError("time alone says nothing of a subject that was never observed")
-    since = record.since if state == case.before.state else case.now
-    return record.model_copy(update={"state": state, "since": since})
+    if state == case.before.state:
+        return record.model_copy(update={"state": state})
+    wealth = {name: _moved(one, state) for name, one in record.wealth.items()}
+    return record.model_copy(update={"state": state, "since": case.now, "wealth": wealth})
+
+
+def _moved(wealth: Wealth, state: BehaviourState) -> Wealth:
+    # What convicted it stays until its probation has ended, whatever becomes of the wealth meanwhile.
+    convicted = wealth.convicted if state in ("quarantined", "recovering") else 0.0
+    if state == "quarantined":
+        convicted = max(convicted, betting.value(wealth))
+    return wealth.model_copy(update={"conforming": 0, "convicted": convicted})
 
 
 def _renewed(record: BehaviourRecord, in_force: InForce) -> BehaviourRecord:
     # What set it apart has had its consequence; with it, the next observation would set it apart again.
-    return record.model_copy(update={"wealth": {}, "conforming": in_force.terms.newcomer, "deviating": 0.0})
+    wealth = {name: Wealth(convicted=one.convicted) for name, one in record.wealth.items()}
+    return record.model_copy(update={"wealth": wealth, "conforming": in_force.terms.newcomer, "deviating": 0.0})
 
 
 def _status(before: Before, state: BehaviourState) -> Literal["active", "quarantined"] | None:
@@ -252,7 +270,7 @@ def _verdict(case: Case, decision: Decision, state: BehaviourState, e_value: flo
         decision_id=decision.id,
         state=state,
         was=was,
-        p_value=judged.p_value,
+        p_value=judged.admission_p_value,
         e_value=e_value,
         trust=trust.score,
         attribution=judged.attribution,

@@ -1,15 +1,17 @@
 """Rollbacks as they are ordered: by a person, or by the policy that responds to behaviour; and what waits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
 import structlog
 
 from controlplane.contracts.rollback import Rollback, RollbackResult, RollbackState
+from controlplane.contracts.rounds import Round
 from controlplane.decisions.ids import new_id
-from controlplane.storage.rollbacks import Ordered, Waiting
+from controlplane.storage.rollbacks import OTHER_WEIGHTS, Waiting
+from controlplane.storage.undoing import Ordered, Undoing
 
 PREFIX = "rb"
 POLICY = "policy"
@@ -26,8 +28,8 @@ _log = structlog.get_logger("ztfm.rollbacks")
 class RollbackStore(Protocol):
     """Keeps orders; `storage.rollbacks` does."""
 
-    async def order(self, wanted: Rollback) -> Ordered:
-        """Keep an order, or what of it is not outstanding."""
+    async def order(self, wanted: Rollback) -> Ordered | None:
+        """Keep an order, or what of it is not outstanding; none where nobody in it contributed."""
         ...
 
     async def outstanding(self, model: str, aggregator: str | None = None) -> list[Rollback]:
@@ -36,6 +38,10 @@ class RollbackStore(Protocol):
 
     async def end(self, rollback_id: str, result: RollbackResult, now: float) -> bool:
         """Keep what became of an order; false when there is none that is outstanding."""
+        ...
+
+    async def contradict(self, opened: Round) -> list[str]:
+        """Have orders failed whose stated weights no round has begun with, and return which."""
         ...
 
     async def get(self, rollback_id: str) -> Rollback | None:
@@ -50,14 +56,6 @@ class RollbackStore(Protocol):
 
     async def waiting(self) -> Waiting:
         """Return how many orders are not done, and since when the oldest waits."""
-        ...
-
-
-class ContributionStore(Protocol):
-    """Knows whose updates went into which model; `storage.contributions` does."""
-
-    async def first_of(self, subjects: Collection[str], model: str, latest: int) -> str | None:
-        """Return the first of a model's latest rounds that one of some subjects contributed to, or none."""
         ...
 
 
@@ -78,7 +76,6 @@ class RollbackBook:
 
     Args:
         store: keeps orders.
-        contributions: whose updates went into which model.
         observer: counts them; none counts nothing, as on the command line.
         clock: Unix seconds.
     """
@@ -86,37 +83,40 @@ class RollbackBook:
     def __init__(
         self,
         store: RollbackStore,
-        contributions: ContributionStore,
         observer: RollbackObserver | None,
         clock: Callable[[], float],
     ) -> None:
-        self._store, self._contributions = store, contributions
-        self._observer, self._clock = observer, clock
+        self._store, self._observer, self._clock = store, observer, clock
 
-    async def order(self, subject: str, model: str, rounds: int, decision_id: str) -> Rollback | None:
-        """Order what the response policy asks for: a subject's updates to a model's latest rounds are undone.
+    def undoing(self, subject: str, model: str, rounds: int, decision_id: str) -> Undoing:
+        """Return the order that the response policy asks for: undo a subject's updates to a model's latest rounds.
+
+        It is given in the transaction that keeps the response, and `committed` is told of it then.
 
         Args:
             subject: whose.
             model: which.
             rounds: how many of its latest rounds.
             decision_id: of the policy's decision.
-
-        Returns:
-            The order that is outstanding then; none when the subject contributed to none of these rounds.
-
-        Raises:
-            StoreUnavailable: it could not be kept.
         """
-        first = await self._contributions.first_of([subject], model, rounds)
-        if first is None:
-            return None
-        return (await self.request(first, model, [subject], POLICY_REASON, POLICY, decision_id)).rollback
+        now = self._clock()
+        return Undoing(new_id(PREFIX, now), model, rounds, subject, POLICY_REASON, POLICY, now, decision_id)
+
+    def committed(self, wanted: Sequence[Undoing], given: Sequence[tuple[Ordered, ...]]) -> None:
+        """Count and log what became of orders in a transaction that was committed.
+
+        Args:
+            wanted: as they were asked for.
+            given: what became of each, by aggregator; nothing where there was nothing to undo.
+        """
+        for one, by_aggregator in zip(wanted, given, strict=True):
+            for ordered in by_aggregator:
+                self._tell(one.model, [one.subject], ordered)
 
     async def request(
         self, round_id: str, model: str, subjects: Sequence[str], reason: str, by: str, decision_id: str
-    ) -> Ordered:
-        """Order that what some subjects contributed in or after a round be undone.
+    ) -> Ordered | None:
+        """Order that what some subjects contributed in or after a round be undone by the aggregator that opened it.
 
         Args:
             round_id: the first round.
@@ -125,6 +125,9 @@ class RollbackBook:
             reason: why.
             by: who orders it.
             decision_id: of the decision that allows it.
+
+        Returns:
+            What became of it; none, with nothing ordered, where none of them contributed to these rounds.
 
         Raises:
             StoreUnavailable: it could not be kept.
@@ -142,11 +145,8 @@ class RollbackBook:
             state="ordered",
         )
         given = await self._store.order(wanted)
-        if given.rollback is None:
-            _log.error("rollback_not_ordered", model=model, subjects=wanted.subjects, remedy="too many wait already")
-        elif given.is_new:
-            self._count("ordered")
-            _log.warning("rollback_ordered", **_shown(given.rollback))
+        if given is not None:
+            self._tell(model, wanted.subjects, given)
         return given
 
     async def outstanding(self, model: str, aggregator: str | None = None) -> list[Rollback]:
@@ -182,6 +182,20 @@ class RollbackBook:
             (_log.warning if result.state == "done" else _log.error)("rollback_ended", **shown)
         return is_ended
 
+    async def began(self, opened: Round) -> None:
+        """Have orders failed that were said to be done, where a round now begins with other weights than were stated.
+
+        An aggregator's word ends an order, and the next round that it opens shows whether it held. A round is not kept
+        from being opened for it: a person sees the order failed, and gives another.
+
+        Raises:
+            StoreUnavailable: they cannot be compared; the next round does it.
+        """
+        for name in await self._store.contradict(opened):
+            self._count("failed")
+            stated = {"id": name, "model": opened.model, "round_id": opened.id, "opened_by": opened.opened_by}
+            _log.error("rollback_not_carried_out", **stated, fault=OTHER_WEIGHTS, remedy="order it anew")
+
     @asynccontextmanager
     async def following(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> AsyncIterator[None]:
         """Show how long orders wait, for as long as the context is entered."""
@@ -192,6 +206,13 @@ class RollbackBook:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+    def _tell(self, model: str, subjects: Sequence[str], given: Ordered) -> None:
+        if given.rollback is None:
+            _log.error("rollback_not_ordered", model=model, subjects=subjects, remedy="too many wait already")
+        elif given.is_new:
+            self._count("ordered")
+            _log.warning("rollback_ordered", **_shown(given.rollback))
 
     def _count(self, outcome: str) -> None:
         if self._observer is not None:

@@ -30,6 +30,10 @@ class RoundStore(Protocol):
         """Count one more submission for each subject and return the counts before."""
         ...
 
+    async def give_back_submissions(self, round_id: str, subjects: Sequence[str]) -> None:
+        """Count one submission less for each subject."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
@@ -83,6 +87,10 @@ class RoundBook:
     async def count_submissions(self, round_id: str, subjects: Sequence[str]) -> dict[str, int]:
         """Count a submission for each subject; returns the counts before."""
         return await self._store.count_submissions(round_id, subjects)
+
+    async def give_back_submissions(self, round_id: str, subjects: Sequence[str]) -> None:
+        """Take back a submission of each subject, of which nothing came."""
+        await self._store.give_back_submissions(round_id, subjects)
 
     async def _look(self, round_id: str) -> _Known | None:
         known = self._known.get(round_id)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from controlplane.contracts.events import Initiator, Notice
 from controlplane.contracts.identity import Device, DeviceStatus, EnrolmentGrant, Trust
-from controlplane.contracts.observed import Observed
+from controlplane.contracts.observed import Observed, Tell
 from controlplane.contracts.rollback import Contribution
 
 
@@ -50,11 +50,11 @@ class BehaviourStore(Protocol):
     """Keeps what behaviour found."""
 
     async def apply(
-        self, observed: Sequence[Observed], contributions: Sequence[Contribution], notice: Notice
+        self, observed: Sequence[Observed], contributions: Sequence[Contribution], tell: Tell
     ) -> frozenset[str]:
-        """Keep what observations made of their subjects, and write ``notice``, in one transaction.
+        """Keep what observations made of their subjects, and write the notice of it, in one transaction.
 
-        Returns the subjects that somebody else changed meanwhile; then nothing was written.
+        Returns the subjects that somebody else changed meanwhile; of them nothing was written.
         """
         ...
 

@@ -5,11 +5,17 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from controlplane.contracts.events import Initiator, Notice
 from controlplane.contracts.identity import Device, DeviceStatus, Trust
-from controlplane.contracts.observed import Observed
+from controlplane.contracts.observed import Observed, Tell
 from controlplane.contracts.rollback import Contribution
 from controlplane.identity.interfaces import Announcer, RegistryStore
 from controlplane.identity.memory import Memory
 from controlplane.identity.tokens import token_digest
+
+Keep = Callable[[Sequence[Observed], Sequence[Contribution], Tell], Awaitable[frozenset[str]]]
+"""Writes it in one transaction with the notice of it, except for who was changed meanwhile, and returns these;
+`BehaviourStore.apply` is one."""
+
+_TOLD: tuple[DeviceStatus, ...] = ("quarantined", "active")
 
 _Lookup = tuple[str, str]
 
@@ -64,25 +70,41 @@ class Registry:
         return added
 
     async def record_behaviour(
-        self, observed: Sequence[Observed], contributions: Sequence[Contribution] = ()
+        self, observed: Sequence[Observed], contributions: Sequence[Contribution] = (), keep: Keep | None = None
     ) -> frozenset[str]:
         """Keep what observations made of their subjects and what they contributed, in one transaction.
 
         What those who are set apart hold is void from then on, and everybody who follows the events hears of it, and
         of who is let back. A revoked device stays revoked.
 
+        Args:
+            observed: each subject once.
+            contributions: updates that were admitted.
+            keep: writes it, with what else belongs into the transaction; none for the store, with nothing else.
+
         Returns:
-            The subjects that somebody else changed since they were read. Then nothing was written.
+            The subjects that somebody else changed since they were read. Of them nothing was written.
         """
-        apart = self._notice([one.subject for one in observed if one.status == "quarantined"], "quarantined", "policy")
-        back = self._notice([one.subject for one in observed if one.status == "active"], "active", "policy")
-        notice = Notice(revocations=[*apart.revocations, *back.revocations], events=[*apart.events, *back.events])
+        notice = Notice()
+
+        def _tell(kept: Collection[str]) -> Notice:
+            nonlocal notice
+            becomes = {one.subject: one.status for one in observed if one.subject in kept}
+            parts = [
+                self._notice([name for name, found in becomes.items() if found == status], status, "policy")
+                for status in _TOLD
+            ]
+            notice = Notice(
+                revocations=[found for one in parts for found in one.revocations],
+                events=[found for one in parts for found in one.events],
+            )
+            return notice
+
         try:
-            stale = await self._store.behaviour.apply(observed, contributions, notice)
+            stale = await (keep or self._store.behaviour.apply)(observed, contributions, _tell)
         finally:
             self._forget([one.subject for one in observed])
-        if not stale:
-            self._announce(notice)
+        self._announce(notice)
         return stale
 
     async def set_status(self, device_id: str, status: DeviceStatus, *, initiator: Initiator = "admin") -> bool:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Double,
@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.contracts.behaviour import BehaviourRecord, BehaviourState
 from controlplane.contracts.events import Notice
 from controlplane.contracts.identity import Trust
-from controlplane.contracts.observed import Kept, Observed
+from controlplane.contracts.observed import Kept, Observed, Tell
 from controlplane.contracts.rollback import Contribution
 from controlplane.contracts.standing import MAX_STANDINGS, BehaviourStanding
 from controlplane.storage.contributions import add_contributions
@@ -31,6 +31,7 @@ from controlplane.storage.database import Database
 from controlplane.storage.observations import add_scores, add_verdicts
 from controlplane.storage.revocations import write_notice
 from controlplane.storage.tables import behaviour, devices
+from controlplane.storage.undoing import Ordered, Undoing, give_orders
 
 _DEVICES = (
     update(devices)
@@ -77,6 +78,19 @@ _RECORDS = """
 """
 
 
+class Recorded(NamedTuple):
+    """What became of responses that were to be kept.
+
+    Attributes:
+        stale: the subjects of which something else is kept by now than was read. Of them nothing was written.
+        orders: what became of each order that was asked for, by aggregator; nothing where there is nothing to undo, or
+            its subject is stale.
+    """
+
+    stale: frozenset[str]
+    orders: Sequence[tuple[Ordered, ...]] = ()
+
+
 class Behaviour:
     """The table of records, with the trust and the status that follow from them in the table of devices."""
 
@@ -100,39 +114,65 @@ class Behaviour:
             return {row.id: _kept(row) for row in rows}
 
     async def apply(
-        self, observed: Sequence[Observed], contributions: Sequence[Contribution] = (), notice: Notice | None = None
+        self, observed: Sequence[Observed], contributions: Sequence[Contribution] = (), tell: Tell | None = None
     ) -> frozenset[str]:
-        """Keep what observations made of their subjects and what they contributed, and write ``notice``.
+        """Keep what observations made of their subjects, as `record` does, and undo nothing; return who is stale."""
+        return (await self.record(observed, contributions, tell)).stale
 
-        All of it is one transaction, and a revoked device stays revoked.
+    async def record(
+        self,
+        observed: Sequence[Observed],
+        contributions: Sequence[Contribution] = (),
+        tell: Tell | None = None,
+        orders: Sequence[Undoing] = (),
+    ) -> Recorded:
+        """Keep what observations made of their subjects and what they contributed, give orders, and write a notice.
+
+        All of it is one transaction, and a revoked device stays revoked. Of whom something else is kept by now than was
+        read, nothing is written, and what is written of the others does not wait for it: whoever changes one subject
+        again and again must not keep all from being written.
 
         Args:
             observed: each subject once.
             contributions: updates that were admitted.
-            notice: of those who are set apart or let back.
+            tell: returns the notice of those who are kept, which is written with it; none for no notice.
+            orders: to undo what some contributed, these contributions too. One that does not fit, because too many
+                wait already, keeps nothing else from being written.
 
-        Returns:
-            The subjects of which something else is kept by now than was read. Then nothing was written.
+        Raises:
+            StoreUnavailable: the store failed, or an order that is outstanding is nothing that we write; nothing of
+                all this was written.
         """
+        if not observed:
+            return Recorded(frozenset(), [()] * len(orders))
         begun = time.monotonic()
         ordered = sorted(observed, key=lambda one: one.subject)
-        wanted = {one.subject for one in ordered}
+        names = [one.subject for one in ordered]
         given = json.dumps([_values(one) for one in ordered], allow_nan=False)
+        # Whoever changes a device's status locks the device first, then its record: so must this.
+        lock = (
+            select(devices.c.id).where(devices.c.id.in_(names)).order_by(devices.c.id).with_for_update(key_share=True)
+        )
 
-        async def _apply(connection: AsyncConnection) -> frozenset[str]:
-            await connection.execute(_DEVICES, [_changes(one) for one in ordered])
-            written = (await connection.execute(self._records, {"given": given})).scalars().all()
-            stale = frozenset(wanted - set(written))
-            if stale:
-                await connection.rollback()
-                return stale
-            await add_scores(connection, ordered)
-            await add_verdicts(connection, ordered)
-            await add_contributions(connection, contributions)
-            await write_notice(connection, notice or Notice(), begun)
-            return stale
+        async def _record(connection: AsyncConnection) -> Recorded:
+            await connection.execute(lock)
+            written = frozenset((await connection.execute(self._records, {"given": given})).scalars().all())
+            stale = frozenset(names) - written
+            if not written:
+                return Recorded(stale, [()] * len(orders))
+            kept = [one for one in ordered if one.subject in written]
+            await connection.execute(_DEVICES, [_changes(one) for one in kept])
+            await add_scores(connection, kept)
+            await add_verdicts(connection, kept)
+            await add_contributions(connection, [one for one in contributions if one.subject not in stale])
+            # Subjects, then models, then the turn of events: whoever locks several of these does so in this order.
+            due = [place for place, one in enumerate(orders) if one.subject not in stale]
+            with self._database.understanding("order a rollback"):
+                became = dict(zip(due, await give_orders(connection, [orders[place] for place in due]), strict=True))
+            await write_notice(connection, tell(written) if tell else Notice(), begun)
+            return Recorded(stale, [became.get(place, ()) for place in range(len(orders))])
 
-        return await self._database.write("keep what behaviour found", _apply) if ordered else frozenset()
+        return await self._database.write("keep what behaviour found", _record)
 
     async def standings(self, state: BehaviourState | None = None, limit: int = 50) -> list[BehaviourStanding]:
         """Return up to ``limit`` subjects that were observed, the one that most speaks against first.

@@ -1,6 +1,6 @@
 """Used capabilities, so that a one-time one holds once across all replicas."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import delete
 
@@ -30,6 +30,14 @@ class Capabilities:
         if jtis:
             await self.purge(min(jtis.values()) - MAX_LIFETIME_SECONDS - _CLOCKS_SECONDS)
         return await self._counts.capabilities(jtis)
+
+    async def give_back(self, jtis: Collection[str]) -> None:
+        """Count one use less of each capability that was used.
+
+        Raises:
+            StoreUnavailable: the store failed; nothing was changed.
+        """
+        await self._counts.fewer_capabilities(jtis)
 
     async def purge(self, now: float) -> int:
         """Forget the uses of capabilities that expired at ``now`` (Unix seconds); return how many."""

@@ -1,6 +1,7 @@
 """Whose updates went into which round's model, as long as they can be taken out again."""
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import delete, exists, func, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -12,6 +13,20 @@ from controlplane.storage.database import Database
 from controlplane.storage.tables import contributions, rounds
 
 MAX_LISTED = 10_000
+
+
+class First(NamedTuple):
+    """The round with which a subject's contributions to an aggregator's rounds of a model begin.
+
+    Attributes:
+        aggregator: that opened it.
+        round_id: which.
+        opens_at: when it opened, Unix seconds.
+    """
+
+    aggregator: str
+    round_id: str
+    opens_at: float
 
 
 class Contributions:
@@ -52,47 +67,6 @@ class Contributions:
             found.setdefault(row.subject, {})[row.model] = row.many
         return found
 
-    async def first_of(self, subjects: Collection[str], model: str, latest: int) -> str | None:
-        """Return the first of a model's latest rounds that one of some subjects contributed to, or none.
-
-        Args:
-            subjects: whose contributions.
-            model: which.
-            latest: so many rounds are looked at, of those that anybody contributed to.
-        """
-        had_any = exists().where(contributions.c.round_id == rounds.c.id)
-        newest = (
-            select(rounds.c.id, rounds.c.opens_at)
-            .where((rounds.c.model == model) & had_any)
-            .order_by(rounds.c.opens_at.desc(), rounds.c.id.desc())
-            .limit(latest)
-            .subquery()
-        )
-        query = (
-            select(newest.c.id)
-            .join(contributions, contributions.c.round_id == newest.c.id)
-            .where(contributions.c.subject.in_(subjects))
-            .order_by(newest.c.opens_at, newest.c.id)
-            .limit(1)
-        )
-        rows = await self._database.read("look where a rollback begins", query)
-        return str(rows[0].id) if rows else None
-
-    async def first_since(self, subjects: Collection[str], round_id: str) -> str | None:
-        """Return the first round, from one on and of its model, that one of some subjects contributed to, or none."""
-        since = rounds.alias("since")
-        query = (
-            select(rounds.c.id)
-            .join(contributions, contributions.c.round_id == rounds.c.id)
-            .join(since, since.c.model == rounds.c.model)
-            .where((since.c.id == round_id) & (rounds.c.opens_at >= since.c.opens_at))
-            .where(contributions.c.subject.in_(subjects))
-            .order_by(rounds.c.opens_at, rounds.c.id)
-            .limit(1)
-        )
-        rows = await self._database.read("look where a rollback begins", query)
-        return str(rows[0].id) if rows else None
-
     async def purge(self, before: float) -> int:
         """Forget what was contributed before a time (Unix seconds); return how much."""
         is_past = contributions.c.time < before
@@ -106,3 +80,60 @@ async def add_contributions(connection: AsyncConnection, added: Sequence[Contrib
     insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert
     rows = sorted((one.model_dump() for one in added), key=lambda row: (row["round_id"], row["subject"]))
     await connection.execute(insert(contributions).on_conflict_do_nothing(), rows)
+
+
+async def contributing_since(connection: AsyncConnection, subjects: Collection[str], round_id: str) -> list[str]:
+    """Return those of some subjects that contributed to a round, or to a later one of its model and aggregator.
+
+    Within a transaction: what that has added counts.
+    """
+    since = rounds.alias("since")
+    is_theirs = (since.c.model == rounds.c.model) & (since.c.opened_by == rounds.c.opened_by)
+    query = (
+        select(contributions.c.subject)
+        .distinct()
+        .join(rounds, rounds.c.id == contributions.c.round_id)
+        .join(since, is_theirs & (rounds.c.opens_at >= since.c.opens_at))
+        .where((since.c.id == round_id) & contributions.c.subject.in_(subjects))
+    )
+    return sorted((await connection.execute(query)).scalars().all())
+
+
+async def firsts_of(
+    connection: AsyncConnection, subjects: Collection[str], model: str, latest: int
+) -> dict[str, list[First]]:
+    """Return with which of each aggregator's latest rounds subjects' contributions begin, within a transaction.
+
+    Args:
+        connection: of the transaction; what it has added counts.
+        subjects: whose contributions; who contributed to none of these rounds is absent.
+        model: which.
+        latest: so many rounds of each aggregator are looked at, of those that anybody contributed to.
+
+    Returns:
+        By subject, the first round of each aggregator, by its name.
+    """
+    had_any = exists().where(contributions.c.round_id == rounds.c.id)
+    age = func.row_number().over(
+        partition_by=rounds.c.opened_by, order_by=(rounds.c.opens_at.desc(), rounds.c.id.desc())
+    )
+    aged = (
+        select(rounds.c.id, rounds.c.opened_by, rounds.c.opens_at, age.label("age"))
+        .where((rounds.c.model == model) & had_any)
+        .subquery()
+    )
+    newest = select(aged).where(aged.c.age <= latest).subquery()
+    place = func.row_number().over(
+        partition_by=(contributions.c.subject, newest.c.opened_by), order_by=(newest.c.opens_at, newest.c.id)
+    )
+    theirs = (
+        select(contributions.c.subject, newest, place.label("place"))
+        .join(newest, contributions.c.round_id == newest.c.id)
+        .where(contributions.c.subject.in_(subjects))
+        .subquery()
+    )
+    query = select(theirs).where(theirs.c.place == 1).order_by(theirs.c.subject, theirs.c.opened_by)
+    found: dict[str, list[First]] = {}
+    for row in await connection.execute(query):
+        found.setdefault(row.subject, []).append(First(row.opened_by, row.id, row.opens_at))
+    return found

@@ -1,12 +1,13 @@
-"""Count-and-return in one statement, so that two replicas never both see the count before."""
+"""Count-and-return in one statement, so that two replicas never both see the count before; and count back."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import Row, TextClause, text
+from sqlalchemy import Column, ColumnElement, Row, TextClause, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.storage.database import Database
+from controlplane.storage.tables import capability_uses, submissions
 
 MAX_COUNTED = 10_000
 
@@ -59,6 +60,31 @@ class Counts:
         """
         parameters = {"given": json.dumps(dict(expiries), allow_nan=False)}
         return await self._count("count uses of capabilities", self._capabilities, len(expiries), parameters)
+
+    async def fewer_submissions(self, round_id: str, subjects: Collection[str]) -> None:
+        """Count one submission less for each subject that has any."""
+        at = submissions.c
+        await self._fewer("take submissions back", at.subject, at.uses, subjects, at.round_id == round_id)
+
+    async def fewer_capabilities(self, jtis: Collection[str]) -> None:
+        """Count one use less of each capability that has any."""
+        await self._fewer("give capabilities back", capability_uses.c.jti, capability_uses.c.uses, jtis)
+
+    async def _fewer(
+        self,
+        what: str,
+        name: Column[str],
+        uses: Column[int],
+        names: Collection[str],
+        of: ColumnElement[bool] | None = None,
+    ) -> None:
+        if not names:
+            return
+        # Locked in the order in which they are counted: two replicas cannot wait for one another in a ring.
+        which = name.in_(names) & (uses > 0) & (true() if of is None else of)
+        locked = select(name).where(which).order_by(name).with_for_update()
+        statement = update(name.table).where(which & name.in_(locked)).values(uses=uses - 1)
+        await self._database.change(what, statement)
 
     async def _count(
         self, what: str, statement: TextClause, size: int, parameters: Mapping[str, str]

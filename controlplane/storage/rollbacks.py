@@ -1,39 +1,31 @@
 """Orders to rebuild a model: given once for a subject and a model while they are outstanding, and ended once."""
 
-import json
-from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Row, and_, case, delete, func, insert, select, text, update
+from sqlalchemy import and_, case, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.contracts.base import is_identifier
 from controlplane.contracts.rollback import Rollback, RollbackResult, RollbackState
+from controlplane.contracts.rounds import Round
 from controlplane.storage.database import Database
 from controlplane.storage.tables import contributions, rollbacks, rounds
-
-MOST_OUTSTANDING = 1000
-"""Orders for one model that are not done; while there are so many, no more are given."""
+from controlplane.storage.undoing import IS_OUTSTANDING, Ordered, as_rollback, give_order, outstanding_of
 
 MOST_AT_ONCE = 64
 """Orders that an aggregator is told of in one answer; the others wait for the next."""
 
+MOST_SUBJECTS_AT_ONCE = 5000
+"""Subjects that all orders of one answer name together: about 650 kB of it, which holds the verdicts too."""
+
 MAX_PAGE = 1000
 
-_LOCK = text("SELECT pg_advisory_xact_lock(8418, hashtext(:model))")
-"""Two replicas give orders for a model one after the other, so that each sees what is outstanding."""
+MOST_SUBJECTS_LISTED = 40_000
+"""Subjects that a list of orders names together, for the same reason; what is older is left out."""
 
-
-class Ordered(NamedTuple):
-    """What became of an order that was asked for.
-
-    Attributes:
-        rollback: the one that is outstanding now and covers it; none when too many are outstanding.
-        is_new: it was not outstanding before.
-    """
-
-    rollback: Rollback | None
-    is_new: bool
+OTHER_WEIGHTS = "the next round did not begin with the weights that were stated"
+"""Why an order that was said to be done has failed."""
 
 
 class Reached(NamedTuple):
@@ -68,31 +60,19 @@ class Rollbacks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def order(self, wanted: Rollback) -> Ordered:
-        """Keep an order, or what of it is not outstanding yet.
+    async def order(self, wanted: Rollback) -> Ordered | None:
+        """Keep an order to the aggregator that opened its first round, or what of it is not outstanding yet.
 
-        A subject that an outstanding order for the model leaves out since the same round or an earlier one is left
+        It is about the rounds of that aggregator alone, and names those of its subjects that contributed to them. A
+        subject that an outstanding order to it for the model leaves out since the same round or an earlier one is left
         out already. When all that remain are those of one such order from a later round on, that begins earlier now.
+
+        Returns:
+            What became of it; none, with nothing kept, where none of its subjects contributed.
         """
 
-        async def _order(connection: AsyncConnection) -> Ordered:
-            if self._database.kind == "postgresql":
-                await connection.execute(_LOCK, {"model": wanted.model})
-            since = await _opened_at(connection, wanted.round_id)
-            found = await _outstanding(connection, wanted.model)
-            covering = [(row, set(json.loads(row.subjects))) for row in found if row.opens_at <= since]
-            remaining = sorted(set(wanted.subjects).difference(*(subjects for _, subjects in covering)))
-            if not remaining:
-                first = next(row for row, subjects in covering if subjects & set(wanted.subjects))
-                return Ordered(_rollback(first), is_new=False)
-            same = next((row for row in found if json.loads(row.subjects) == remaining), None)
-            if same is not None:
-                return Ordered(await _widened(connection, same, wanted), is_new=False)
-            if len(found) >= MOST_OUTSTANDING:
-                return Ordered(None, is_new=False)
-            given = wanted.model_copy(update={"subjects": remaining})
-            await connection.execute(insert(rollbacks).values(_values(given)))
-            return Ordered(given, is_new=True)
+        async def _order(connection: AsyncConnection) -> Ordered | None:
+            return await give_order(connection, wanted)
 
         with self._database.understanding("order a rollback"):
             return await self._database.write("order a rollback", _order)
@@ -104,12 +84,10 @@ class Rollbacks:
             model: which.
             aggregator: orders that begin with a round that this one opened; none for any.
         """
-        query = _of_model(model)
-        if aggregator is not None:
-            query = query.where(rounds.c.opened_by == aggregator)
+        query = outstanding_of(model, aggregator).limit(MOST_AT_ONCE)
         with self._database.understanding("look for rollbacks"):
-            rows = await self._database.read("look for rollbacks", query.limit(MOST_AT_ONCE))
-            return [_rollback(row) for row in rows]
+            rows = await self._database.read("look for rollbacks", query)
+            return _as_fit(map(as_rollback, rows), MOST_SUBJECTS_AT_ONCE)
 
     async def get(self, rollback_id: str) -> Rollback | None:
         """Return an order, or none."""
@@ -119,18 +97,44 @@ class Rollbacks:
             rows = await self._database.read(
                 "look up a rollback", select(rollbacks).where(rollbacks.c.id == rollback_id)
             )
-            return _rollback(rows[0]) if rows else None
+            return as_rollback(rows[0]) if rows else None
 
     async def end(self, rollback_id: str, result: RollbackResult, now: float) -> bool:
         """Keep what became of an order; false when none is outstanding that begins with the round that it names."""
-        is_it = (rollbacks.c.id == rollback_id) & (rollbacks.c.round_id == result.round_id) & _IS_OUTSTANDING
+        is_it = (rollbacks.c.id == rollback_id) & (rollbacks.c.round_id == result.round_id) & IS_OUTSTANDING
         values = {**result.model_dump(exclude={"round_id"}), "ended_at": now}
         return await self._database.change("end a rollback", update(rollbacks).where(is_it).values(values)) == 1
+
+    async def contradict(self, opened: Round) -> list[str]:
+        """Have orders failed that were said to be done, but whose weights no round has begun with; return which.
+
+        They are those for the round's model to the aggregator that opened it, which ended before it was opened. Whoever
+        carries one out goes on with the weights that it states, so the next round begins with them.
+        """
+        theirs = (rounds.c.model == opened.model) & (rounds.c.opened_by == opened.opened_by)
+        began = exists().where(
+            theirs & (rounds.c.opens_at >= rollbacks.c.ordered_at) & (rounds.c.model_digest == rollbacks.c.model_digest)
+        )
+        is_said = (rollbacks.c.state == "done") & (rollbacks.c.ended_at <= opened.opens_at)
+        is_wrong = (
+            is_said & (rollbacks.c.model == opened.model) & rollbacks.c.round_id.in_(select(rounds.c.id).where(theirs))
+        )
+        statement = (
+            update(rollbacks)
+            .where(is_wrong & ~began)
+            .values(state="failed", fault=OTHER_WEIGHTS)
+            .returning(rollbacks.c.id)
+        )
+
+        async def _contradict(connection: AsyncConnection) -> list[str]:
+            return sorted((await connection.execute(statement)).scalars().all())
+
+        return await self._database.write("compare rollbacks with a round", _contradict)
 
     async def page(
         self, model: str | None = None, state: RollbackState | None = None, limit: int = 100
     ) -> list[Rollback]:
-        """Return up to ``limit`` orders (at most 1000), newest first.
+        """Return up to ``limit`` orders (at most 1000), newest first; fewer where they name very many subjects.
 
         Args:
             model: for this one alone.
@@ -143,15 +147,16 @@ class Rollbacks:
         )
         with self._database.understanding("list rollbacks"):
             rows = await self._database.read("list rollbacks", query.limit(min(max(limit, 1), MAX_PAGE)))
-            return [_rollback(row) for row in rows]
+            return _as_fit(map(as_rollback, rows), MOST_SUBJECTS_LISTED)
 
     async def reached(self, subjects: Collection[str], round_id: str) -> Reached:
         """Return what an order would reach that begins with a round and leaves some subjects out."""
-        asked = select(rounds.c.model, rounds.c.opens_at).where(rounds.c.id == round_id).subquery()
+        asked = select(rounds.c.model, rounds.c.opened_by, rounds.c.opens_at).where(rounds.c.id == round_id).subquery()
+        is_later = (rounds.c.model == asked.c.model) & (rounds.c.opens_at >= asked.c.opens_at)
         is_theirs = case((contributions.c.subject.in_(subjects), 1), else_=0)
         query = (
             select(rounds.c.id, func.count().label("updates"), func.sum(is_theirs).label("theirs"))
-            .join(asked, (rounds.c.model == asked.c.model) & (rounds.c.opens_at >= asked.c.opens_at))
+            .join(asked, is_later & (rounds.c.opened_by == asked.c.opened_by))
             .join(contributions, contributions.c.round_id == rounds.c.id)
             .group_by(rounds.c.id, rounds.c.opens_at)
             .order_by(rounds.c.opens_at, rounds.c.id)
@@ -164,48 +169,24 @@ class Rollbacks:
     async def waiting(self) -> Waiting:
         """Return how many orders are not done, and since when the oldest waits."""
         query = select(func.count().label("orders"), func.min(rollbacks.c.ordered_at).label("oldest_at")).where(
-            _IS_OUTSTANDING
+            IS_OUTSTANDING
         )
         found = (await self._database.read("look for rollbacks that wait", query))[0]
         return Waiting(found.orders, found.oldest_at)
 
     async def purge(self, before: float) -> int:
         """Forget the orders that ended before ``before`` (Unix seconds); return how many."""
-        is_over = ~_IS_OUTSTANDING & (rollbacks.c.ended_at < before)
+        is_over = ~IS_OUTSTANDING & (rollbacks.c.ended_at < before)
         return await self._database.change("forget old rollbacks", delete(rollbacks).where(is_over))
 
 
-_IS_OUTSTANDING: ColumnElement[bool] = rollbacks.c.state == "ordered"
-
-
-def _of_model(model: str) -> Any:
-    of = rollbacks.c
-    return (
-        select(rollbacks, rounds.c.opens_at)
-        .join(rounds, rounds.c.id == of.round_id)
-        .where((of.model == model) & _IS_OUTSTANDING)
-        .order_by(of.ordered_at, of.id)
-    )
-
-
-async def _opened_at(connection: AsyncConnection, round_id: str) -> float:
-    return float((await connection.execute(select(rounds.c.opens_at).where(rounds.c.id == round_id))).scalar_one())
-
-
-async def _outstanding(connection: AsyncConnection, model: str) -> Sequence[Row[Any]]:
-    return (await connection.execute(_of_model(model).limit(MOST_OUTSTANDING))).all()
-
-
-async def _widened(connection: AsyncConnection, found: Row[Any], wanted: Rollback) -> Rollback:
-    changed = {"round_id": wanted.round_id, "decision_id": wanted.decision_id}
-    await connection.execute(update(rollbacks).where(rollbacks.c.id == found.id).values(changed))
-    return _rollback(found).model_copy(update=changed)
-
-
-def _values(rollback: Rollback) -> dict[str, Any]:
-    return {**rollback.model_dump(), "subjects": json.dumps(sorted(rollback.subjects))}
-
-
-def _rollback(row: Row[Any]) -> Rollback:
-    fields = {name: value for name, value in row._mapping.items() if name in Rollback.model_fields}
-    return Rollback(**{**fields, "subjects": json.loads(row.subjects)})
+def _as_fit(found: Iterable[Rollback], most: int) -> list[Rollback]:
+    """Return the first orders, as many as name so many subjects together, and the first whatever it names."""
+    fitting: list[Rollback] = []
+    named = 0
+    for one in found:
+        named += len(one.subjects)
+        if named > most and fitting:
+            break
+        fitting.append(one)
+    return fitting

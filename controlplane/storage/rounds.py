@@ -80,6 +80,14 @@ class Rounds:
         """
         return await self._counts.submissions(round_id, subjects)
 
+    async def give_back_submissions(self, round_id: str, subjects: Sequence[str]) -> None:
+        """Count one submission less for each subject that has any.
+
+        Raises:
+            StoreUnavailable: the store failed; nothing was changed.
+        """
+        await self._counts.fewer_submissions(round_id, subjects)
+
     async def submissions(self, round_id: str, subject: str) -> int:
         """Return how many updates a subject submitted to a round."""
         if not is_identifier(round_id) or not is_identifier(subject):

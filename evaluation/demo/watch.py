@@ -37,7 +37,7 @@ class Watch:
             self._seen.append(_Seen(turn, verdict))
             if verdict.trust is not None:
                 outcome.trust[self._fleet.called(subject)] = verdict.trust
-        figures = RoundFigures(turn, report.pulled, report.accepted, len(report.drops), named)
+        figures = RoundFigures(turn, report.pulled, report.accepted, sum(report.dropped.values()), named)
         outcome.figures.append(figures)
         return figures
 

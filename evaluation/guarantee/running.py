@@ -1,5 +1,6 @@
 """Federations one by one, in as many processes as are wanted."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -10,6 +11,7 @@ from typing import TypeVar
 import torch
 
 from controlplane.contracts.behaviour import BehaviourTerms
+from controlplane.sidecar.parent import die_with_parent
 from evaluation.guarantee.calibration import Scored, scored
 from evaluation.guarantee.fleet import Data
 from evaluation.guarantee.results import Seen
@@ -80,5 +82,11 @@ def _mapped(work: Callable[[Job], Result], jobs: Iterable[Job], processes: int) 
         torch.set_num_threads(1)
         yield from map(work, jobs)
         return
-    with ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin) as pool:
         yield from pool.map(work, jobs)
+
+
+def _begin() -> None:
+    # A run that is killed leaves nobody who goes on.
+    die_with_parent(signal.SIGTERM)
+    torch.set_num_threads(1)

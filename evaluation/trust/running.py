@@ -1,6 +1,7 @@
 """Run the federations of a matrix that nobody has run yet, in a few processes."""
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, Literal
 
 import torch
 
+from controlplane.sidecar.parent import die_with_parent
 from evaluation.demo.environment import quieten
 from evaluation.federation.plan import Plan
 from evaluation.trust.fields import Field
@@ -125,6 +127,8 @@ _TOLD: list[Any] = []
 
 
 def _begin(told: Any) -> None:
+    # A matrix that is killed leaves nobody who goes on.
+    die_with_parent(signal.SIGTERM)
     quieten()
     torch.set_num_threads(1)
     _TOLD.append(told)

@@ -84,7 +84,7 @@ FREE: dict[str, dict[str, str]] = {
         "subject.properties.attestation": UNASKED,
         "context.time": TIMELESS,
         "context.behaviour.channel": UNASKED,
-        "context.behaviour.e_values": UNASKED,
+        "context.behaviour.e_values": "without that of updates nothing is undone",
         "context.behaviour.p_value": UNASKED,
         "context.behaviour.comparable": UNASKED,
         "context.behaviour.attack": UNASKED,
@@ -214,6 +214,8 @@ MEANT: dict[str, Callable[[Any, Any], bool]] = {
     "context.behaviour.e_value": lambda value, facts: number(value, 0, 1e308 if _responds(facts) else 49.9),
     "context.behaviour.p_value": lambda value, facts: number(value, 0.0501, 1),
     "context.behaviour.comparable": lambda value, facts: number(value, 0, 19.9),
+    "context.behaviour.conforming": lambda value, facts: _counts(value),
+    "context.behaviour.convicted": lambda value, facts: _counts(value),
     "context.behaviour.contributed": lambda value, facts: number(value, 0, 1e308),
     "resource.properties.owner": lambda value, facts: (
         facts["action"]["name"] == "exception:grant" and _names(value) and value != at(facts, "subject.id")
@@ -253,6 +255,10 @@ def changed(facts: Any, path: Path, value: Any) -> Any:
 
 def is_same(one: Any, other: Any) -> bool:
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, dict) and all(number(one, 0, 1e308) for one in value.values())
 
 
 def is_free(example: Example, path: str) -> bool:

@@ -10,12 +10,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from controlplane.behavior.requests.familiar import Hours, Networks, Pairs
+from controlplane.behavior.requests.familiar import Hours, Mark, Networks, Pairs
 from controlplane.behavior.requests.likeness import Patterns, Scored, scored
 from controlplane.behavior.requests.measures import BURST, Centre, Lately, Measure, Readings, Usual, compared, learnt
-from controlplane.behavior.requests.windows import Closed, Window
+from controlplane.behavior.requests.windows import USES, Closed, Window, latest
 from controlplane.behavior.scores import Part
-from controlplane.contracts.base import Count, Label, StrictModel
+from controlplane.contracts.base import Count, Label, StrictModel, Timestamp
 
 RATE = Measure("request_rate", spread=0.5, tolerance=BURST, is_amount=True)
 MEASURES = (RATE,)
@@ -42,6 +42,7 @@ class RequestProfile(StrictModel):
     Attributes:
         windows: with requests, so far.
         usual: by measure.
+        used: by mark of a model, when an inference was last allowed, Unix seconds; of the models that were used last.
     """
 
     windows: Count = 0
@@ -49,6 +50,7 @@ class RequestProfile(StrictModel):
     pairs: Pairs = Pairs()
     networks: Networks = Networks()
     hours: Hours = Hours()
+    used: Annotated[dict[Mark, Timestamp], Field(max_length=USES)] = Field(default_factory=dict)
 
 
 class AccessScores:
@@ -88,6 +90,7 @@ def _one(
         pairs=profile.pairs.with_(frozenset(window.pairs)),
         networks=profile.networks.with_(frozenset(window.networks)),
         hours=profile.hours.with_(time),
+        used=latest(profile.used, window.used),
     )
     return scored(parts, peers, PATTERNS), after
 

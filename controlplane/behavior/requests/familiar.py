@@ -52,6 +52,12 @@ def pair_of(action: str, resource: str) -> int:
     return int.from_bytes(blake2b(f"{action}\x00{resource}".encode(), digest_size=8).digest())
 
 
+@lru_cache(4096)
+def mark_of(name: str) -> str:
+    """Return a short mark of a name."""
+    return _mark(name.encode())
+
+
 def _mark(of: bytes) -> str:
     return blake2b(of, digest_size=4).hexdigest()
 

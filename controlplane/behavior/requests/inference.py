@@ -5,12 +5,11 @@ Peers are those who use the same model from the same segment.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Annotated, TypeVar
 
 from pydantic import Field
 
-from controlplane.behavior.requests.familiar import Mark
+from controlplane.behavior.requests.familiar import Mark, mark_of
 from controlplane.behavior.requests.likeness import Patterns, Scored, scored
 from controlplane.behavior.requests.measures import BURST, Lately, Measure, Usual, compared, learnt
 from controlplane.contracts.base import Label, StrictModel, Timestamp
@@ -43,13 +42,16 @@ PATTERNS: Patterns = {
 OLDEST_SECONDS = 3600.0
 """How long after its end a window still counts."""
 
+LONGEST_SECONDS = 3600.0
+"""Of a window, as `controlplane.contracts.signals` has them."""
+
 AHEAD_SECONDS = 60.0
 """How far ahead a gateway's clock may be."""
 
 Value = TypeVar("Value")
 
 _MODELS = 4
-_REPORTERS = 16
+_REPORTERS = 32
 _UNHURRIED = 2.0
 
 
@@ -58,7 +60,7 @@ class UseProfile(StrictModel):
 
     Attributes:
         usual: by model and measure; of the models that were used last.
-        until: up to when gateways have reported, by gateway and model, Unix seconds; of those that reported last.
+        until: up to when gateways have reported, by gateway and model, Unix seconds; while that makes a difference.
     """
 
     usual: Annotated[dict[Mark, dict[Label, Usual]], Field(max_length=_MODELS)] = Field(default_factory=dict)
@@ -67,17 +69,19 @@ class UseProfile(StrictModel):
     def is_fresh(self, reporter: str, signals: InferenceSignals, now: float) -> bool:
         """Whether a window counts: nothing of its time was reported by that gateway before, and it is of today.
 
-        Otherwise a gateway could have one hour count as many.
+        Otherwise a gateway could have one hour count as many. Where there is no room to remember who reported, nothing
+        more counts: room that is made by forgetting is room to report anew.
         """
-        ends_at = signals.started_at + signals.seconds
+        ends_at, name = signals.started_at + signals.seconds, _between(reporter, signals.model)
         is_recent = now - OLDEST_SECONDS <= ends_at <= now + AHEAD_SECONDS
-        return is_recent and signals.started_at >= self.until.get(_between(reporter, signals.model), 0.0)
+        has_room = name in self.until or len(_live(self.until, now)) < _REPORTERS
+        return is_recent and has_room and signals.started_at >= self.until.get(name, 0.0)
 
     def after(self, model: str, usual: Mapping[str, Usual], reporter: str, until: float) -> "UseProfile":
-        """Return the profile with what is usual from now on."""
+        """Return the profile with what is usual from now on; ``until`` is where a window that counts has ended."""
         return UseProfile(
             usual=_last(self.usual, mark_of(model), dict(usual), _MODELS),
-            until=_last(self.until, _between(reporter, model), until, _REPORTERS),
+            until=_last(_live(self.until, until - AHEAD_SECONDS), _between(reporter, model), until, _REPORTERS),
         )
 
 
@@ -131,11 +135,6 @@ class InferenceScores:
         return [found[at] for at in range(len(reported))]
 
 
-def mark_of(name: str) -> str:
-    """Return a short mark of a name."""
-    return blake2b(name.encode(), digest_size=4).hexdigest()
-
-
 def _between(reporter: str, model: str) -> str:
     return mark_of(f"{reporter} {model}")
 
@@ -154,6 +153,11 @@ def _readings(signals: InferenceSignals) -> dict[str, float]:
         "injections": float(signals.injections),
     }
     return {measure.name: measure.scaled(values[measure.name]) for measure in MEASURES}
+
+
+def _live(until: Mapping[str, float], now: float) -> dict[str, float]:
+    """Return what still makes a difference: whatever begins before the others is too old to count anyway."""
+    return {name: ended for name, ended in until.items() if ended >= now - OLDEST_SECONDS - LONGEST_SECONDS}
 
 
 def _last(kept: Mapping[str, Value], name: str, value: Value, most: int) -> dict[str, Value]:

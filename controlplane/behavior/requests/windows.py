@@ -5,13 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from controlplane.behavior.requests.familiar import network_of, pair_of
+from controlplane.behavior.requests.familiar import mark_of, network_of, pair_of
 
 SUBJECTS = 65_536
 """Subjects of a window at most; requests of more are dropped and counted."""
 
 PAIRS = 64
 """Different actions on resources of a window that are told apart; more count as one."""
+
+USES = 16
+"""Models of which is remembered when a subject was last allowed to use them."""
 
 NETWORKS = 16
 _MORE = -1
@@ -49,6 +52,7 @@ class Window:
         denied: of them.
         pairs: requests by action and resource.
         networks: requests by network.
+        used: by mark of a model, when an inference was last allowed, Unix seconds.
     """
 
     segment: str
@@ -56,6 +60,7 @@ class Window:
     denied: int = 0
     pairs: Counter[int] = field(default_factory=Counter)
     networks: Counter[str] = field(default_factory=Counter)
+    used: dict[str, float] = field(default_factory=dict)
 
     def add(self, seen: Observation) -> None:
         """Fold one request."""
@@ -66,6 +71,17 @@ class Window:
         self.pairs[pair if pair in self.pairs or len(self.pairs) < PAIRS else _MORE] += 1
         if network in self.networks or len(self.networks) < NETWORKS:
             self.networks[network] += 1
+        if seen.allowed and seen.action == "inference":
+            self.used = latest(self.used, {mark_of(seen.resource): seen.time})
+
+
+def latest(*times: Mapping[str, float]) -> dict[str, float]:
+    """Return the latest time (Unix seconds) of each model, of the models that were used last."""
+    found: dict[str, float] = {}
+    for some in times:
+        for name, time in some.items():
+            found[name] = max(time, found.get(name, 0.0))
+    return dict(sorted(found.items(), key=lambda one: one[1])[-USES:])
 
 
 @dataclass(frozen=True, slots=True)

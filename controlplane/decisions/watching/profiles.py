@@ -38,8 +38,8 @@ class ProfileBook(Generic[Profile]):
         kept = await self._store.get(self._channel, subjects)
         return Opened(kept, {name: found for name, one in kept.items() if (found := self._read(one)) is not None})
 
-    async def replace(self, opened: "Opened[Profile]", profiles: Mapping[str, Profile], now: float) -> int:
-        """Replace profiles that were opened; return how many somebody else replaced meanwhile, which are left.
+    async def replace(self, opened: "Opened[Profile]", profiles: Mapping[str, Profile], now: float) -> frozenset[str]:
+        """Replace profiles that were opened; return the subjects whose somebody else replaced meanwhile and are left.
 
         Raises:
             StoreUnavailable: the store failed.
@@ -47,7 +47,7 @@ class ProfileBook(Generic[Profile]):
         sent = {
             name: KeptProfile(one.model_dump_json().encode(), opened.version_of(name)) for name, one in profiles.items()
         }
-        return len(await self._store.put(self._channel, sent, now))
+        return await self._store.put(self._channel, sent, now)
 
     def _read(self, kept: KeptProfile) -> Profile | None:
         try:

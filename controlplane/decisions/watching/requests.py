@@ -6,18 +6,19 @@ subject is shared, so that it does not matter which worker it asks.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any, Protocol, Self
 
 import structlog
 
 from controlplane.audit import AuditUnavailable
-from controlplane.behavior.requests import AccessScores, Closed, RequestProfile, Scored, Windows
+from controlplane.behavior.requests import AccessScores, Closed, RequestProfile, Scored, Windows, latest
 from controlplane.behavior.requests import Observation as Seen
 from controlplane.contracts.decision import Decision
 from controlplane.decisions.responding import Contended, Observation, Responder
 from controlplane.decisions.watching.profiles import ProfileBook
+from controlplane.decisions.watching.uses import Uses
 from controlplane.identity.registry import Registry
 from controlplane.storage import StoreUnavailable
 from controlplane.storage.profiles import Profiles
@@ -59,6 +60,9 @@ class RequestWatch:
         clock: Unix seconds.
         capacity: requests that wait at most; what comes beyond them is dropped and counted.
         sleep: waits between two foldings.
+
+    Attributes:
+        uses: who was allowed to use which model lately.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class RequestWatch:
     ) -> None:
         self._responder = responder
         self._profiles = ProfileBook(profiles, "access", RequestProfile)
+        self.uses = Uses(profiles)
         self._registry = registry
         self._observer = observer
         self._clock = clock
@@ -104,10 +109,12 @@ class RequestWatch:
         known = subject.get("properties")
         if known is None or known["status"] != "active" or decision.outcome == "error":
             return
+        resource, context = facts["resource"], facts["context"]
+        if decision.allowed and facts["action"]["name"] == "inference":
+            self.uses.allowed(subject["id"], resource["id"], context["time"])
         if len(self._waiting) >= self._capacity:
             self._dropped += 1
             return
-        resource, context = facts["resource"], facts["context"]
         self._waiting.append(
             Seen(
                 context["time"],
@@ -168,11 +175,21 @@ class RequestWatch:
                 if await self._responder.observe("access", observations) is None:
                     return
                 judged += [one.score for one in observations]
-            await self._profiles.replace(opened, {name: after for name, (_, after) in found.items()}, self._clock())
+            stale = await self._profiles.replace(opened, {name: one for name, (_, one) in found.items()}, self._clock())
+            await self._keep_uses(closed, stale)
         except FAULTS as error:
             _log.warning("requests_not_judged", error=type(error).__name__, remedy="the next window is")
         finally:
             self._observer.windows_judged("access", judged, due - len(judged))
+
+    async def _keep_uses(self, closed: Closed, stale: Collection[str]) -> None:
+        """Keep what others' profiles of the same window do not say: who was allowed which inference, here."""
+        used = {name: closed.subjects[name].used for name in stale if closed.subjects[name].used}
+        if used:
+            opened = await self._profiles.open(used)
+            kept = {name: opened.profiles[name] for name in used if name in opened.profiles}
+            merged = {name: one.model_copy(update={"used": latest(one.used, used[name])}) for name, one in kept.items()}
+            await self._profiles.replace(opened, merged, self._clock())
 
     async def _observations(self, found: Mapping[str, Scored]) -> list[Observation]:
         devices = await asyncio.gather(*map(self._registry.get, found))

@@ -9,6 +9,7 @@ from controlplane.contracts.identity import Device
 from controlplane.contracts.signals import InferenceSignals, SignalsTaken
 from controlplane.decisions.responding import Observation, Responder
 from controlplane.decisions.watching.profiles import ProfileBook
+from controlplane.decisions.watching.uses import Uses
 from controlplane.identity.registry import Registry
 from controlplane.storage.profiles import Profiles
 
@@ -41,6 +42,7 @@ class SignalWatch:
         registry: knows subjects.
         observer: counts.
         clock: Unix seconds.
+        uses: who was allowed to use which model lately.
     """
 
     def __init__(
@@ -50,16 +52,21 @@ class SignalWatch:
         registry: Registry,
         observer: SignalObserver,
         clock: Callable[[], float],
+        uses: Uses,
     ) -> None:
         self._responder = responder
         self._profiles = ProfileBook(profiles, "inference", UseProfile)
         self._registry = registry
         self._observer = observer
         self._clock = clock
+        self._uses = uses
         self._scores = InferenceScores()
 
     async def report(self, reporter: str, signals: Sequence[InferenceSignals]) -> SignalsTaken:
-        """Judge what a gateway reports.
+        """Judge what a gateway reports, as far as policy allowed it: what nobody may have done, nobody is judged for.
+
+        A window is taken note of before it is judged, so that it counts once however often it comes, and at most once
+        where judging fails.
 
         Args:
             reporter: the gateway.
@@ -70,8 +77,19 @@ class SignalWatch:
             Contended: others changed the same subjects again and again.
             StoreUnavailable: the store failed.
         """
+        in_force = await self._responder.in_force()
+        if in_force is None:
+            raise Unjudged("policy does not say how behaviour is judged")
         devices = await self._devices({one.subject for one in signals})
-        judged = [one for wave in _waves(signals) for one in await self._judge(reporter, wave, devices)]
+        used = await self._uses.of(devices)
+        credible = [
+            one
+            for one in signals
+            if one.subject in devices
+            and one.seconds >= in_force.terms.observation_seconds
+            and used.holds(one.subject, one.model, one.started_at)
+        ]
+        judged = [one for wave in _waves(credible) for one in await self._judge(reporter, wave, devices)]
         self._observer.signals_taken(
             len(signals) - len(judged),
             sum(one.injections for one in judged),
@@ -87,26 +105,28 @@ class SignalWatch:
     async def _judge(
         self, reporter: str, wave: Sequence[InferenceSignals], devices: dict[str, Device]
     ) -> list[InferenceSignals]:
-        opened = await self._profiles.open({one.subject for one in wave} & devices.keys())
+        opened = await self._profiles.open({one.subject for one in wave})
         now = self._clock()
         reported = [
             Reported(one, devices[one.subject].segment, opened.profiles.get(one.subject) or UseProfile())
             for one in wave
-            if one.subject in devices
         ]
         fresh = [one for one in reported if one.profile.is_fresh(reporter, one.signals, now)]
         found = self._scores.score(reporter, fresh)
+        after = {one.signals.subject: profile for one, (_, profile) in zip(fresh, found, strict=True)}
+        stale = await self._profiles.replace(opened, after, now)
+        counted = [
+            (one, scored) for one, (scored, _) in zip(fresh, found, strict=True) if one.signals.subject not in stale
+        ]
         observations = [
             Observation(devices[one.signals.subject], scored.score, one.peers, scored.attribution)
-            for one, (scored, _) in zip(fresh, found, strict=True)
+            for one, scored in counted
             if scored.score is not None
         ]
         if await self._responder.observe("inference", observations) is None:
             raise Unjudged("policy does not say how behaviour is judged")
-        after = {one.signals.subject: profile for one, (_, profile) in zip(fresh, found, strict=True)}
-        await self._profiles.replace(opened, after, now)
         self._observer.windows_judged("inference", [one.score for one in observations], 0)
-        return [one.signals for one in fresh]
+        return [one.signals for one, _ in counted]
 
 
 def _waves(signals: Sequence[InferenceSignals]) -> list[list[InferenceSignals]]:

@@ -38,6 +38,7 @@ proven contains "state_known" if {
 proven contains "behaviour_weighed" if {
 	behaviour.evidence
 	behaviour.too_much
+	behaviour.is_counted
 }
 
 proven contains "trust_known" if subject.trust
@@ -49,7 +50,9 @@ proven contains "contributions_counted" if {
 
 # METADATA
 # title: Rollback
-# description: Who is set apart now takes what it contributed to the latest rounds with it.
+# description: |
+#   Who is set apart now, and whose updates alone are reason enough for that, takes what it contributed to the latest
+#   rounds with it: what a gateway says of requests undoes no work.
 # scope: document
 default rollback := {}
 
@@ -57,6 +60,7 @@ rollback := {"rollback_rounds": limits.behaviour.rollback_rounds} if {
 	state == "quarantined"
 	input.context.behaviour.state != "quarantined"
 	input.context.behaviour.contributed > 0
+	behaviour.evidence_of_updates >= behaviour.too_much
 	limits.behaviour.rollback_rounds > 0
 }
 

@@ -10,6 +10,13 @@ broken := {
 		["/context/behaviour/e_value", "60"],
 		["/context/behaviour/e_value", -1],
 		["/context/behaviour", {}],
+		["/context/behaviour/conforming", null],
+		["/context/behaviour/conforming", {"updates": "9"}],
+		["/context/behaviour/conforming", {"updates": -1}],
+		["/context/behaviour/convicted", null],
+		["/context/behaviour/convicted", {"access": "64"}],
+		["/context/behaviour/convicted", {"access": null}],
+		["/context/behaviour/convicted", {"access": -1}],
 	],
 	"contributions_counted": [
 		["/context/behaviour/contributed", null],
@@ -55,7 +62,7 @@ table := {
 		["quarantined", 0.9, "quarantined", 10000000000, 0, "recovering"],
 		["active", 0.9, "quarantined", 5, 0, "quarantined"],
 	],
-	"a probation ends with trust and little evidence alone": [
+	"a probation ends with trust and little evidence, once sound updates were seen": [
 		["active", 0.75, "recovering", 5, 1.999, "watched"],
 		["active", 1, "recovering", 5, 0, "watched"],
 		["active", 0.749, "recovering", 5, 1.999, "recovering"],
@@ -138,7 +145,9 @@ test_a_number_is_a_number if {
 
 test_what_is_not_said_is_not_known if {
 	every path in [
+		"/context/behaviour/conforming",
 		"/context/behaviour/contributed",
+		"/context/behaviour/convicted",
 		"/context/behaviour/e_value",
 		"/context/behaviour/state",
 		"/context/behaviour/state_age_seconds",
@@ -162,12 +171,70 @@ test_a_response_lasts_as_long_as_a_decision_of_the_control_plane_itself if {
 	decision.obligations == {"state": "trusted"}
 }
 
+hostile := json.patch(samples.responding, [
+	{"op": "replace", "path": "/context/behaviour/e_value", "value": 60},
+	{"op": "replace", "path": "/context/behaviour/e_values", "value": {"updates": 74}},
+])
+
 test_what_was_contributed_is_undone_when_its_subject_is_set_apart if {
-	hostile := samples.put(samples.responding, "/context/behaviour/e_value", 60)
 	decision := response.decision with input as hostile
 	decision.obligations == {"rollback_rounds": 20, "state": "quarantined"}
 	nothing := samples.put(hostile, "/context/behaviour/contributed", 0)
 	response.decision.obligations == {"state": "quarantined"} with input as nothing
+}
+
+test_what_others_say_of_requests_undoes_no_work if {
+	every e_value in [0, 0.6, 49.999] {
+		told := samples.put(hostile, "/context/behaviour/e_values", {"inference": 600, "updates": e_value})
+		response.decision.obligations == {"state": "quarantined"} with input as told
+	}
+	every e_values in [{}, {"inference": 600}, null, {"updates": "60"}, {"updates": null}] {
+		told := samples.put(hostile, "/context/behaviour/e_values", e_values)
+		response.decision.obligations == {"state": "quarantined"} with input as told
+	}
+}
+
+# By what convicted a subject on probation, and how often it was as its peers are since: where it stands from now on.
+trials := [
+	[{"updates": 64}, {"updates": 4, "access": 1000}, "recovering"],
+	[{"updates": 64}, {"access": 1000}, "recovering"],
+	[{"updates": 64}, {"updates": 5}, "watched"],
+	[{"access": 64}, {"access": 60, "updates": 4}, "recovering"],
+	[{"access": 64}, {"access": 59, "updates": 5}, "recovering"],
+	[{"access": 64}, {"access": 60, "updates": 5}, "watched"],
+	[{"access": 64}, {"access": 60}, "watched"],
+	[{"inference": 64, "updates": 1.99}, {"inference": 60}, "watched"],
+	[{"inference": 64, "updates": 2}, {"inference": 60}, "recovering"],
+	[{"inference": 64}, {"access": 1000, "inference": 59}, "recovering"],
+	[{"unheard_of": 64}, {"unheard_of": 1000}, "recovering"],
+	[{}, {"access": 1000, "inference": 1000}, "recovering"],
+	[{}, {}, "recovering"],
+]
+
+on_probation(convicted, conforming) := json.patch(samples.responding, [
+	{"op": "replace", "path": "/context/behaviour/state", "value": "recovering"},
+	{"op": "replace", "path": "/context/behaviour/convicted", "value": convicted},
+	{"op": "replace", "path": "/context/behaviour/conforming", "value": conforming},
+])
+
+test_a_probation_ends_where_a_subject_was_convicted_and_by_nothing_else if {
+	wrong := {[row, stands] |
+		some row in trials
+		stands := response.decision.obligations.state with input as on_probation(row[0], row[1])
+		stands != row[2]
+	}
+	wrong == set()
+	every row in trials {
+		response.decision.allow with input as on_probation(row[0], row[1])
+	}
+}
+
+test_without_a_number_to_reach_no_probation_ends if {
+	every least in [null, "5", [], {}] {
+		limits := limited({"release_observations": {"updates": least}})
+		response.decision.obligations.state == "recovering" with input as on_probation({"updates": 64}, {"updates": 9})
+			with data.data.limits as limits
+	}
 }
 
 test_what_was_contributed_is_undone_once if {
@@ -181,7 +248,6 @@ test_what_was_contributed_is_undone_once if {
 limited(change) := object.union(data.data.limits, {"behaviour": object.union(data.data.limits.behaviour, change)})
 
 test_an_operator_who_wants_no_rollback_gets_none if {
-	hostile := samples.put(samples.responding, "/context/behaviour/e_value", 60)
 	decision := response.decision with input as hostile with data.data.limits as limited({"rollback_rounds": 0})
 	decision.obligations == {"state": "quarantined"}
 }

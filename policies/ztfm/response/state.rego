@@ -8,7 +8,8 @@ import data.ztfm.lib.subject
 # title: State
 # description: |
 #   Where the subject stands from now on. Whom a person set apart, or who is revoked, is not quarantined by policy, so
-#   that no time releases it. Out of quarantine there is one way, and it leads over a probation.
+#   that no time releases it. Out of quarantine there is one way, and it leads over a probation, which nothing but sound
+#   behaviour where it was unsound ends.
 # scope: document
 # schemas:
 #   - input: schema.input.response
@@ -33,6 +34,7 @@ state := unreleased[input.context.behaviour.state] if {
 } else := "watched" if {
 	subject.trust >= limits.behaviour.release_trust
 	behaviour.is_little
+	behaviour.is_tried
 }
 
 # METADATA

@@ -126,9 +126,10 @@ def test_an_operators_order_is_carried_out_after_the_next_round_and_told(
     # The model of before is not begun with again.
     with pytest.raises(Superseded, match="rolled back"):
         job.guard.seal(polluted, [members[0].id])
-    # The next round begins with the rebuilt one.
+    # The next round begins with the rebuilt one, which the control plane sees.
     job.round(absent=attacker)
     assert verify(folder).holds
+    assert ordered.id in [one.id for one in operator.plane.rollbacks(state="done")]
 
 
 def test_who_is_set_apart_takes_what_it_contributed_with_it(

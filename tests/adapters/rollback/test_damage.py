@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,33 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from adapters.rollback import Aggregated, ArchiveDamaged, DeltaArchive, Verified, verify
+from adapters.rollback import (
+    Aggregated,
+    ArchiveDamaged,
+    DeltaArchive,
+    Done,
+    Stopped,
+    TooLarge,
+    Verified,
+    signing,
+    verify,
+)
+from adapters.rollback.manifest import RebuildProgress
 from adapters.rollback.signing import open_token, sign
 from controlplane.capabilities.keys import DeviceKey
-from tests.adapters.rollback.rounds import KEY, MEAN, MODEL, asked, contributed, filled, round_of, start, update
+from tests.adapters.rollback.rounds import (
+    KEY,
+    MEAN,
+    MODEL,
+    asked,
+    contributed,
+    equal,
+    filled,
+    round_of,
+    start,
+    update,
+    without,
+)
 
 ROUNDS = {"r1": ["a", "b", "x"], "r2": ["a", "x"], "r3": ["a", "b", "c"]}
 NAME = f"dev-{KEY.thumbprint}"
@@ -143,10 +168,109 @@ def test_an_unclipped_update_must_be_the_one_that_evidence_named(tmp_path: Path)
         assert archive.verify().faults == ("round r1: the update of a is another than it submitted",)
 
 
-def test_progress_that_somebody_else_signed_is_not_gone_on_from(folder: Path) -> None:
-    (folder / "progress.jws").write_text(sign(DeviceKey.generate(), DeltaArchive(folder).entries[0]))
-    with DeltaArchive(folder, KEY) as archive, pytest.raises(ArchiveDamaged, match="should be by"):
-        archive.rebuild(asked(["a"], "r1"))
+def half_a_token(folder: Path) -> None:
+    (folder / "progress.jws").write_text("eyJ")
+
+
+def no_text(folder: Path) -> None:
+    (folder / "progress.jws").write_bytes(b"\xff")
+
+
+def another_token(folder: Path) -> None:
+    shutil.copy(folder / "entries/00000001/token.jws", folder / "progress.jws")
+
+
+def signed_by_another(folder: Path) -> None:
+    payload, _ = open_token((folder / "progress.jws").read_text(), NAME)
+    (folder / "progress.jws").write_text(sign(DeviceKey.generate(), RebuildProgress.model_validate(payload)))
+
+
+def other_weights(folder: Path) -> None:
+    payload, _ = open_token((folder / "progress.jws").read_text(), NAME)
+    reached = RebuildProgress.model_validate(payload).replayed[-1].weights_after
+    (folder / "weights" / f"{reached.removeprefix('sha256:')}.safetensors").write_bytes(b"\x00" * 64)
+
+
+@pytest.mark.parametrize("damage", [half_a_token, no_text, another_token, signed_by_another, other_weights])
+def test_progress_that_does_not_read_is_none_and_the_model_is_rebuilt(
+    tmp_path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    done = filled(tmp_path, ROUNDS)
+    with DeltaArchive(tmp_path, KEY) as archive, pytest.raises(Stopped):
+        archive.rebuild(asked(["x"], "r1"), progress=lambda so_far, _: so_far < 2)
+    damage(tmp_path)
+    seen: list[int] = []
+    with DeltaArchive(tmp_path, KEY) as archive:
+        rebuilt = archive.rebuild(asked(["x"], "r1"), progress=lambda so_far, _: seen.append(so_far))
+        assert rebuilt is not None
+        assert equal(rebuilt.state, without(done, ["x"], "r1"))
+        archive.accept(rebuilt)
+    assert seen[0] == 0
+    assert "begins anew" in caplog.text
+    assert verified(tmp_path).holds
+
+
+def test_what_would_not_be_read_again_is_not_signed_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = filled(tmp_path, ROUNDS)
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr(signing, "MOST_CHARS", 600)
+    with pytest.raises(ArchiveDamaged):
+        DeltaArchive(tmp_path, KEY)
+    monkeypatch.undo()
+    with DeltaArchive(tmp_path, KEY, rounds=3) as archive:
+        rebuilt = archive.rebuild(asked(["x"], "r1"))
+        assert rebuilt is not None
+        between = sorted(tmp_path.rglob("*"))
+        monkeypatch.setattr(signing, "MOST_CHARS", 600)
+        with pytest.raises(TooLarge, match="Keep fewer rounds"):
+            archive.record(round_of("r4", done["r3"].after, ["a", "b"], MEAN))
+        with pytest.raises(TooLarge):
+            archive.accept(rebuilt)
+        assert sorted(tmp_path.rglob("*")) == between
+        (tmp_path / "progress.jws").unlink()
+        with pytest.raises(TooLarge):
+            archive.rebuild(asked(["b"], "r1"))
+        assert not (tmp_path / "progress.jws").exists()
+    monkeypatch.undo()
+    assert set(before) <= set(tmp_path.rglob("*"))
+    assert verified(tmp_path).holds
+
+
+def ordered(folder: Path, **options: object) -> Done:
+    """Roll back by an order of the control plane, which is told at once."""
+    with DeltaArchive(folder, KEY, **options) as archive:  # type: ignore[arg-type]
+        rebuilt = archive.rebuild(asked(["x"], "r1", "rb-1"))
+        assert rebuilt is not None
+        record = archive.accept(rebuilt)
+    return Done("rb-1", record.weights_after, record.time + 1.0)
+
+
+def test_an_end_that_was_cut_off_is_missed_by_whoever_knows_what_was_done(tmp_path: Path) -> None:
+    filled(tmp_path, ROUNDS)
+    done = ordered(tmp_path)
+    assert verify(tmp_path, NAME, last_done=done).holds
+    assert not verify(tmp_path, NAME, last_done=replace(done, digest="sha256:" + "0" * 64)).holds
+    for number in (3, 2, 1, 0):
+        shutil.rmtree(tmp_path / f"entries/{number:08d}")
+        assert verified(tmp_path).holds
+        found = verify(tmp_path, NAME, last_done=done)
+        assert any("cut off" in fault for fault in found.faults)
+
+
+@pytest.mark.parametrize("late", [0.0, 100.0])
+def test_an_order_that_was_carried_out_before_all_that_is_kept_is_not_missed(tmp_path: Path, late: float) -> None:
+    now = iter(range(1000, 2000, 10))
+    filled(tmp_path, ROUNDS, clock=lambda: float(next(now)))
+    done = ordered(tmp_path, clock=lambda: float(next(now)))
+    with DeltaArchive(tmp_path, KEY, rounds=2, clock=lambda: float(next(now))) as archive:
+        state = archive.weights(done.digest)
+        for name in ("r4", "r5"):
+            archive.record(one := round_of(name, state, ["a", "b"], MEAN))
+            state = dict(one.after)
+        assert [entry.kind for entry in archive.entries] == ["round", "round"]
+    assert verify(tmp_path, NAME, last_done=replace(done, ended_at=done.ended_at + late)).holds
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

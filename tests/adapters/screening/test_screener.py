@@ -285,3 +285,10 @@ def _later(update: Update) -> Callable[[], Update]:
 def _cosine(one: Update, other: Update) -> float:
     flat = [torch.cat([each[name].reshape(-1) for name in sorted(one)]) for each in (one, other)]
     return float(torch.nn.functional.cosine_similarity(flat[0], flat[1], dim=0))
+
+
+def test_whoever_sends_nothing_twice_sends_nothing_again_and_no_replay(screener: Screener) -> None:
+    nothing = {name: torch.zeros(shape) for name, shape in SHAPES.items()}
+    screener.screen({**cohort(), "first": nothing}, MANIFEST)
+    found = screener.screen({**round_after(100), "first": nothing, "second": nothing, "copy": honest(0)}, MANIFEST)
+    assert [name for name, one in found.items() if one.seen_before] == ["copy"]

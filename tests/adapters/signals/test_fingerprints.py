@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.signals.fingerprints import MARKS, TextFingerprints, VectorFingerprints
+from adapters.signals.fingerprints import MARKS, MAX_LENGTH, TextFingerprints, VectorFingerprints
 
 TEXTS = TextFingerprints()
 SENTENCE = "my grandmother's recipe for apple strudel uses two hundred grams of butter and some cinnamon"
@@ -95,11 +95,31 @@ def test_any_vector_has_a_fingerprint(values: list[float]) -> None:
     assert len(cells) == 10
 
 
-def test_projections_of_few_lengths_are_kept() -> None:
+def test_ever_new_lengths_build_few_projections_and_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[int] = []
+    seeded = random.Random
+
+    def counting(seed: int) -> random.Random:
+        built.append(seed)
+        return seeded(seed)
+
     prints = VectorFingerprints()
-    for length in range(1, 40):
-        prints(vector(1, length))
-    assert len(prints._projections) <= 8
+    monkeypatch.setattr("adapters.signals.fingerprints.random.Random", counting)
+    for _ in range(2):
+        for length in [*range(1, 40), *range(16_000, 16_020), MAX_LENGTH, MAX_LENGTH + 1, 3 * MAX_LENGTH]:
+            prints([0.5] * length)
+    assert len(built) == len(set(built)) <= 16
+    for length in range(1, 20):
+        prints([0.5] * (1 << length))
+    assert len(built) <= 16
+
+
+@pytest.mark.parametrize("length", [9, 17, 33, 1025])
+def test_a_vector_just_above_a_power_of_two_is_told_from_others(length: int) -> None:
+    prints = VectorFingerprints(seed=7)
+    own, _ = prints(vector(1, length))
+    assert own.near([prints(moved(vector(1, length), 0.02, 5))[0]]) == 1
+    assert sum(own.near([prints(vector(seed, length))[0]]) for seed in range(2, 22)) == 0
 
 
 def test_many_queries_reach_more_of_the_space_than_few() -> None:

@@ -120,3 +120,42 @@ async def test_what_is_not_taken_is_not_told_again() -> None:
         plane.error = None
         await turns.turn()
         assert plane.reports == []
+
+
+async def test_numbers_that_no_window_holds_are_cut_and_the_next_window_is_reported() -> None:
+    plane = Plane()
+    async with reporting(plane) as (signals, reporter, clock, turns):
+        for tokens in (5, 2_000_000_000, 5):
+            signals.observe("dev-1", "m", "hello", prompt_tokens=tokens, answer_tokens=-tokens)
+            signals.observe("dev-1", "m", "hello", prompt_tokens=tokens)
+            await turns.turn()
+            clock.now += 60.0
+            await turns.turn()
+        assert [report[0].prompt_tokens for report in plane.reports] == [10, 1_000_000_000, 10]
+        assert reporter.reported == 3
+
+
+async def test_who_cannot_be_named_keeps_nobody_else_from_being_reported() -> None:
+    plane = Plane()
+    async with reporting(plane) as (signals, reporter, clock, turns):
+        signals.observe("no name at all", "m", "hello")
+        signals.observe("dev-1", "m", "hello")
+        await turns.turn()
+        clock.now += 60.0
+        await turns.turn()
+        assert [[one.subject for one in report] for report in plane.reports] == [["dev-1"]]
+        assert (signals.faults, reporter.faults) == (1, 0)
+
+
+async def test_whatever_one_turn_meets_the_next_one_comes() -> None:
+    plane = Plane()
+    async with reporting(plane) as (signals, reporter, clock, turns):
+        due, signals.due = signals.due, lambda: 1 / 0
+        await turns.turn()
+        signals.due = due
+        assert reporter.faults == 1
+        signals.observe("dev-1", "m", "hello")
+        await turns.turn()
+        clock.now += 60.0
+        await turns.turn()
+        assert reporter.reported == 1

@@ -13,6 +13,8 @@ from controlplane.contracts.access import AccessRequest
 from controlplane.contracts.capability import CapabilityClaims
 from controlplane.contracts.decision import Decision, Obligations
 from controlplane.contracts.rounds import UpdateReport
+from controlplane.decisions.responding import ATTEMPTS
+from controlplane.storage import StoreUnavailable
 from tests.controlplane.api.cohorts import HOSTILE, Cohort
 from tests.controlplane.behaving import observed
 from tests.support import DIGEST, MODEL, Caller, ControlPlane, honest_evidence
@@ -253,16 +255,81 @@ def test_a_device_on_probation_takes_part_and_contributes_nothing_until_it_is_wa
     assert states.count("recovering") >= 3
 
 
-def test_a_report_on_devices_that_others_write_about_all_the_time_is_503(
+def test_a_report_on_devices_that_others_write_about_all_the_time_is_503_and_can_be_sent_again(
     plane: ControlPlane, aggregator: Caller, new_id: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices, name = [plane.enrol("trainer") for _ in range(2)], new_id()
+    aggregator.open_round(name, devices)
+    updates = [plane.report(one, _granted(one, name)) for one in devices]
+
+    async def _stale(*_: object) -> frozenset[str]:
+        return frozenset(one.id for one in devices)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(plane.services.registry, "record_behaviour", _stale)
+        assert aggregator.post(f"/v1/rounds/{name}/updates", {"updates": updates}).kind == "unavailable"
+    found = aggregator.post(f"/v1/rounds/{name}/updates", {"updates": updates}).expect(200)["verdicts"]
+    assert [one["decision"] for one in found] == [True, True]
+    again = aggregator.post(f"/v1/rounds/{name}/updates", {"updates": updates}).expect(200)["verdicts"]
+    assert {reason["code"] for one in again for reason in one["reasons"]} >= {"capability_unused"}
+    assert [one["decision"] for one in again] == [False, False]
+
+
+def test_of_a_device_that_others_write_about_all_the_time_nothing_is_kept_and_the_others_are_admitted(
+    plane: ControlPlane, aggregator: Caller, new_id: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices, name = [plane.enrol("trainer") for _ in range(3)], new_id()
+    aggregator.open_round(name, devices)
+    updates = {one.id: plane.report(one, _granted(one, name)) for one in devices}
+    busy, record, outrun = devices[1].id, plane.store.behaviour.record, []
+
+    async def _outrun(sent: Any, *given: Any) -> Any:
+        if busy in {one.subject for one in sent}:
+            kept = (await plane.store.behaviour.kept([busy]))[busy]
+            outrun.append(await record([observed(busy, kept.version, trust=kept.trust)]))
+        return await record(sent, *given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(plane.store.behaviour, "record", _outrun)
+        body = aggregator.post(f"/v1/rounds/{name}/updates", {"updates": [*updates.values()]}).expect(200)
+    found = {one["subject"]: one for one in body["verdicts"]}
+    assert len(outrun) == ATTEMPTS
+    assert {one: verdict["decision"] for one, verdict in found.items()} == {one: one != busy for one in updates}
+    assert "behaviour_admitted" in {reason["code"] for reason in found[busy]["reasons"]}
+    assert "state" not in found[busy]
+    listed = plane.run(plane.store.contributions.of_round(name))
+    assert {one.subject for one in listed} == updates.keys() - {busy}
+    [verdict] = aggregator.post(f"/v1/rounds/{name}/updates", {"updates": [updates[busy]]}).expect(200)["verdicts"]
+    assert verdict["decision"] is True, "it can be sent again"
+
+
+@pytest.mark.parametrize("broken", ["look_up", "decide", "count"])
+def test_a_report_that_a_fault_of_the_store_ends_can_be_sent_again(
+    plane: ControlPlane,
+    aggregator: Caller,
+    new_id: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
 ) -> None:
     device, name = plane.enrol("trainer"), new_id()
     aggregator.open_round(name, [device])
-    token = device.capability("gradient_submission", round_id=name).expect(201)["access_token"]
+    body = {"updates": [plane.report(device, _granted(device, name))]}
 
-    async def _stale(*_: object) -> frozenset[str]:
-        return frozenset({device.id})
+    async def _fail(*_: object, **__: object) -> None:
+        raise StoreUnavailable(broken, "here", "away")
 
-    monkeypatch.setattr(plane.services.registry, "record_behaviour", _stale)
-    reply = aggregator.post(f"/v1/rounds/{name}/updates", {"updates": [plane.report(device, token)]})
-    assert reply.kind == "unavailable"
+    parts: dict[str, tuple[object, str]] = {
+        "look_up": (plane.store.behaviour, "kept"),
+        "decide": (plane.services.gatherer, "gather"),
+        "count": (plane.services.rounds, "count_submissions"),
+    }
+    with monkeypatch.context() as patched:
+        patched.setattr(*parts[broken], _fail)
+        assert aggregator.post(f"/v1/rounds/{name}/updates", body).kind == "unavailable"
+    [verdict] = aggregator.post(f"/v1/rounds/{name}/updates", body).expect(200)["verdicts"]
+    assert verdict["decision"] is True
+
+
+def _granted(device: Caller, name: str) -> str:
+    token: str = device.capability("gradient_submission", round_id=name).expect(201)["access_token"]
+    return token

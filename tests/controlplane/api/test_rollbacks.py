@@ -143,6 +143,51 @@ def test_orders_are_handed_out_with_verdicts_to_who_opened_their_first_round(
     assert given not in told(aggregator, name)
 
 
+def test_names_that_contributed_nothing_are_left_out_and_keep_no_round_from_being_judged(
+    plane: ControlPlane, operator: Caller, trainer: Caller, rounds: Rounds
+) -> None:
+    owner = plane.enrol("aggregator")
+    (name,) = rounds(["dev-x12"], by=owner)
+    strangers = [f"{number:0128d}" for number in range(900)]
+    given = order(operator, name, "dev-x12", *strangers).expect(201)
+    assert given["subjects"] == ["dev-x12"]
+    assert order(operator, name, *strangers).kind == "conflict"
+    report = {"updates": [{"subject": trainer.id, "capability": None, "verification": {"verified": False}}]}
+    answer = owner.post(f"/v1/rounds/{name}/updates", report)
+    assert answer.expect(200)["rollbacks"] == [given]
+    assert len(answer.body) < 16 * 1024
+
+
+def test_an_order_goes_to_the_aggregator_of_its_round_and_names_who_contributed_to_its_rounds(
+    plane: ControlPlane, operator: Caller, rounds: Rounds
+) -> None:
+    (first,) = rounds(["dev-x13"])
+    (foreign,) = rounds(["dev-x13", "dev-x14"], by=plane.enrol("aggregator"))
+    assert order(operator, first, "dev-x14").kind == "conflict"
+    assert order(operator, first, "dev-x13", "dev-x14").expect(201)["subjects"] == ["dev-x13"]
+    assert order(operator, foreign, "dev-x13", "dev-x14").expect(201)["subjects"] == ["dev-x13", "dev-x14"]
+
+
+def test_an_order_is_not_done_by_word_alone(
+    plane: ControlPlane, operator: Caller, rounds: Rounds, logged: io.StringIO
+) -> None:
+    owner = plane.enrol("aggregator")
+    (name,) = rounds(["dev-x15"], by=owner)
+    given = order(operator, name, "dev-x15").expect(201)["id"]
+    path, failed = f"/v1/rollbacks/{given}/result", plane.metric("ztfm_rollbacks_total", outcome="failed")
+    assert owner.post(path, {"round_id": name, "state": "done"}).kind == "invalid-request"
+    stated = outcome(name, model_digest="sha256:" + "b" * 64)
+    assert owner.post(path, stated).expect(200)["state"] == "done"
+    # The next round begins with other weights: it is open all the same, and the order has failed.
+    rounds([], by=owner)
+    listed = operator.get(f"/v1/rollbacks?model={MODEL}&state=failed").expect(200)["rollbacks"]
+    [found] = [one for one in listed if one["id"] == given]
+    assert "did not begin with the weights" in found["fault"]
+    assert plane.metric("ztfm_rollbacks_total", outcome="failed") == failed + 1
+    assert "rollback_not_carried_out" in logged.getvalue()
+    assert order(operator, name, "dev-x15").expect(201)["id"] != given
+
+
 def test_an_order_that_was_widened_meanwhile_is_not_done(
     plane: ControlPlane, operator: Caller, aggregator: Caller, rounds: Rounds
 ) -> None:

@@ -22,7 +22,10 @@ def gateway(plane: ControlPlane) -> Caller:
 
 @pytest.fixture
 def device(plane: ControlPlane) -> Caller:
-    return plane.enrol("consumer")
+    """A device that was allowed to use the model."""
+    found = plane.enrol("consumer")
+    found.capability("inference", inference={"prompt_tokens": 8, "max_output_tokens": 8}).expect(201)
+    return found
 
 
 def signals(subject: str, **changes: Any) -> dict[str, Any]:

@@ -61,3 +61,23 @@ def test_nobody_is_compared_with_its_own_past() -> None:
 
 def test_who_is_alone_looks_like_anybody() -> None:
     assert Pool([]).p_value("own", 100.0, 1.0) == 1.0
+
+
+@given(st.lists(scores, max_size=20), st.lists(scores, max_size=20), scores)
+def test_what_the_calibration_finds_rare_no_crowd_of_peers_admits(
+    calibration: list[float], crowd: list[float], own: float
+) -> None:
+    found = pool(*crowd, calibration=sorted(calibration))
+    alone = pool(calibration=sorted(calibration)).p_value("own", own, 1.0)
+    assert found.admission_p_value("own", own, 1.0) == min(alone, found.p_value("own", own, 1.0))
+
+
+def test_accomplices_make_a_deviation_usual_to_bets_and_not_to_admission() -> None:
+    found = pool(*[9.0] * 30, calibration=[0.0] * 99)
+    assert found.p_value("own", 9.0, 1.0) > 0.2
+    assert found.admission_p_value("own", 9.0, 1.0) == 1 / 100
+
+
+def test_without_a_calibration_admission_reads_what_peers_say() -> None:
+    found = pool(*[0.0] * 99)
+    assert found.admission_p_value("own", 9.0, 1.0) == found.p_value("own", 9.0, 1.0) == 1 / 100

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from controlplane.behavior import Judge, Judged, Known, Part, Peer, attributed
 from controlplane.contracts.behaviour import BehaviourRecord, BehaviourTerms, Wealth
 from controlplane.contracts.evidence import UpdateEvidence
+from controlplane.sidecar.folders import product_folder
 from tests.controlplane.behavior.cohorts import TERMS, any_cohort, evidence, homes, honest
 
 ALPHA = 0.02
@@ -167,6 +168,27 @@ def test_who_is_hostile_is_found_within_three_rounds_of_its_onset(hostile: dict[
     assert fleet.records["bad"].deviating > 2.0
 
 
+def test_colluders_who_take_turns_look_usual_to_each_other_and_are_not_admitted() -> None:
+    shipped = BehaviourTerms.model_validate_json((product_folder("policies") / "data/behaviour/data.json").read_bytes())
+    fleet, least = Fleet(shipped), 0.05
+    whitewashed = admitted = denied = 0
+    for number in range(24):
+        turn = {f"home-{at}" for at in range(20) if (number + at) % 3 == 0}
+        hostile = {
+            name: evidence(cosine=-0.19, norm_ratio=2.9, sign_agreement=0.45, concentration=0.5) for name in turn
+        }
+        for name, one in fleet.round(homes(100, number) | hostile).items():
+            p_value = fleet.judge.fact(None, one, 0.0).p_value
+            assert p_value is not None and one.p_value is not None
+            whitewashed += name in turn and one.p_value > least
+            admitted += name in turn and p_value > least
+            denied += name not in turn and p_value <= least
+            assert p_value > least or one.attribution is not None
+    assert whitewashed > 20
+    assert admitted == 0
+    assert denied < 0.05 * 24 * 93
+
+
 def test_an_honest_fleet_keeps_its_trust() -> None:
     by = terms(calibration={"any": _calibration()})
     fleet = Fleet(by)
@@ -222,7 +244,7 @@ def test_the_fact_shows_where_a_subject_stood_and_what_speaks_against_it_now() -
     one = by.updates(cohort, {"own": Known(before, "homes")}, {}, 1000.0)["own"]
     fact = by.fact(before, one, 1000.0)
     assert (fact.state, fact.state_age_seconds) == ("trusted", 600.0)
-    assert (fact.e_value, fact.p_value, fact.comparable) == (one.e_value, one.p_value, one.comparable)
+    assert (fact.e_value, fact.p_value, fact.comparable) == (one.e_value, one.admission_p_value, one.comparable)
 
 
 def test_nothing_is_known_of_a_stranger_and_nothing_speaks_against_it() -> None:

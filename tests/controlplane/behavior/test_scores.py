@@ -1,13 +1,15 @@
 """Scores: what stands out scores, what all share does not, and nobody can be made to stand out by a copy."""
 
 import random
+from collections.abc import Mapping
 from math import isfinite
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.behavior.scores import FEWEST, LARGEST_EXCESS, MEASURES, TOLERANCE, WORST, scores
+from controlplane.behavior import scores as module
+from controlplane.behavior.scores import FEWEST, LARGEST_EXCESS, MEASURES, TOLERANCE, WORST, Measure, Part, scores
 from controlplane.contracts.evidence import UpdateEvidence
 from tests.controlplane.behavior.cohorts import any_cohort, any_evidence, evidence, homes, unmeasured
 
@@ -173,3 +175,32 @@ def test_a_longer_update_that_points_further_away_never_scores_notably_less(
 
 def test_every_measure_tolerates_the_ordinary() -> None:
     assert all(measure.excess(measure.sense * TOLERANCE) == 0.0 for measure in MEASURES)
+
+
+def test_nothing_sent_again_is_no_replay() -> None:
+    assert scores(with_own(norm=0.0, norm_ratio=0.0, seen_before=True))["own"].value is None
+    assert score(with_own(seen_before=True)) >= LARGEST_EXCESS
+
+
+def test_tensors_that_one_sender_made_up_cost_no_comparison_and_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared, read, compare = 0, 0, module._compared
+
+    def counted(measure: Measure, readings: Mapping[str, float | None]) -> dict[str, Part]:
+        nonlocal compared, read
+        compared, read = compared + 1, read + len(readings)
+        return compare(measure, readings)
+
+    honest = homes(30)
+    usual = scores(honest)
+    monkeypatch.setattr(module, "_compared", counted)
+    made_up = {
+        name: one.model_copy(
+            update={
+                "layer_shares": one.layer_shares | {f"{name}.{number}": 0.0 for number in range(60)},
+                "layer_cosines": (one.layer_cosines or {}) | {f"{name}.{number}": -1.0 for number in range(60)},
+            }
+        )
+        for name, one in honest.items()
+    }
+    assert scores(made_up) == usual
+    assert (compared, read) == (len(MEASURES) + 2 * 2, (len(MEASURES) + 2 * 2) * 30)

@@ -133,3 +133,21 @@ async def test_terms_that_are_not_whole_are_none(what: str, document: Any) -> No
     terms, _, counted = policy(Answered(document, "r1"))
     assert await terms.in_force() is None
     assert counted.causes == ["malformed"]
+
+
+@pytest.mark.parametrize(
+    "calibration",
+    [
+        {},
+        {"any": []},
+        {"any": [0.0] * (TERMS["comparable"] - 1)},
+        {"skew0": [0.0] * 1000},
+        {**TERMS["calibration"], "homes.skew1": []},
+        {**TERMS["calibration"], "access": [0.0]},
+    ],
+    ids=["none", "empty", "few", "no any", "empty class", "few in a channel"],
+)
+async def test_terms_with_gaps_in_their_calibration_judge_nobody(calibration: dict[str, list[float]]) -> None:
+    terms, _, counted = policy(Answered({**TERMS, "calibration": calibration}, "r1"))
+    assert await terms.in_force() is None
+    assert counted.causes == ["malformed"]

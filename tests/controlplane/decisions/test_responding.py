@@ -1,27 +1,31 @@
 """What is judged is decided on and kept, once, whoever else writes at the same time; on a real store."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from controlplane.behavior import Judge, Judged, Known
-from controlplane.contracts.behaviour import BehaviourState, BehaviourTerms
+from controlplane.contracts.behaviour import BehaviourState, BehaviourTerms, Wealth
 from controlplane.contracts.decision import Decision, Obligations
 from controlplane.contracts.identity import Device, Trust
-from controlplane.contracts.observed import Kept, Observed
-from controlplane.contracts.rollback import Contribution
+from controlplane.contracts.observed import Kept
+from controlplane.contracts.rollback import Contribution, Rollback
 from controlplane.contracts.rounds import Round
 from controlplane.decisions.behaviour_terms import InForce
 from controlplane.decisions.responding import ATTEMPTS, Contended, Observation, Responder
 from controlplane.decisions.responses import Response
+from controlplane.decisions.rollbacks import POLICY, RollbackBook
 from controlplane.identity.registry import Registry
 from controlplane.storage import Store, StoreUnavailable, open_store
 from tests.clocks import Clock
 from tests.controlplane import behaving
 from tests.controlplane.behaving import NOW, TERMS, attribution, observed, record
+from tests.controlplane.storage.breaking import break_writes
 
 NEWCOMER = Trust(score=0.6, observations=0)
 _TERMS = BehaviourTerms.model_validate(
@@ -75,17 +79,20 @@ class Decider:
 
 
 class Noted:
-    """Takes down what is counted and ordered."""
+    """Takes down what is counted."""
 
     def __init__(self) -> None:
         self.responses: list[Response] = []
-        self.orders: list[tuple[str, str, int, str]] = []
+        self.rollbacks: list[str] = []
 
     def responded(self, response: Response) -> None:
         self.responses.append(response)
 
-    async def order(self, subject: str, model: str, rounds: int, decision_id: str) -> None:
-        self.orders.append((subject, model, rounds, decision_id))
+    def rollback(self, outcome: str) -> None:
+        self.rollbacks.append(outcome)
+
+    def rollbacks_waiting(self, count: int, age_seconds: float) -> None:
+        raise AssertionError("nobody follows")
 
 
 class Side:
@@ -100,7 +107,7 @@ class Side:
             store.contributions,
             Registry(store, clock),
             self.decider,
-            self.noted,
+            RollbackBook(store.rollbacks, self.noted, clock),
             self.noted,
             clock,
             NEWCOMER,
@@ -113,6 +120,9 @@ class Side:
 
     async def kept(self, device: Device) -> Kept:
         return (await self.store.behaviour.kept([device.id]))[device.id]
+
+    async def ordered(self) -> list[Rollback]:
+        return sorted(await self.store.rollbacks.page(), key=lambda one: one.model)
 
 
 def observation(device: Device, score: float, peers: str = "homes") -> Observation:
@@ -159,28 +169,28 @@ async def peers(side: Side) -> list[Device]:
     return made
 
 
-def _round(name: str, model: str) -> Round:
+def _round(name: str, model: str, opens_at: float = NOW) -> Round:
     return Round(
         id=name,
         model=model,
         model_digest=f"sha256:{'a' * 64}",
         members=["dev-a"],
         opened_by="agg-1",
-        opens_at=NOW,
+        opens_at=opens_at,
         closes_at=NOW + 60,
         state="open",
     )
+
+
+def _contribution(device: Device, name: str) -> Contribution:
+    return Contribution(round_id=name, subject=device.id, update_digest=f"sha256:{'e' * 64}", decision_id="d", time=NOW)
 
 
 async def _contribute(side: Side, device: Device, models: Sequence[str]) -> None:
     given = []
     for number, model in enumerate(models):
         await side.store.rounds.add(_round(f"r{number}", model))
-        given.append(
-            Contribution(
-                round_id=f"r{number}", subject=device.id, update_digest=f"sha256:{'e' * 64}", decision_id="d", time=NOW
-            )
-        )
+        given.append(_contribution(device, f"r{number}"))
     kept = await side.kept(device)
     await side.store.behaviour.apply([observed(device.id, kept.version, record=record())], given)
 
@@ -206,14 +216,19 @@ async def test_who_goes_on_is_set_apart_and_what_it_contributed_is_undone_once_i
     side: Side, device: Device, peers: list[Device]
 ) -> None:
     await _contribute(side, device, ["m1", "m0", "m1"])
-    states = [(await side.observe(device, HOSTILE)).state for _ in range(6)]
+    states = [(await side.observe(device, HOSTILE)).state for _ in range(8)]
     assert states[0] == "watched"
     assert states[-1] == "quarantined"
     assert (await side.kept(device)).status == "quarantined"
     decision = next(one for one in side.noted.responses if one.state == "quarantined").decision
     assert decision is not None
-    decided = decision.id
-    assert side.noted.orders == [(device.id, "m0", 20, decided), (device.id, "m1", 20, decided)]
+    found = await side.ordered()
+    assert [(one.model, one.round_id, one.subjects) for one in found] == [
+        ("m0", "r1", [device.id]),
+        ("m1", "r0", [device.id]),
+    ]
+    assert {(one.decision_id, one.ordered_by, one.state) for one in found} == {(decision.id, POLICY, "ordered")}
+    assert side.noted.rollbacks == ["ordered", "ordered"]
 
 
 async def test_while_policy_does_not_say_how_to_judge_nothing_is(side: Side, device: Device) -> None:
@@ -273,7 +288,8 @@ async def test_what_somebody_else_changed_meanwhile_is_judged_anew_and_what_nobo
             for name, one in kept.items()
         }
 
-    responses = await side.responder.settle(in_force, pair, _judge, _then, channel="access")
+    responses, contended = await side.responder.settle(in_force, pair, _judge, _then, channel="access")
+    assert contended == frozenset()
     assert [set(one) for one in told] == [set(pair), {device.id}]
     assert [one["subject"]["id"] for one in side.decider.asked[2:]] == [device.id]
     kept = await side.kept(device)
@@ -297,7 +313,6 @@ async def test_who_is_changed_again_and_again_is_given_up_with_nothing_kept(
     assert len(side.decider.asked) == ATTEMPTS
     assert (await side.kept(device)).version == ATTEMPTS
     assert side.noted.responses == []
-    assert side.noted.orders == []
 
 
 async def test_a_person_s_word_that_comes_in_between_holds(
@@ -335,7 +350,7 @@ async def test_time_lets_back_whom_policy_set_apart_and_nobody_else(side: Side, 
     assert await side.store.observations.verdicts(device.id, 9) == []
 
 
-async def test_when_the_store_is_down_nothing_is_counted_or_ordered(side: Side, device: Device) -> None:
+async def test_when_the_store_is_down_nothing_is_counted(side: Side, device: Device) -> None:
     async def _down() -> None:
         await side.store.close()
 
@@ -345,15 +360,209 @@ async def test_when_the_store_is_down_nothing_is_counted_or_ordered(side: Side, 
     assert side.noted.responses == []
 
 
-async def test_of_a_report_that_is_not_kept_no_order_is_given(
-    side: Side, device: Device, monkeypatch: pytest.MonkeyPatch
+async def _almost_apart(side: Side, device: Device, models: Sequence[str] = ("m1",)) -> None:
+    """Have a device contribute, and what is known of it such that whatever it does next sets it apart."""
+    await _contribute(side, device, models)
+    lasting = record(wealth={"access": Wealth(active=1e9)})
+    await side.store.behaviour.apply([observed(device.id, 1, record=lasting, e_value=40.0)])
+
+
+async def test_where_an_order_cannot_be_kept_neither_is_the_response_and_both_are_when_it_is_asked_again(
+    side: Side, device: Device, logged: io.StringIO
 ) -> None:
-    await _contribute(side, device, ["m1"])
-
-    async def _refused(_given: Sequence[Observed], *_: object) -> frozenset[str]:
-        return frozenset({device.id})
-
-    monkeypatch.setattr(side.responder._registry, "record_behaviour", _refused)
-    with pytest.raises(Contended):
+    await _almost_apart(side, device)
+    before = await side.kept(device)
+    await break_writes(side.store, "INSERT ON rollbacks")
+    with pytest.raises(StoreUnavailable):
         await side.observe(device, HOSTILE)
-    assert side.noted.orders == []
+    assert (await side.kept(device), await side.ordered()) == (before, [])
+    assert (side.noted.responses, side.noted.rollbacks) == ([], [])
+    assert "rollback_ordered" not in logged.getvalue()
+    await side.store._database.change("mend the table", text("DROP TRIGGER broken"))
+    assert (await side.observe(device, HOSTILE)).state == "quarantined"
+    assert [(one.round_id, one.subjects) for one in await side.ordered()] == [("r0", [device.id])]
+    assert side.noted.rollbacks == ["ordered"]
+    assert logged.getvalue().count("rollback_ordered") == 1
+
+
+async def test_of_a_response_that_others_keep_from_being_written_an_order_is_given_once_it_is(
+    sides: tuple[Side, Side], device: Device
+) -> None:
+    side, other = sides
+    await _almost_apart(side, device)
+    seen: list[list[Rollback]] = []
+
+    async def _meddle(_fresh: Mapping[str, Response]) -> Sequence[Contribution]:
+        seen.append(await side.ordered())
+        if len(seen) < ATTEMPTS:
+            # Somebody else contributes for it meanwhile, to a model that it had no part in when it was judged.
+            number, kept = len(seen), await other.kept(device)
+            assert kept.record is not None
+            await other.store.rounds.add(_round(f"n{number}", f"n{number}"))
+            again = observed(device.id, kept.version, record=kept.record)
+            await other.store.behaviour.apply([again], [_contribution(device, f"n{number}")])
+        return ()
+
+    responses = await _settle(side, device, _meddle)
+    assert responses[device.id].state == "quarantined"
+    assert seen == [[]] * ATTEMPTS
+    assert [one.model for one in await side.ordered()] == ["m1", *(f"n{number}" for number in range(1, ATTEMPTS))]
+    assert side.noted.rollbacks == ["ordered"] * ATTEMPTS
+
+
+async def test_what_is_contributed_while_it_is_looked_up_who_contributed_is_undone_too(
+    sides: tuple[Side, Side], device: Device
+) -> None:
+    side, other = sides
+    await _almost_apart(side, device)
+    await other.store.rounds.add(_round("n1", "n1"))
+    look, look_up = side.store.behaviour.kept, side.store.contributions.rounds_of
+    meanwhile = [await side.kept(device)]
+
+    async def _late(subjects: Collection[str]) -> dict[str, Kept]:
+        await asyncio.sleep(0.05)
+        return await look(subjects)
+
+    async def _outrun(subjects: Collection[str]) -> dict[str, dict[str, int]]:
+        found = await look_up(subjects)
+        while meanwhile:
+            kept = meanwhile.pop()
+            assert kept.record is not None
+            again = observed(device.id, kept.version, record=kept.record, e_value=kept.e_value)
+            await other.store.behaviour.apply([again], [_contribution(device, "n1")])
+        return found
+
+    side.store.behaviour.kept = _late  # type: ignore[method-assign]
+    side.store.contributions.rounds_of = _outrun  # type: ignore[method-assign]
+    assert (await side.observe(device, HOSTILE)).state == "quarantined"
+    assert [one.model for one in await side.ordered()] == ["m1", "n1"]
+
+
+async def test_what_is_contributed_with_the_response_is_undone_too(side: Side, device: Device) -> None:
+    await _almost_apart(side, device)
+    await side.store.rounds.add(_round("r8", "m1", opens_at=NOW - 5))
+
+    async def _then(_fresh: Mapping[str, Response]) -> Sequence[Contribution]:
+        return [_contribution(device, "r8")]
+
+    await _settle(side, device, _then)
+    assert [(one.model, one.round_id) for one in await side.ordered()] == [("m1", "r8")]
+
+
+async def test_what_is_contributed_with_the_response_to_a_model_for_the_first_time_is_undone_too(
+    side: Side, device: Device
+) -> None:
+    await _almost_apart(side, device)
+    await side.store.rounds.add(_round("n1", "n1"))
+
+    async def _then(_fresh: Mapping[str, Response]) -> Sequence[Contribution]:
+        return [_contribution(device, "n1")]
+
+    await _settle(side, device, _then, "n1")
+    assert [(one.model, one.round_id) for one in await side.ordered()] == [("m1", "r0"), ("n1", "n1")]
+
+
+async def test_who_is_changed_again_and_again_does_not_keep_the_others_from_being_kept(
+    sides: tuple[Side, Side], device: Device, peers: list[Device]
+) -> None:
+    side, other = sides
+    await side.store.rounds.add(_round("r1", "m1"))
+    in_force = await side.responder.in_force()
+    assert in_force is not None
+    told: list[set[str]] = []
+
+    async def _judge(kept: Mapping[str, Kept]) -> Mapping[str, Judged | None]:
+        pool = in_force.judge.pool("access", "homes", [])
+        return {
+            name: in_force.judge.observation("access", name, 0.0, "homes", pool, Known(one.record, "homes"), None, NOW)
+            for name, one in kept.items()
+        }
+
+    async def _then(fresh: Mapping[str, Response]) -> Sequence[Contribution]:
+        told.append(set(fresh))
+        kept = await other.kept(device)
+        await other.store.behaviour.apply([observed(device.id, kept.version)])
+        return [_contribution(one, "r1") for one in everybody.values()]
+
+    everybody = {one.id: one for one in (device, *peers[:3])}
+    before = await side.store.behaviour.kept(everybody)
+    settled = await side.responder.settle(in_force, everybody, _judge, _then, channel="access", round_id="r1")
+    assert settled.contended == {device.id}
+    others = everybody.keys() - {device.id}
+    assert settled.responses.keys() == others
+    assert told == [set(everybody), *[{device.id}] * (ATTEMPTS - 1)]
+    kept = await side.store.behaviour.kept(everybody)
+    assert {name: kept[name].version - before[name].version for name in others} == dict.fromkeys(others, 1)
+    assert {one.subject for one in await side.store.contributions.of_round("r1")} == others
+    assert {one.device.id for one in side.noted.responses} == others
+
+
+async def test_whoever_writes_of_the_same_subject_here_waits_and_makes_nothing_stale(
+    side: Side, device: Device, peers: list[Device]
+) -> None:
+    side.decider.asked.clear()
+    turns = [
+        side.responder.observe("access", [observation(one, HOSTILE) for one in (device, peers[n % 3])])
+        for n in range(9)
+    ]
+    found = await asyncio.gather(*turns)
+    assert all(one is not None and len(one) == 2 for one in found)
+    assert len(side.decider.asked) == 18, "each was decided on once"
+    assert side.responder._holds._turns == {}
+
+
+async def test_an_order_is_given_although_whoever_observed_does_not_wait_for_it(
+    sides: tuple[Side, Side], device: Device
+) -> None:
+    side, other = sides
+    await _almost_apart(side, device)
+    begun = asyncio.Event()
+    record_ = side.store.behaviour.record
+
+    async def _begin(*given: Any) -> Any:
+        writing = asyncio.create_task(record_(*given))
+        await asyncio.sleep(0)
+        begun.set()
+        return await writing
+
+    side.store.behaviour.record = _begin  # type: ignore[method-assign, assignment]
+    observing = asyncio.create_task(side.observe(device, HOSTILE))
+    await begun.wait()
+    observing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await observing
+    # What is under way is finished first.
+    await side.store.close()
+    assert (await other.kept(device)).status == "quarantined"
+    assert [one.subjects for one in await other.ordered()] == [[device.id]]
+
+
+async def test_where_too_many_orders_wait_a_subject_is_set_apart_all_the_same_and_it_is_said(
+    side: Side, device: Device, monkeypatch: pytest.MonkeyPatch, logged: io.StringIO
+) -> None:
+    monkeypatch.setattr("controlplane.storage.undoing.MOST_OUTSTANDING", 0)
+    await _almost_apart(side, device)
+    assert (await side.observe(device, HOSTILE)).state == "quarantined"
+    assert (await side.kept(device)).status == "quarantined"
+    assert len(side.noted.responses) == 1
+    assert (await side.ordered(), side.noted.rollbacks) == ([], [])
+    assert "rollback_not_ordered" in logged.getvalue()
+
+
+async def _settle(
+    side: Side,
+    device: Device,
+    then: Callable[[Mapping[str, Response]], Awaitable[Sequence[Contribution]]],
+    model: str = "",
+) -> Mapping[str, Response]:
+    """Have one update of a device judged, that says nothing of it."""
+    in_force = await side.responder.in_force()
+    assert in_force is not None
+
+    async def _judge(kept: Mapping[str, Kept]) -> Mapping[str, Judged | None]:
+        pool = in_force.judge.pool("access", "homes", [])
+        known = Known(kept[device.id].record, "homes")
+        return {device.id: in_force.judge.observation("access", device.id, 0.0, "homes", pool, known, None, NOW)}
+
+    settled = await side.responder.settle(in_force, {device.id: device}, _judge, then, channel="access", model=model)
+    return settled.responses

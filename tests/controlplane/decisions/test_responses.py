@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from controlplane.behavior import Judge, Known
+from controlplane.behavior import Judge, Known, betting
 from controlplane.contracts.behaviour import BehaviourRecord, BehaviourTerms, Wealth
 from controlplane.contracts.decision import Decision, Obligations
 from controlplane.contracts.facts import FACTS
@@ -108,6 +108,8 @@ async def test_policy_is_told_what_was_judged_and_what_was_known() -> None:
         "attack": "sign_flip",
         "confidence": 0.9,
         "contributed": 5,
+        "conforming": {"updates": 0, "access": 0},
+        "convicted": {},
     }
 
 
@@ -197,12 +199,33 @@ async def test_one_that_comes_out_of_quarantine_begins_as_a_newcomer_on_probatio
     assert facts["context"]["behaviour"]["e_value"] > 500.0
     assert "channel" not in facts["context"]["behaviour"]
     renewed = response.observed.record
-    assert (renewed.state, renewed.wealth, renewed.deviating) == ("recovering", {}, 0.0)
+    assert (renewed.state, renewed.deviating) == ("recovering", 0.0)
+    assert set(renewed.wealth) == {"updates"}
+    assert betting.value(renewed.wealth["updates"]) == 1.0
     assert renewed.conforming == TERMS["newcomer"]
     assert (response.observed.trust, response.observed.e_value) == (NEWCOMER, 1.0)
     assert response.observed.status == "active"
     assert response.observed.verdict is None
     assert response.observed.score is None
+
+
+async def test_what_convicted_a_subject_is_known_until_its_probation_has_ended() -> None:
+    wealth = {"updates": Wealth(active=900.0, conforming=7), "access": Wealth(conforming=3, convicted=70.0)}
+    apart, _ = await answered(case(kept(record(state="recovering", wealth=wealth)), 0.0), state="quarantined")
+    found = apart.observed.record
+    assert {name: (one.conforming, one.convicted) for name, one in found.wealth.items()} == {
+        "updates": (0, 901.0),
+        "access": (0, 70.0),
+    }
+    # Whatever becomes of the wealth meanwhile.
+    faded = {name: one.model_copy(update={"active": 0.0}) for name, one in found.wealth.items()}
+    before = kept(found.model_copy(update={"wealth": faded}), "quarantined")
+    back, facts = await answered(case(before), state="recovering")
+    assert facts["context"]["behaviour"]["convicted"] == {"updates": 901.0, "access": 70.0}
+    stays, facts = await answered(case(kept(back.observed.record), 0.0), state="recovering")
+    assert facts["context"]["behaviour"]["convicted"] == {"updates": 901.0, "access": 70.0}
+    released, _ = await answered(case(kept(stays.observed.record), 0.0), state="watched")
+    assert {one.convicted for one in released.observed.record.wealth.values()} == {0.0}
 
 
 async def test_time_alone_says_nothing_of_whom_nobody_observed() -> None:
@@ -251,6 +274,9 @@ async def test_no_refusal_lets_a_subject_stand_better(was: str, outcome: str) ->
         assert state_after(decision, before) == ("quarantined" if wanted == "quarantined" else stays)
 
 
+_COUNTS: dict[str, Any] = {"e_values": {}, "conforming": {}, "convicted": {}}
+
+
 def _facts() -> dict[str, Any]:
     return {
         "subject": {"type": "device", "id": "dev-a"},
@@ -258,6 +284,6 @@ def _facts() -> dict[str, Any]:
         "resource": {"type": "behaviour", "id": "dev-a"},
         "context": {
             "time": NOW,
-            "behaviour": {"state": "watched", "state_age_seconds": 0.0, "e_value": 1.0, "e_values": {}},
+            "behaviour": {"state": "watched", "state_age_seconds": 0.0, "e_value": 1.0, **_COUNTS},
         },
     }

@@ -64,6 +64,10 @@ def between(low: float, high: float) -> Harmless:
     return lambda value, _facts: isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
+def counted(value: Any, facts: dict[str, Any]) -> bool:
+    return value is ABSENT or between(0, 1e12)(value, facts)
+
+
 def before_now(value: Any, facts: dict[str, Any]) -> bool:
     return isinstance(value, int | float) and bool(value <= facts["context"]["time"])
 
@@ -245,11 +249,18 @@ HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
         "context.time": (anything, "nothing here depends on it"),
         "context.behaviour.state_age_seconds": (between(0, 1e10), "for any time it stands somewhere"),
         "context.behaviour.e_value": (between(0, 1e12), "any evidence leads somewhere"),
+        "context.behaviour.conforming": (lambda value, facts: value == {}, "nothing was seen"),
+        "context.behaviour.conforming.updates": (counted, "any number leads somewhere, and so does none"),
+        "context.behaviour.convicted": (lambda value, facts: value == {}, "nothing convicted it"),
+        "context.behaviour.convicted.updates": (counted, "any evidence leads somewhere, and so does none"),
         "context.behaviour.contributed": (
-            lambda value, facts: value is ABSENT or between(0, 1e9)(value, facts),
+            counted,
             "to any number of rounds; the contract says to none where nobody says",
         ),
-        "context.behaviour.e_values": (anything, "the whole evidence is asked for"),
+        "context.behaviour.e_values": (
+            anything,
+            "the whole evidence is asked for; without that of updates nothing is undone",
+        ),
         "context.behaviour.channel": (anything, "time alone has none"),
         "context.behaviour.p_value": (anything, "it is in the evidence"),
         "context.behaviour.comparable": (anything, "it is in the evidence"),

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pytest
@@ -7,6 +7,8 @@ import pytest
 from controlplane.capabilities.revoking import status_notice
 from controlplane.contracts.events import Initiator, Notice
 from controlplane.contracts.identity import Device, DeviceStatus, EnrolmentGrant, Trust
+from controlplane.contracts.observed import Observed, Tell
+from controlplane.contracts.rollback import Contribution
 from controlplane.identity.registry import Registry
 from controlplane.identity.tokens import token_digest
 from controlplane.storage import Store, StoreUnavailable
@@ -268,15 +270,36 @@ async def test_who_is_set_apart_and_who_is_let_back_is_announced_once_it_is_writ
         observed(back.id, becomes="recovering"),
         observed(neither.id),
     ]
-    assert await registry.record_behaviour([*sent[:2], observed(neither.id, 7)]) == {neither.id}
+    assert await registry.record_behaviour([observed(apart.id, 7, becomes="quarantined")]) == {apart.id}
     assert announced.written_ == []
     assert await store.events.after(0) == []
-    announced.notices.clear()
-    assert await registry.record_behaviour(sent) == frozenset()
+    assert await registry.record_behaviour([*sent[:2], observed(neither.id, 7, becomes="quarantined")]) == {neither.id}
     assert announced.notices == [((apart.id,), "quarantined", "policy"), ((back.id,), "active", "policy")]
     [notice] = announced.written_
     assert [one.value for one in notice.revocations] == [apart.id]
     assert len(await store.events.after(0)) == len(notice.events) == 2
+
+
+async def test_who_keeps_it_in_another_way_is_handed_the_notice_that_belongs_to_it(
+    store: Store, slow: SlowStore, clock: Any, new_device: NewDevice
+) -> None:
+    announced, device = Announced(), new_device()
+    await store.devices.add(device)
+    registry = Registry(slow, clock, announcer=announced)
+    await registry.get(device.id)
+    sent, stale = [observed(device.id, becomes="quarantined")], frozenset({device.id})
+
+    async def _keep(given: Sequence[Observed], contributions: Sequence[Contribution], tell: Tell) -> frozenset[str]:
+        assert (given, contributions) == (sent, ())
+        return stale or await store.behaviour.apply(given, contributions, tell)
+
+    assert await registry.record_behaviour(sent, (), _keep) == {device.id}
+    assert announced.written_ == []
+    stale = frozenset()
+    assert await registry.record_behaviour(sent, (), _keep) == frozenset()
+    assert (await registry.get(device.id)).status == "quarantined"  # type: ignore[union-attr]
+    assert len(announced.written_) == 1
+    assert len(await store.events.after(0)) == 1
 
 
 async def test_who_is_let_back_by_a_person_has_a_newcomers_trust(

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
@@ -15,6 +15,7 @@ from controlplane.contracts.rollback import Contribution
 from controlplane.contracts.rounds import Round
 from controlplane.storage import Store, StoreUnavailable, open_store
 from tests.controlplane.behaving import LOW, NOW, observed, record, score, verdict
+from tests.controlplane.storage.breaking import break_writes
 
 NewDevice = Callable[..., Device]
 
@@ -85,26 +86,30 @@ async def test_of_two_who_read_the_same_only_one_writes(store: Store, replica: S
         assert (await _kept(store, name)).version == version + 1
 
 
-async def test_one_that_is_stale_keeps_all_from_being_written(
+async def test_of_one_that_is_stale_nothing_is_written_and_of_the_others_everything(
     store: Store, new_device: NewDevice, new_round: Callable[..., Round]
 ) -> None:
-    first, second = await _enrolled(store, new_device, 2)
+    first, second, third = await _enrolled(store, new_device, 3)
     await store.rounds.add(new_round())
     await store.behaviour.apply([observed(second)])
+    before = await _kept(store, second)
     sent = [
         observed(first, becomes="quarantined", score=score(1.0), verdict=verdict(first)),
-        observed(second, 0, score=score(2.0)),
+        observed(second, 0, score=score(2.0), verdict=verdict(second)),
+        observed(third, score=score(3.0)),
     ]
-    given_ = [Contribution(round_id="r1", subject=first, update_digest=_digest(), decision_id="dec-1", time=NOW)]
+    given_ = [
+        Contribution(round_id="r1", subject=name, update_digest=_digest(), decision_id="dec-1", time=NOW)
+        for name in (first, second)
+    ]
     assert await store.behaviour.apply(sent, given_) == {second}
-    assert await _kept(store, first) == Kept("active", Trust(score=0.6, observations=0), None, 1.0, 0)
-    assert await store.observations.recent("updates", "homes.skew0") == []
-    assert await store.observations.verdicts(first, 10) == []
-    assert await store.contributions.of_round("r1") == []
-    again = [sent[0], observed(second, 1, score=score(2.0))]
-    assert await store.behaviour.apply(again, given_) == frozenset()
+    assert await _kept(store, second) == before
     assert await _status(store, first) == "quarantined"
+    assert await store.observations.recent("updates", "homes.skew0") == [(third, 3.0)]
+    assert [len(await store.observations.verdicts(name, 10)) for name in (first, second)] == [1, 0]
     assert [one.subject for one in await store.contributions.of_round("r1")] == [first]
+    assert await store.behaviour.apply([observed(second, 1, score=score(2.0))], given_) == frozenset()
+    assert sorted(one.subject for one in await store.contributions.of_round("r1")) == sorted([first, second])
 
 
 def _digest() -> str:
@@ -118,11 +123,10 @@ async def test_writers_in_turns_lose_nothing_and_never_block_one_another(
 
     async def bet(side: Store, subjects: list[str]) -> None:
         """Add one step to the wealth of each, as often as it takes."""
-        while True:
-            kept = await side.behaviour.kept(subjects)
-            sent = [_with_one_more(name, kept[name]) for name in reversed(subjects)]
-            if not await side.behaviour.apply(sent):
-                return
+        left: Collection[str] = subjects
+        while left:
+            kept = await side.behaviour.kept(left)
+            left = await side.behaviour.apply([_with_one_more(name, kept[name]) for name in sorted(left, reverse=True)])
 
     halves = (names[:4], names[2:])
     await asyncio.gather(*(bet(side, halves[turn % 2]) for turn, side in enumerate([store, replica] * 5)))
@@ -253,28 +257,16 @@ async def test_devices_are_locked_in_order_of_their_names(postgres_url: str, new
 
 @pytest.mark.parametrize("broken", ["UPDATE ON devices", "INSERT ON behaviour_verdicts", "INSERT ON behaviour_scores"])
 async def test_a_fault_in_the_middle_leaves_everything_as_it_was(
-    url: str, store: Store, new_device: NewDevice, broken: str
+    store: Store, new_device: NewDevice, broken: str
 ) -> None:
     names = await _enrolled(store, new_device, 3)
     before = await store.behaviour.kept(names)
-    await _break(store, url, broken)
+    await break_writes(store, broken)
     with pytest.raises(StoreUnavailable):
         await store.behaviour.apply(
             [observed(name, becomes="quarantined", score=score(1.0), verdict=verdict(name)) for name in names]
         )
     assert await store.behaviour.kept(names) == before
-
-
-async def _break(store: Store, url: str, what: str) -> None:
-    if url.startswith("sqlite"):
-        statements = [f"CREATE TRIGGER broken BEFORE {what} BEGIN SELECT RAISE(ABORT, 'disk is full'); END"]
-    else:
-        statements = [
-            "CREATE FUNCTION broken() RETURNS trigger AS $$ BEGIN RAISE 'disk is full'; END $$ LANGUAGE plpgsql",
-            f"CREATE TRIGGER broken BEFORE {what} FOR EACH ROW EXECUTE FUNCTION broken()",
-        ]
-    for statement in statements:
-        await store._database.change("break the table", text(statement))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,15 @@ async def test_of_all_who_use_a_capability_at_once_one_was_first(store: Store, r
     assert sorted(use["cap-1"] for use in uses) == list(range(40))
 
 
+async def test_a_use_that_is_given_back_was_none_and_nothing_goes_below_none(store: Store, replica: Store) -> None:
+    await store.capabilities.consume({"cap-1": NOW, "cap-2": NOW})
+    await store.capabilities.consume({"cap-2": NOW})
+    for side in (store, replica):
+        await side.capabilities.give_back(["cap-2", "cap-1", "never-used"])
+    await store.capabilities.give_back([])
+    assert await store.capabilities.consume({"cap-1": NOW, "cap-2": NOW}) == {"cap-1": 0, "cap-2": 0}
+
+
 async def test_a_purge_forgets_what_expired_and_nothing_else(store: Store) -> None:
     await store.capabilities.consume({"old": NOW, "new": NOW + 0.5})
     assert await store.capabilities.purge(NOW) == 1

@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from controlplane.contracts.rollback import Contribution
 from controlplane.contracts.rounds import Round
 from controlplane.storage import Store
+from controlplane.storage.contributions import First, add_contributions, contributing_since, firsts_of
 from controlplane.storage.tables import contributions
 from tests.controlplane.storage.conftest import NOW
 
@@ -59,31 +61,67 @@ async def test_the_contributions_of_a_subject_are_listed_newest_first(store: Sto
 
 
 @pytest.mark.parametrize(
-    ("subjects", "latest", "expected"),
+    ("subject", "latest", "expected"),
     [
-        (["x"], 100, "r1"),
-        (["x"], 4, "r1"),
-        (["x"], 3, "r4"),
-        (["x"], 1, None),
-        (["a", "x"], 3, "r2"),
-        (["b"], 100, "r4"),
-        (["nobody"], 100, None),
+        ("x", 100, "r1"),
+        ("x", 4, "r1"),
+        ("x", 3, "r4"),
+        ("x", 1, None),
+        ("a", 3, "r2"),
+        ("b", 100, "r4"),
+        ("nobody", 100, None),
     ],
 )
 @pytest.mark.usefixtures("contributed")
 async def test_a_rollback_begins_with_the_first_of_the_latest_rounds_that_somebody_contributed_to(
-    store: Store, subjects: list[str], latest: int, expected: str | None
+    store: Store, subject: str, latest: int, expected: str | None
 ) -> None:
-    assert await store.contributions.first_of(subjects, MODEL, latest) == expected
+    async def _look(connection: AsyncConnection) -> dict[str, list[First]]:
+        return await firsts_of(connection, [subject, "nobody"], MODEL, latest)
+
+    begins = {} if expected is None else {subject: [First("agg-1", expected, NOW + int(expected[1]))]}
+    assert await store._database.write("look where a rollback begins", _look) == begins
 
 
 @pytest.mark.usefixtures("contributed")
-async def test_contributions_since_a_round_are_those_to_its_model_alone(store: Store) -> None:
-    assert await store.contributions.first_since(["x"], "r1") == "r1"
-    assert await store.contributions.first_since(["x"], "r2") == "r4"
-    assert await store.contributions.first_since(["x"], "r5") is None
-    assert await store.contributions.first_since(["x"], "f1") == "f1"
-    assert await store.contributions.first_since(["x"], "nowhere") is None
+async def test_where_a_rollback_begins_is_looked_up_for_many_at_once(store: Store) -> None:
+    async def _look(connection: AsyncConnection) -> dict[str, list[First]]:
+        return await firsts_of(connection, ["a", "b", "x"], MODEL, 3)
+
+    found = await store._database.write("look where a rollback begins", _look)
+    assert {name: first.round_id for name, (first,) in found.items()} == {"a": "r2", "b": "r4", "x": "r4"}
+
+
+@pytest.mark.parametrize(
+    ("round_id", "expected"),
+    [("r1", ["a", "b", "x"]), ("r3", ["a", "b", "x"]), ("r5", ["b"]), ("f1", ["x"]), ("nowhere", [])],
+)
+@pytest.mark.usefixtures("contributed")
+async def test_who_contributed_since_a_round_did_so_to_its_model(
+    store: Store, round_id: str, expected: list[str]
+) -> None:
+    async def _look(connection: AsyncConnection) -> list[str]:
+        return await contributing_since(connection, ["a", "b", "x", "nobody"], round_id)
+
+    assert await store._database.write("look who contributed", _look) == expected
+
+
+@pytest.mark.usefixtures("contributed")
+async def test_the_rounds_of_each_aggregator_count_by_themselves(store: Store, new_round: Callable[..., Round]) -> None:
+    await store.rounds.add(new_round(id="b3", opened_by="agg-b", opens_at=NOW + 3))
+    given = Contribution(round_id="b3", subject="x", update_digest="sha256:" + "e" * 64, decision_id="d", time=NOW)
+
+    async def _look(connection: AsyncConnection) -> tuple[dict[str, list[First]], list[list[str]]]:
+        await add_contributions(connection, [given])
+        since = [await contributing_since(connection, ["a", "x"], name) for name in ("r2", "b3", "r5")]
+        return await firsts_of(connection, ["a", "x"], MODEL, 2), since
+
+    found, since = await store._database.write("look", _look)
+    assert found == {
+        "a": [First("agg-1", "r4", NOW + 4)],
+        "x": [First("agg-1", "r4", NOW + 4), First("agg-b", "b3", NOW + 3)],
+    }
+    assert since == [["a", "x"], ["x"], []]
 
 
 @pytest.mark.usefixtures("contributed")

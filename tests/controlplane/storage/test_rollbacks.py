@@ -1,16 +1,18 @@
 """Orders to rebuild a model: merged while they are outstanding, handed out to whoever opened the round, ended once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from controlplane.contracts.rollback import Rollback, RollbackResult
+from controlplane.contracts.rollback import Contribution, Rollback, RollbackResult
 from controlplane.contracts.rounds import Round
 from controlplane.storage import Store, StoreUnavailable
-from controlplane.storage.rollbacks import MOST_AT_ONCE
+from controlplane.storage.contributions import add_contributions
+from controlplane.storage.rollbacks import MOST_AT_ONCE, MOST_SUBJECTS_AT_ONCE
+from controlplane.storage.undoing import Ordered
 from tests.controlplane.storage.conftest import NOW
 
 DIGEST = "sha256:" + "a" * 64
@@ -36,12 +38,29 @@ def done(**changes: Any) -> RollbackResult:
     return RollbackResult(**{**known, **changes})
 
 
+async def contribute(store: Store, names: Sequence[str], subjects: Sequence[str]) -> None:
+    given = [
+        Contribution(round_id=name, subject=subject, update_digest=DIGEST, decision_id="dec-1", time=NOW)
+        for name in names
+        for subject in subjects
+    ]
+    await store._database.write("contribute", lambda connection: add_contributions(connection, given))
+
+
+async def give(store: Store, wanted: Rollback) -> Ordered:
+    given = await store.rollbacks.order(wanted)
+    assert given is not None
+    return given
+
+
 @pytest.fixture
 async def rounds(store: Store, new_round: Callable[..., Round]) -> None:
     for number in range(1, 6):
         opened_by = "agg-2" if number == 5 else "agg-1"
         await store.rounds.add(new_round(id=f"r{number}", opens_at=NOW + number, opened_by=opened_by))
     await store.rounds.add(new_round(id="other", model="fall-detection", opens_at=NOW))
+    subjects = ["dev-x", "dev-y", "dev-z", "dev-999", *(f"dev-{number}" for number in range(MOST_AT_ONCE + 3))]
+    await contribute(store, ["r1", "r2", "r4", "r5", "other"], subjects)
 
 
 @pytest.mark.usefixtures("rounds")
@@ -69,10 +88,10 @@ async def test_an_order_is_kept_whole_and_handed_out_until_it_has_ended(store: S
 async def test_what_an_outstanding_order_covers_is_not_ordered_again(store: Store) -> None:
     await store.rollbacks.order(order(1, subjects=["dev-x", "dev-y"]))
     for again in (order(2), order(3, round_id="r4", subjects=["dev-y"]), order(4, subjects=["dev-y", "dev-x"])):
-        found, is_new = await store.rollbacks.order(again)
+        found, is_new = await give(store, again)
         assert found is not None
         assert (found.id, is_new) == ("rb-0001", False)
-    found, is_new = await store.rollbacks.order(order(5, subjects=["dev-x", "dev-z"]))
+    found, is_new = await give(store, order(5, subjects=["dev-x", "dev-z"]))
     assert found is not None
     assert (found.subjects, is_new) == (["dev-z"], True)
     assert [one.id for one in await store.rollbacks.outstanding("smart-home-intents")] == ["rb-0001", "rb-0005"]
@@ -81,7 +100,7 @@ async def test_what_an_outstanding_order_covers_is_not_ordered_again(store: Stor
 @pytest.mark.usefixtures("rounds")
 async def test_an_order_for_the_same_subjects_from_an_earlier_round_on_widens_the_outstanding_one(store: Store) -> None:
     await store.rollbacks.order(order(1, round_id="r4"))
-    found, is_new = await store.rollbacks.order(order(2, round_id="r1"))
+    found, is_new = await give(store, order(2, round_id="r1"))
     assert found is not None
     assert (found.id, found.round_id, found.decision_id, is_new) == ("rb-0001", "r1", "dec-2", False)
     # Whoever was carrying out the narrower one has not done this one.
@@ -93,7 +112,7 @@ async def test_an_order_for_the_same_subjects_from_an_earlier_round_on_widens_th
 async def test_an_order_that_has_ended_is_given_anew(store: Store) -> None:
     await store.rollbacks.order(order(1))
     await store.rollbacks.end("rb-0001", done(state="failed", model_digest=None, fault="not kept"), NOW)
-    found, is_new = await store.rollbacks.order(order(2))
+    found, is_new = await give(store, order(2))
     assert found is not None
     assert (found.id, is_new) == ("rb-0002", True)
 
@@ -110,7 +129,7 @@ async def test_orders_for_other_models_or_aggregators_are_not_handed_out(store: 
 
 @pytest.mark.usefixtures("rounds")
 async def test_twenty_orders_at_once_for_one_subject_become_one(store: Store, replica: Store) -> None:
-    given = [(store, replica)[number % 2].rollbacks.order(order(number)) for number in range(1, 21)]
+    given = [give((store, replica)[number % 2], order(number)) for number in range(1, 21)]
     found = await asyncio.gather(*given)
     assert sum(is_new for _, is_new in found) == 1
     assert len({one.id for one, _ in found if one is not None}) == 1
@@ -123,8 +142,30 @@ async def test_no_more_are_handed_out_at_once_than_an_answer_holds(
     for number in range(MOST_AT_ONCE + 3):
         await store.rollbacks.order(order(number, subjects=[f"dev-{number}"]))
     assert len(await store.rollbacks.outstanding("smart-home-intents")) == MOST_AT_ONCE
-    monkeypatch.setattr("controlplane.storage.rollbacks.MOST_OUTSTANDING", MOST_AT_ONCE)
+    monkeypatch.setattr("controlplane.storage.undoing.MOST_OUTSTANDING", MOST_AT_ONCE)
     assert await store.rollbacks.order(order(999, subjects=["dev-999"])) == (None, False)
+
+
+@pytest.mark.usefixtures("rounds")
+async def test_an_order_names_those_alone_who_contributed_to_the_rounds_of_its_aggregator(store: Store) -> None:
+    await contribute(store, ["r5"], ["dev-elsewhere"])
+    names = ["dev-x", "dev-elsewhere", *(f"nobody-{number}" for number in range(900))]
+    assert (await give(store, order(1, subjects=names))) == (order(1), True)
+    assert await store.rollbacks.order(order(2, subjects=names[1:])) is None
+    assert (await store.rollbacks.reached(names, "r1")).left_out == 3
+    (found,) = await store.rollbacks.outstanding("smart-home-intents")
+    assert found.subjects == ["dev-x"]
+
+
+@pytest.mark.usefixtures("rounds")
+async def test_no_more_subjects_are_named_at_once_than_an_answer_holds(store: Store) -> None:
+    many = [f"many-{number}" for number in range(7 * 900)]
+    await contribute(store, ["r2"], many)
+    for number in range(7):
+        await give(store, order(number, subjects=many[900 * number : 900 * (number + 1)]))
+    found = await store.rollbacks.outstanding("smart-home-intents", "agg-1")
+    assert [one.id for one in found] == [f"rb-{number:04d}" for number in range(MOST_SUBJECTS_AT_ONCE // 900)]
+    assert len(await store.rollbacks.page()) == 7
 
 
 @pytest.mark.usefixtures("rounds")

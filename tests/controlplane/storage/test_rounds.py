@@ -43,6 +43,19 @@ async def test_submissions_are_counted_by_round_and_by_subject(store: Store, new
     assert await asyncio.gather(*(store.rounds.submissions(*pair) for pair in asked)) == [2, 1, 1, 0, 0]
 
 
+async def test_a_submission_that_is_taken_back_counts_no_more_in_its_round(store: Store, new_round: NewRound) -> None:
+    for name in ("r1", "r2"):
+        await store.rounds.add(new_round(id=name))
+        await store.rounds.count_submissions(name, ["dev-a", "dev-b"])
+    await store.rounds.give_back_submissions("r1", ["dev-a", "dev-c"])
+    assert await store.rounds.count_submissions("r1", ["dev-a", "dev-b", "dev-c"]) == {
+        "dev-a": 0,
+        "dev-b": 1,
+        "dev-c": 0,
+    }
+    assert await store.rounds.count_submissions("r2", ["dev-a"]) == {"dev-a": 1}
+
+
 @pytest.mark.parametrize("name", ["", "a\0b", "\ud800", "r 1"])
 async def test_what_cannot_be_an_identifier_is_no_round_and_submitted_nothing(store: Store, name: str) -> None:
     assert await store.rounds.get(name) is None

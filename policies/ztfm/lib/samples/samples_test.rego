@@ -89,7 +89,13 @@ responding := {
 	"resource": {"type": "behaviour", "id": "dev-0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"},
 	"context": {
 		"time": now,
-		"behaviour": object.union(behaviour, {"channel": "updates", "e_values": {"updates": 0.6}, "contributed": 3}),
+		"behaviour": object.union(behaviour, {
+			"channel": "updates",
+			"e_values": {"updates": 0.6},
+			"contributed": 3,
+			"conforming": {"updates": 9},
+			"convicted": {},
+		}),
 	},
 }
 

@@ -134,3 +134,14 @@ def test_whatever_is_reported_scores_are_finite_and_profiles_bounded(reported: l
         assert found.score is None or 0.0 <= found.score < 1e4
         assert len(after.model_dump_json()) < 4096
         assert UseProfile.model_validate_json(after.model_dump_json()) == after
+
+
+def test_no_number_of_gateways_makes_room_for_the_same_time_again() -> None:
+    one, profile = signals(), UseProfile()
+    for number in range(200):
+        if profile.is_fresh(f"gateway-{number}", one, MONDAY + 60.0):
+            [(_, profile)] = InferenceScores().score(f"gateway-{number}", [Reported(one, "homes", profile)])
+    assert not profile.is_fresh("gateway-0", one, MONDAY + 120.0)
+    assert not profile.is_fresh("gateway-199", one, MONDAY + 120.0)
+    later = signals(started_at=MONDAY + 3 * 3600.0)
+    assert profile.is_fresh("gateway-199", later, MONDAY + 3 * 3600.0 + 60.0)

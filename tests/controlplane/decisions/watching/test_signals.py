@@ -1,11 +1,13 @@
 """Inferences as gateways report them, judged at a real control plane."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from controlplane.contracts.signals import InferenceSignals, SignalsTaken
 from controlplane.decisions.watching import SignalWatch, Unjudged
+from controlplane.decisions.watching.uses import LATELY_SECONDS, Uses
 from tests.clocks import Clock
 from tests.support import Caller, ControlPlane
 
@@ -33,10 +35,29 @@ def watch(plane: ControlPlane) -> SignalWatch:
     return plane.services.signals
 
 
+ENCODER = "sentence-encoder"
+SIZED = {"inference": {"prompt_tokens": 8, "max_output_tokens": 8}}
+
+
 @pytest.fixture
 def homes(plane: ControlPlane, clock: Clock) -> list[Caller]:
+    """Homes that were allowed to use the model."""
     clock.now += 600.0
-    return [plane.enrol("consumer") for _ in range(6)]
+    found = [plane.enrol("consumer") for _ in range(6)]
+    allow(*found)
+    return found
+
+
+def allow(*callers: Caller, model: str = "smart-home-intents") -> None:
+    """Have policy allow an inference."""
+    for caller in callers:
+        document = {
+            "action": "inference",
+            "resource": {"type": "model", "id": model},
+            "audience": "gateway-1",
+            "context": SIZED,
+        }
+        caller.post("/v1/capabilities", document).expect(201)
 
 
 def report(plane: ControlPlane, watch: SignalWatch, *reported: InferenceSignals, by: str = GATEWAY) -> SignalsTaken:
@@ -75,8 +96,105 @@ def test_who_is_not_known_or_not_active_and_what_is_not_of_today_is_passed_over(
 def test_several_models_of_one_subject_count_and_not_without_end(
     plane: ControlPlane, clock: Clock, watch: SignalWatch, homes: list[Caller]
 ) -> None:
-    reported = [signals(homes[0], clock, model=f"model-{number}") for number in range(7)]
-    assert report(plane, watch, *reported, *reported) == SignalsTaken(judged=4, passed_over=10)
+    allow(homes[0], model=ENCODER)
+    reported = [signals(homes[0], clock, model=model) for model in ("smart-home-intents", ENCODER)]
+    assert report(plane, watch, *reported, *reported) == SignalsTaken(judged=2, passed_over=2)
+
+
+@pytest.mark.parametrize("role", ["aggregator", "operator", "trainer", "consumer"])
+def test_of_who_was_allowed_no_inference_none_is_believed(
+    plane: ControlPlane, clock: Clock, watch: SignalWatch, homes: list[Caller], role: str
+) -> None:
+    stranger = plane.enrol(role)
+    for _ in range(6):
+        clock.now += WINDOW
+        honest = [signals(caller, clock) for caller in homes]
+        lies = [signals(stranger, clock, injections=10), signals(stranger, clock, model=ENCODER, injections=10)]
+        assert report(plane, watch, *honest, *lies) == SignalsTaken(judged=6, passed_over=2)
+    kept = plane.run(plane.services.behaviour.kept([stranger.id]))[stranger.id]
+    assert (kept.status, kept.record) == ("active", None)
+    assert plane.run(plane.store.profiles.get("inference", [stranger.id])) == {}
+
+
+def test_who_was_denied_an_inference_made_none(
+    plane: ControlPlane, clock: Clock, watch: SignalWatch, homes: list[Caller]
+) -> None:
+    trainer = plane.enrol("trainer")
+    trainer.capability("inference", inference=SIZED["inference"]).expect(403)
+    assert report(plane, watch, signals(trainer, clock)) == SignalsTaken(judged=0, passed_over=1)
+
+
+def test_another_model_than_the_allowed_one_and_an_earlier_hour_do_not_count(
+    plane: ControlPlane, clock: Clock, watch: SignalWatch, homes: list[Caller]
+) -> None:
+    assert report(plane, watch, signals(homes[0], clock, model=ENCODER)).judged == 0
+    clock.now += LATELY_SECONDS + 2 * WINDOW
+    assert report(plane, watch, signals(homes[0], clock)).judged == 0
+    allow(homes[0])
+    assert report(plane, watch, signals(homes[0], clock)).judged == 1
+
+
+def test_what_another_worker_allowed_is_known_once_it_has_judged_its_window(
+    plane: ControlPlane, clock: Clock, watch: SignalWatch, homes: list[Caller]
+) -> None:
+    services = plane.services
+    uses = Uses(plane.store.profiles)
+    other = SignalWatch(services.responder, plane.store.profiles, services.registry, watch._observer, plane.clock, uses)
+    assert plane.run(other.report(GATEWAY, [signals(homes[0], clock)])).judged == 0
+    clock.now += WINDOW
+    plane.run(services.requests._fold())
+    assert plane.run(other.report(GATEWAY, [signals(homes[0], clock)])).judged == 1
+
+
+def test_what_a_worker_remembers_of_uses_is_bounded() -> None:
+    uses = Uses(None, most=3)  # type: ignore[arg-type]
+    for number in range(200):
+        uses.allowed(f"dev-{number % 5}", f"model-{number}", float(number))
+    assert sorted(uses._own) == ["dev-2", "dev-3", "dev-4"]
+    for number in range(200):
+        uses.allowed("dev-4", f"model-{number}", float(number))
+    assert list(uses._own["dev-4"].values()) == [float(number) for number in range(184, 200)]
+
+
+def test_a_window_shorter_than_policy_judges_by_does_not_count(
+    plane: ControlPlane, clock: Clock, watch: SignalWatch, homes: list[Caller]
+) -> None:
+    short = [signals(homes[0], clock, started_at=clock.now - 1.0 - at, seconds=1.0) for at in range(18, 0, -1)]
+    assert report(plane, watch, *short) == SignalsTaken(judged=0, passed_over=18)
+    assert report(plane, watch, signals(homes[0], clock)).judged == 1
+
+
+@pytest.mark.parametrize("injections", [0, 10])
+def test_of_many_copies_at_once_one_counts(
+    plane: ControlPlane, clock: Clock, watch: SignalWatch, homes: list[Caller], injections: int
+) -> None:
+    for _ in range(3):
+        clock.now += WINDOW
+        report(plane, watch, *(signals(caller, clock) for caller in homes))
+    clock.now += WINDOW
+    copy = signals(homes[0], clock, injections=injections)
+
+    async def at_once() -> list[SignalsTaken]:
+        return await asyncio.gather(*(watch.report(GATEWAY, [copy]) for _ in range(12)))
+
+    def steps() -> int:
+        record = plane.run(plane.services.behaviour.kept([homes[0].id]))[homes[0].id].record
+        return record.wealth["inference"].steps if record else 0
+
+    before = steps()
+    assert sum(one.judged for one in plane.run(at_once())) == 1
+    assert steps() == before + 1
+
+
+def test_invented_models_make_no_room_for_the_same_window_again(
+    plane: ControlPlane, clock: Clock, watch: SignalWatch, homes: list[Caller]
+) -> None:
+    one = signals(homes[0], clock)
+    assert report(plane, watch, one).judged == 1
+    invented = [signals(homes[0], clock, model=f"model-{number}") for number in range(40)]
+    for part in range(0, 40, 4):
+        assert report(plane, watch, *invented[part : part + 4]).judged == 0
+    assert report(plane, watch, one).judged == 0
 
 
 def test_who_injects_is_set_apart_and_nobody_else_is(
