@@ -26,7 +26,7 @@ SOURCES := controlplane adapters evaluation benchmarks monitoring examples tests
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name one with make PYTHON=...")'
@@ -63,6 +63,13 @@ check: tools ## Linters, types, floors, docstrings
 .PHONY: test
 test: check ## Everything that must hold: linters, types, Rego tests, Python tests
 	$(BIN)/pytest $(WORKERS)
+
+.PHONY: test-backends
+test-backends: setup ## Backends whose pins are not ours, each in an environment of its own
+	@$(BIN)/python -m tests.backends.environments
+	$(BIN)/pytest -m backends tests/backends
+	@for folder in tests/backends/*/inside; do \
+	  build/backends/$$(basename $$(dirname $$folder))/bin/python -m pytest -m backends $$folder; done
 
 .PHONY: coverage
 coverage: setup ## The Python tests once more, and which lines none of them runs

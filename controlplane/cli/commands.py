@@ -3,6 +3,7 @@
 import typer
 
 from controlplane.cli import (
+    adapter,
     demo,
     devices,
     doctor,
@@ -43,3 +44,4 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(devices.app, name="devices")
 app.add_typer(rounds.app, name="rounds")
 app.add_typer(tls.app, name="tls")
+app.add_typer(adapter.app, name="adapter")

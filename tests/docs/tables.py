@@ -12,6 +12,7 @@ from controlplane.api.problem_types import PROBLEM_TYPES, ProblemType, uri
 from controlplane.contracts.base import StrictModel
 from controlplane.contracts.problem import Problem
 from controlplane.settings import Settings
+from tests.adapters.conformance.table import cases_table
 from tests.controlplane.contracts.samples import ANSWERS, FORMS, LENIENT_SAMPLES, SAMPLES
 from tests.monitoring.catalogue import families, series
 
@@ -58,6 +59,7 @@ TABLES = {
     "settings": ("operating.md", settings_table),
     "metrics": ("operating.md", metrics_table),
     "problems": ("problems.md", problem_list),
+    "cases": ("adapters.md", cases_table),
 }
 """The document that each part stands in, and what writes it."""
 

@@ -99,7 +99,9 @@ def standing(plane: ControlPlane, caller: Caller) -> str:
 
 
 def test_what_a_device_asks_for_is_taken_note_of_denied_or_not(plane: ControlPlane, homes: list[Caller]) -> None:
-    watch, before = plane.services.requests, plane.metric("ztfm_requests_watched_total", result="folded")
+    watch = plane.services.requests
+    plane.run(watch._fold())
+    before = plane.metric("ztfm_requests_watched_total", result="folded")
     homes[0].capability("inference", inference={"prompt_tokens": 5, "max_output_tokens": 5}).expect(201)
     homes[0].capability("gradient_submission", round_id="none").expect(403)
     homes[0].get("/v1/decisions?limit=1")

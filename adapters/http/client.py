@@ -1,0 +1,300 @@
+"""Take part in a job over HTTP, from Python: what a small device needs, without torch.
+
+Example:
+    with Member.open(Path("keys/device-7")) as member, HttpClient(member, "http://127.0.0.1:8290") as client:
+        client.take_part(train, Path("work"))  # train(weights, update, terms) -> examples
+"""
+
+import hashlib
+import http.client
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, urlsplit
+
+from adapters.credentials import Credentials, RoundTerms
+from adapters.errors import ControlPlaneError, Denied, Forbidden, Unavailable
+from adapters.http.signing import RequestSigner, read_content_digest, write_content_digest
+from adapters.http.tensorfile import UnfitFileError, content_sha256, file_digest, read_stored
+from adapters.member import Member
+from adapters.wire import read_problem
+
+TENSORS = "application/vnd.safetensors"
+
+Train = Callable[[Path, Path, "Announced"], int]
+"""From the file of the weights, the file to write the update to (trained minus received), and the round: trains, and
+returns on how many examples."""
+
+_ANSWER_BYTES = 8 * 1024 * 1024
+_CHUNK_BYTES = 256 * 1024
+_TIMEOUT_SECONDS = 60.0
+_PAUSE_SECONDS = 0.5
+
+_log = logging.getLogger("ztfm.http")
+
+
+@dataclass(frozen=True)
+class Announced:
+    """How a job stands.
+
+    Attributes:
+        version: names this announcement.
+        state: ``gathering``, ``open``, ``renewing``, ``judging``, ``ended`` or ``stopped``.
+        audience: the aggregator's name in capabilities.
+        terms: of the round that is open or being judged; none between rounds.
+        closes_at: until when updates are taken in, in Unix seconds; 0 between rounds.
+        size_bytes: of the file with the weights; 0 between rounds.
+        renew: subjects whose capabilities ran out after they submitted.
+        document: all of it.
+    """
+
+    version: str
+    state: str
+    audience: str
+    terms: RoundTerms | None
+    closes_at: float
+    size_bytes: int
+    renew: tuple[str, ...]
+    document: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """Return an announcement as it came.
+
+        Raises:
+            Unavailable: it is none.
+        """
+        try:
+            audience = str(document["audience"])
+            terms = None
+            if "round_id" in document:
+                terms = RoundTerms(document["round_id"], document["model"], document["model_digest"], audience)
+            return cls(
+                version=str(document["version"]),
+                state=str(document["state"]),
+                audience=audience,
+                terms=terms,
+                closes_at=float(document.get("closes_at", 0.0)),
+                size_bytes=int(document.get("size_bytes", 0)),
+                renew=tuple(str(one) for one in document.get("renew", ())),
+                document=document,
+            )
+        except (KeyError, TypeError, ValueError):
+            raise Unavailable("the answer announces no round: is this the aggregator's URL?") from None
+
+
+class HttpClient:
+    """A member of a job at an aggregator. A context manager, for one thread at a time.
+
+    Args:
+        member: the enrolled device.
+        url: the aggregator's public URL, exactly as it calls itself: signatures name it.
+        timeout_seconds: for each wait on the network.
+        clock: Unix seconds.
+
+    Raises:
+        ValueError: the URL is no ``http`` or ``https`` URL.
+    """
+
+    def __init__(
+        self,
+        member: Member,
+        url: str,
+        *,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{url!r} is no URL of an aggregator")
+        self._member = member
+        self._url = url.rstrip("/")
+        self._prefix = parts.path.rstrip("/")
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._connection = kind(parts.hostname, parts.port, timeout=timeout_seconds)
+        self._signer = RequestSigner(member.key, clock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the connection; the member stays open."""
+        self._connection.close()
+
+    def headers_of(self, credentials: Credentials) -> dict[str, str]:
+        """Return the headers that show credentials (RFC 9449 section 7.1)."""
+        return {"Authorization": f"DPoP {credentials.capability}", "DPoP": credentials.proof}
+
+    def current(self, after: str | None = None) -> Announced:
+        """Return how the job stands; with a version, wait a while for another."""
+        query = "" if after is None else f"?after={quote(after, safe='')}"
+        found = self._ask("GET", f"/v1/rounds/current{query}")
+        try:
+            return Announced.of(json.loads(found))
+        except (ValueError, RecursionError):
+            raise Unavailable("the answer is no JSON: is this the aggregator's URL?") from None
+
+    def announce(self, audience: str) -> None:
+        """Ask to be invited to the next round.
+
+        Raises:
+            ControlPlaneError: the aggregator refuses.
+        """
+        body = json.dumps(self._member.introduce(audience).to_dict()).encode()
+        self._ask("POST", "/v1/members", body, {"Content-Type": "application/json"})
+
+    def pull(self, terms: RoundTerms, path: Path) -> None:
+        """Put the weights of a round into a file.
+
+        Raises:
+            ControlPlaneError: policy or the aggregator says no, or what came is not what was announced.
+            OSError: the file cannot be written.
+        """
+        headers = self.headers_of(self._member.pull(terms))
+        answer = self._request("GET", f"/v1/models/{quote(terms.model, safe='')}", None, headers)
+        if answer.status != 200:
+            raise self._problem(answer, self._read(answer, _ANSWER_BYTES))
+        digest = hashlib.sha256()
+        with path.open("wb") as file:
+            while chunk := self._read(answer, _CHUNK_BYTES):
+                digest.update(chunk)
+                file.write(chunk)
+        stated = read_content_digest(answer.headers.get_all("Content-Digest", []))
+        try:
+            found = file_digest(path, read_stored(path))
+        except UnfitFileError as error:
+            raise Unavailable(f"the weights cannot be read: {error}") from None
+        if digest.digest() != stated or found != terms.model_digest:
+            raise Unavailable("the weights are not those of the round: they were changed on their way")
+
+    def submit(self, terms: RoundTerms, update: Path, examples: int) -> str:
+        """Send an update and return its digest.
+
+        Args:
+            terms: of the round.
+            update: safetensors file, trained minus received.
+            examples: training examples behind it.
+
+        Raises:
+            ControlPlaneError: policy or the aggregator says no; `Conflict` when the round is over, or the update is
+                there already.
+            UnfitFileError: the file is no safetensors file that can be screened.
+            OSError: it cannot be read.
+        """
+        digest = file_digest(update, read_stored(update))
+        path = f"/v1/rounds/{quote(terms.round_id, safe='')}/updates?examples={int(examples)}"
+        headers = {
+            **self.headers_of(self._member.submit(terms, digest)),
+            "Content-Type": TENSORS,
+            "Content-Length": str(update.stat().st_size),
+            "Content-Digest": write_content_digest(content_sha256(update)),
+        }
+        with update.open("rb") as file:
+            self._ask("POST", path, file, self._signer.sign("POST", self._url + path, headers))
+        return digest
+
+    def renew(self, terms: RoundTerms, digest: str) -> None:
+        """Show fresh credentials for an update that was sent a while ago.
+
+        Raises:
+            ControlPlaneError: policy or the aggregator says no.
+        """
+        headers = {**self.headers_of(self._member.submit(terms, digest)), "Content-Length": "0"}
+        self._ask("PUT", f"/v1/rounds/{quote(terms.round_id, safe='')}/credentials", None, headers)
+
+    def take_part(self, train: Train, folder: Path) -> int:
+        """Take part until the job ends, and return in how many rounds an update was sent.
+
+        What the aggregator refuses, or a control plane that is away, costs the round and no more.
+
+        Args:
+            train: trains once.
+            folder: for the files of a round; made.
+
+        Raises:
+            Denied: policy does not let this device take part now.
+            ControlPlaneError: the aggregator cannot be reached, or does not take this device.
+            OSError: a file cannot be read or written.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        now, sent, digest = self.current(), 0, ""
+        done: str | None = None
+        self.announce(now.audience)
+        while now.state not in ("ended", "stopped"):
+            terms = now.terms
+            if terms is not None and now.state == "open" and terms.round_id != done:
+                done = terms.round_id
+                digest = self._trained(train, folder, now, terms)
+                sent += bool(digest)
+                if not digest:
+                    # Whoever sent an update is invited again; whoever did not has to say that it is there.
+                    self.announce(now.audience)
+            elif terms is not None and digest and self._member.id in now.renew:
+                self._renewed(terms, digest)
+            now = self._next(now)
+        return sent
+
+    def _trained(self, train: Train, folder: Path, now: Announced, terms: RoundTerms) -> str:
+        """Take part in one round; return the digest of what was sent, or nothing."""
+        weights, update = folder / "weights.safetensors", folder / "update.safetensors"
+        try:
+            self.pull(terms, weights)
+            examples = train(weights, update, now)
+            return self.submit(terms, update, examples)
+        except ControlPlaneError as error:
+            if isinstance(error, Denied) and not isinstance(error, Forbidden):
+                raise
+            _log.warning("round %s goes on without this device: %s", terms.round_id, error)
+            return ""
+
+    def _renewed(self, terms: RoundTerms, digest: str) -> None:
+        try:
+            self.renew(terms, digest)
+        except ControlPlaneError as error:
+            _log.warning("round %s goes on without this update: %s", terms.round_id, error)
+
+    def _next(self, now: Announced) -> Announced:
+        try:
+            return self.current(now.version)
+        except Unavailable:
+            # One more try: a job that ended a moment ago is gone by now.
+            time.sleep(_PAUSE_SECONDS)
+            return self.current(now.version)
+
+    def _ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> bytes:
+        answer = self._request(method, path, body, headers or {})
+        found = self._read(answer, _ANSWER_BYTES)
+        if answer.status >= 400:
+            raise self._problem(answer, found)
+        return found
+
+    def _problem(self, answer: http.client.HTTPResponse, body: bytes) -> ControlPlaneError:
+        return read_problem(answer.status, body, answer.headers.get("Retry-After", ""))
+
+    def _read(self, answer: http.client.HTTPResponse, size: int) -> bytes:
+        try:
+            return answer.read(size)
+        except (OSError, http.client.HTTPException) as error:
+            raise self._away(error) from None
+
+    def _away(self, error: Exception) -> Unavailable:
+        return Unavailable(f"the aggregator at {self._url} does not answer: {error}")
+
+    def _request(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+        # A kept connection may have been closed meanwhile; a fresh one never was.
+        self._connection.close()
+        try:
+            self._connection.request(method, self._prefix + path, body, dict(headers))
+            return self._connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            raise self._away(error) from None

@@ -1,0 +1,135 @@
+"""Look at a capability and its proof when they arrive, without using them up: the guard does that at the gate.
+
+So a client learns at once what is wrong, and nothing is stored for whoever has no capability.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Literal, Self
+
+from adapters.credentials import PULL, SUBMIT, Credentials, RoundTerms, subject_of, target
+from adapters.keys import KeySource, published_at
+from adapters.transport import Transport
+from adapters.web.presented import Asked, shown_by
+from controlplane.capabilities.limits import exceeded
+from controlplane.capabilities.proof import Proof, examine, holder_of
+from controlplane.capabilities.refusals import Refused
+from controlplane.capabilities.revocations import Standings
+from controlplane.capabilities.verification import CapabilityVerifier
+from controlplane.contracts.capability import MAX_LIFETIME_SECONDS, CapabilityClaims
+from controlplane.contracts.identity import PublicKey
+
+Action = Literal["model_access", "gradient_submission"]
+
+_METHODS = {"model_access": PULL, "gradient_submission": SUBMIT}
+
+
+def as_shown(asked: Asked, subject: str) -> Credentials:
+    """Return what a request shows as it came, for whoever is to rule on it: nothing is read, and nothing verified.
+
+    Args:
+        asked: the request.
+        subject: whose name to put to it.
+    """
+    tokens, proofs = asked.headers.get("authorization", ()), asked.headers.get("dpop", ())
+    return Credentials(subject, tokens[0].partition(" ")[2] if tokens else "", proofs[0] if proofs else "")
+
+
+def presented(asked: Asked) -> tuple[Credentials, PublicKey] | Refused:
+    """Return the credentials that a request shows and the key of their proof; nothing of them is verified."""
+    shown = shown_by(asked)
+    if shown == "missing":
+        return Refused("proof_missing", "Send a capability (Authorization: DPoP) with its proof (DPoP).")
+    if shown == "ambiguous" or shown.proof is None:
+        return Refused("malformed", "Send one Authorization header with one capability, and one DPoP header.")
+    holder = holder_of(shown.proof)
+    if holder is None:
+        return Refused("proof_malformed", "The proof is no dpop+jwt that shows a P-256 key.")
+    key, thumbprint = holder
+    return Credentials(subject_of(thumbprint), shown.token, shown.proof), key
+
+
+class Reception:
+    """Looks at credentials.
+
+    Args:
+        issuer: whose capabilities are accepted.
+        audience: this enforcement point.
+        clock: Unix seconds.
+        segment: from which devices are taken; none for any.
+        standings: knows what was revoked; none leaves that to the guard.
+        transport: fetches the issuer's keys; none for one of its own.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        audience: str,
+        clock: Callable[[], float] = time.time,
+        *,
+        segment: str | None = None,
+        standings: Standings | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        self._clock = clock
+        self._segment = segment
+        self._verifier = CapabilityVerifier({"keys": []}, issuer, audience, clock, standings=standings)
+        self._transport = transport or Transport()
+        self._keys = KeySource(published_at(issuer.rstrip("/"), self._transport), self._verifier.update_keys)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._keys.close()
+        await self._transport.close()
+
+    async def look(
+        self, shown: Credentials, action: Action, terms: RoundTerms, *, digest: str | None = None, size_bytes: int = 0
+    ) -> Refused | None:
+        """Return why credentials would not hold for this, or none. What is wrong with the proof comes first.
+
+        Args:
+            shown: what came with the request.
+            action: what is asked for.
+            terms: of the round.
+            digest: of the update; none while it is not known.
+            size_bytes: of what is sent, in either direction.
+        """
+        proof = examine(
+            shown.proof,
+            method=_METHODS[action],
+            url=target(terms.audience, terms.round_id),
+            now=self._clock(),
+            max_age_seconds=float(MAX_LIFETIME_SECONDS),
+            access_token=shown.capability,
+            digest=digest,
+            thumbprint=shown.subject.removeprefix("dev-"),
+        )
+        if not isinstance(proof, Proof):
+            return proof
+        claims = await self._claims(shown, action, terms)
+        if isinstance(claims, Refused):
+            return claims
+        if claims.cnf.jkt != proof.thumbprint:
+            return Refused("wrong_key", "The capability is bound to another key.")
+        return exceeded(claims.detail.constraints, size_bytes=size_bytes)
+
+    async def _claims(self, shown: Credentials, action: Action, terms: RoundTerms) -> CapabilityClaims | Refused:
+        if not await self._keys.ready():
+            return Refused("revocations_unknown", "The issuer's keys could not be had; no capability is trusted.")
+        found = self._inspect(shown, action, terms)
+        if isinstance(found, Refused) and found.cause == "unknown_key" and await self._keys.renew():
+            found = self._inspect(shown, action, terms)
+        return found
+
+    def _inspect(self, shown: Credentials, action: Action, terms: RoundTerms) -> CapabilityClaims | Refused:
+        return self._verifier.inspect(
+            shown.capability,
+            action=action,
+            subject=shown.subject,
+            resource_id=terms.model,
+            round_id=terms.round_id,
+            model_digest=terms.model_digest if action == "model_access" else None,
+            segment=self._segment,
+        )

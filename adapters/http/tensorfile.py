@@ -1,0 +1,164 @@
+"""What a safetensors file says of itself, read strictly and without torch, so that a small device can carry it too.
+
+The form is that of https://github.com/huggingface/safetensors: eight bytes, the length of a JSON header, then the
+values.
+"""
+
+import hashlib
+import json
+import math
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+MAX_HEADER_BYTES = 16 * 1024 * 1024
+"""A longer header is not read; that of a model with ten thousand tensors has about 1 MiB."""
+
+DTYPES: Mapping[str, tuple[str, int]] = {
+    "F64": ("float64", 8),
+    "F32": ("float32", 4),
+    "F16": ("float16", 2),
+    "BF16": ("bfloat16", 2),
+}
+"""The names that files use, to the names that digests use and the bytes of one value. Others take no part in rounds."""
+
+_CHUNK_BYTES = 1024 * 1024
+_ENTRY = frozenset({"dtype", "shape", "data_offsets"})
+
+
+class UnfitFileError(ValueError):
+    """A file is no safetensors file, or one with other tensors than those that can be screened."""
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """One tensor of a file.
+
+    Attributes:
+        name: as the file has it.
+        dtype: ``float32`` and the like.
+        shape: its dimensions.
+        start: where its values begin in the file, in bytes.
+        size_bytes: how many bytes they are.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    size_bytes: int
+
+    @property
+    def form(self) -> str:
+        """What a digest says of it, such as ``float32[6,5]``."""
+        return f"{self.dtype}[{','.join(map(str, self.shape))}]"
+
+
+def read_stored(path: Path) -> list[StoredTensor]:
+    """Return the tensors of a file in the order of their names; their values are not read.
+
+    Raises:
+        UnfitFileError: it is no such file, or its values are not aligned, leave gaps, overlap, or end elsewhere than
+            the file does.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        header, start = _read_header(file, size)
+    notes = header.pop("__metadata__", {})
+    if not isinstance(notes, dict) or not all(isinstance(note, str) for note in notes.values()):
+        raise UnfitFileError("__metadata__ is an object of texts")
+    found = [_stored(name, entry, start) for name, entry in header.items()]
+    _require_gapless(found, start, size)
+    return sorted(found, key=lambda tensor: tensor.name)
+
+
+def file_digest(path: Path, stored: Iterable[StoredTensor]) -> str:
+    """Return the digest of a file's tensors, the same as `adapters.screening.update_digest` makes of them.
+
+    Args:
+        path: the file.
+        stored: what `read_stored` returned for it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for tensor in sorted(stored, key=lambda one: one.name):
+            for part in (tensor.name.encode(), tensor.form.encode()):
+                digest.update(struct.pack("<Q", len(part)) + part)
+            digest.update(struct.pack("<Q", tensor.size_bytes))
+            file.seek(tensor.start)
+            left = tensor.size_bytes
+            while left:
+                chunk = file.read(min(left, _CHUNK_BYTES))
+                if not chunk:
+                    raise OSError(f"{path} ended while it was read")
+                digest.update(chunk)
+                left -= len(chunk)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def content_sha256(path: Path) -> bytes:
+    """Return the SHA-256 of a whole file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _read_header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
+    prefix = file.read(8)
+    length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
+    if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+        raise UnfitFileError("the first eight bytes are not the length of a header that is in the file")
+    try:
+        header = json.loads(file.read(length), object_pairs_hook=_once)
+    except (ValueError, RecursionError):
+        raise UnfitFileError("the header is no JSON object in UTF-8 with each name once") from None
+    if not isinstance(header, dict):
+        raise UnfitFileError("the header is no JSON object")
+    return header, 8 + length
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def _stored(name: str, entry: object, start: int) -> StoredTensor:
+    if not isinstance(entry, dict) or entry.keys() != _ENTRY:
+        raise UnfitFileError("each tensor of the header has dtype, shape and data_offsets, and nothing else")
+    shape, offsets, known = entry["shape"], entry["data_offsets"], DTYPES.get(str(entry["dtype"]))
+    if known is None:
+        raise UnfitFileError(f"only floating-point tensors take part: {', '.join(DTYPES)}")
+    if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
+        raise UnfitFileError("a shape is a list of whole numbers, and data_offsets are two of them")
+    size = math.prod(shape) * known[1]
+    if offsets[1] - offsets[0] != size:
+        raise UnfitFileError("data_offsets are as far apart as the shape's values are long")
+    if (start + offsets[0]) % known[1]:
+        raise UnfitFileError("values begin at a multiple of the size of one; pad the header with spaces")
+    return StoredTensor(name, known[0], tuple(shape), start + offsets[0], size)
+
+
+def _are_counts(found: object) -> bool:
+    return isinstance(found, list) and all(type(one) is int and 0 <= one < 2**53 for one in found)
+
+
+def _require_gapless(found: list[StoredTensor], start: int, size: int) -> None:
+    at = start
+    for tensor in sorted(found, key=lambda one: (one.start, one.size_bytes)):
+        if tensor.start != at:
+            raise UnfitFileError("the values leave a gap, or overlap")
+        at += tensor.size_bytes
+    if at != size:
+        raise UnfitFileError("the values do not end where the file does")

@@ -1,0 +1,1 @@
+"""A whole adapter, for a toy backend: read `backend`, then `adapter`, then `conformance`; docs/adapters.md explains."""

@@ -1,0 +1,1 @@
+"""A small NVFLARE job, guarded."""

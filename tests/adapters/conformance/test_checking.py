@@ -1,0 +1,95 @@
+"""Each claim can be false by itself, and says so."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.conformance import Ended, Job, training
+from adapters.conformance.cases import Case, named
+from adapters.conformance.checking import Cast, faults
+from adapters.conformance.script import Script
+
+HONEST = [[(number, turn) for number in range(5)] for turn in range(2)]
+SIXTH = "dev-sixth"
+FLIPPED = named("sign-flip")
+
+
+def a_round(accepted: int = 5, cause: str = "update_aligned", subject: str = SIXTH) -> dict[str, Any]:
+    drops = [{"point": "gate", "cause": cause, "subject": subject, "round_id": "r"}] if cause else []
+    verdicts = {subject: {"decision": False, "decision_id": "d", "reasons": [cause]}} if cause else {}
+    return {"round_id": "r", "accepted": accepted, "drops": drops, "verdicts": verdicts}
+
+
+def kept(*rounds: dict[str, Any]) -> Ended:
+    """A job that ended as it should where a client's updates are refused."""
+    return Ended(training.after(HONEST), 2, {"rounds": rounds or [a_round(), a_round()], "drops": []})
+
+
+@pytest.fixture
+def check(tmp_path: Path) -> Callable[..., list[str]]:
+    def checked(case: Case, ended: Ended, denials: int = 1) -> list[str]:
+        job = Job(tmp_path, tmp_path, (), 2, "aggregator-1", "smart-home-intents")
+        return faults(case, job, ended, Cast(SIXTH, tmp_path), lambda: denials)
+
+    return checked
+
+
+Check = Callable[..., list[str]]
+
+
+def test_a_job_that_keeps_a_case_has_no_faults(check: Check) -> None:
+    assert check(FLIPPED, kept()) == []
+
+
+def test_a_job_that_was_cut_short_is_one(check: Check) -> None:
+    assert check(FLIPPED, replace(kept(), rounds=1)) == ["1 of 2 rounds ran: no client may stop a job"]
+
+
+def test_an_update_too_many_in_the_model_is_found_whatever_the_report_says(check: Check) -> None:
+    entered = [[*HONEST[0], (5, 0)], HONEST[1]]
+    [fault] = check(FLIPPED, replace(kept(), state=training.after(entered)))
+    assert fault.startswith("the model is not the mean of the updates that belong in it")
+
+
+def test_an_honest_client_that_was_not_served_is_found_with_why(check: Check) -> None:
+    found = check(FLIPPED, kept(a_round(4, "absent", "dev-honest"), a_round()))
+    assert found == ["4 updates were accepted in r, not 5", "  dev-honest was dropped at gate: absent"]
+
+
+def test_a_round_that_was_never_gated_is_found(check: Check) -> None:
+    assert check(FLIPPED, kept(a_round())) == ["the guard's report knows 1 rounds that were gated, not 2"]
+
+
+def test_the_report_must_say_why(check: Check) -> None:
+    silent = [a_round(cause=""), a_round(cause="")]
+    [fault] = check(FLIPPED, kept(*silent))
+    assert fault == "the report should say update_aligned or update_plausible of it, and says nothing"
+    [fault] = check(FLIPPED, kept(a_round(cause="expired"), a_round(cause="expired")))
+    assert fault.endswith("and says expired")
+    [fault] = check(FLIPPED, kept(a_round(subject="dev-other"), a_round(subject="dev-other")))
+    assert fault.endswith("and says nothing")
+
+
+def test_what_the_control_plane_denied_must_be_on_record(check: Check) -> None:
+    [fault] = check(FLIPPED, kept(), denials=0)
+    assert fault == "the control plane has no decision on record that denied it anything"
+
+
+def test_weights_in_wrong_hands_are_found(check: Check, tmp_path: Path) -> None:
+    case = named("stranger")
+    ended = kept(a_round(cause="declined"), a_round(cause="declined"))
+    assert check(case, ended) == []
+    Script("honest", 5, tmp_path, 1.0, folder=tmp_path).next_turn()
+    assert check(case, ended) == ["it was given the weights, which it must not have"]
+
+
+def test_after_an_outage_everybody_must_be_served_again(check: Check) -> None:
+    case, everybody = named("control-plane-killed"), [[(number, 1) for number in range(6)]]
+    back = Ended(training.after(everybody), 2, {"rounds": [a_round(0, ""), a_round(6, "")], "drops": []})
+    assert check(case, back) == []
+    lost = replace(back, report={"rounds": [a_round(6, ""), a_round(0, "")], "drops": []})
+    assert check(case, lost) == ["not everybody was served in the last round, when what had failed was back"]
+    assert check(case, replace(back, state=training.initial())) == ["the model went 0.00 of the way to the target"]

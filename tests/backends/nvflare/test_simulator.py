@@ -1,0 +1,33 @@
+"""NVFLARE's simulator, with an attacker and a device that may not train."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.backends.environments import ROOT, make
+
+pytestmark = pytest.mark.backends
+
+
+@pytest.mark.timeout(300)
+def test_a_simulation_keeps_out_who_attacks_and_who_may_not_train(enrol: Callable[..., str], tmp_path: Path) -> None:
+    names = {site: enrol(site, role) for site, role in (("site-1", "trainer"), ("site-2", "trainer"))}
+    consumer = enrol("site-3", role="consumer")
+    enrol("aggregator", role="aggregator", segment="core")
+    program = [str(make("nvflare")), "-m", "tests.backends.nvflare.simulated", str(tmp_path)]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    shown = done.stdout[-3000:] + done.stderr[-3000:]
+    assert done.returncode == 0, shown
+    ended = json.loads((tmp_path / "ended.json").read_text())
+    rounds = ended["rounds"]
+    assert [one["accepted"] for one in rounds] == [1, 1], shown
+    assert [one["pulled"] for one in rounds] == [2, 2], shown
+    for one in rounds:
+        drops = {subject: (point, cause) for point, cause, subject in one["drops"]}
+        assert drops[consumer] == ("pull", "declined")
+        assert drops[names["site-2"]] == ("gate", "update_aligned")
+        assert names["site-1"] not in drops
+    assert (ended["replayed"], ended["faults"]) == (2, [])
