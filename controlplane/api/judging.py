@@ -28,7 +28,13 @@ _UNBOUNDED_NORM = 1e12
 
 
 async def judge(
-    services: Services, found: Round, reports: Sequence[UpdateReport], address: str, *, believed: bool
+    services: Services,
+    found: Round,
+    reports: Sequence[UpdateReport],
+    address: str,
+    *,
+    believed: bool,
+    decision_id: str | None = None,
 ) -> list[UpdateVerdict]:
     """Return a verdict for each report, in order.
 
@@ -45,6 +51,7 @@ async def judge(
         reports: the updates.
         address: of the enforcement point that reports.
         believed: policy takes the reporter's word for evidence and verification.
+        decision_id: of the decision that let it report.
 
     Raises:
         ProblemError: 503 when policy does not say how behaviour is judged; no capability is used up then.
@@ -53,7 +60,7 @@ async def judge(
     """
     in_force = await services.responder.in_force()
     if in_force is None:
-        raise unavailable("Policy does not say how behaviour is judged, and without that no update is.")
+        raise unavailable("Policy does not say how behaviour is judged, and without that no update is.", decision_id)
     items = await use_up(services, found, await check_all(services, found, reports, believed=believed))
     left: Collection[str] = {item.report.subject for item in items}
     try:

@@ -80,9 +80,15 @@ def too_many(seconds: float) -> ProblemError:
     return problem("too-many-requests", 429, "Too many requests", f"Wait {wait} s.", headers={"Retry-After": str(wait)})
 
 
-def unavailable(detail: str) -> ProblemError:
-    """503: a part that a decision needs is not there; nothing was granted."""
-    return problem("unavailable", 503, "No decision can be given now", detail, headers={"Retry-After": "1"})
+def unavailable(detail: str, decision_id: str | None = None) -> ProblemError:
+    """503: a part that a decision needs is not there; nothing was granted.
+
+    Args:
+        detail: which, and what to do.
+        decision_id: of the decision at which it ended: nothing was done, and callers may ask once more.
+    """
+    what, again = "No decision can be given now", {"Retry-After": "1"}
+    return ProblemError(_document("unavailable", 503, what, detail, decision_id=decision_id), headers=again)
 
 
 def invalid(error: ValidationError, document: object, prefix: str = "") -> ProblemError:
@@ -108,9 +114,7 @@ def invalid(error: ValidationError, document: object, prefix: str = "") -> Probl
 def refused(decision: Decision) -> ProblemError:
     """403 with what was missing, or 503 when policy could not be asked."""
     if decision.outcome == "error":
-        error = unavailable("; ".join(reason.message for reason in decision.reasons))
-        error.problem = error.problem.model_copy(update={"decision_id": decision.id})
-        return error
+        return unavailable("; ".join(reason.message for reason in decision.reasons), decision.id)
     detail = "Each reason says what was missing and what to do about it."
     return ProblemError(
         _document("denied", 403, "", detail, reasons=_bounded(decision.reasons), decision_id=decision.id)

@@ -78,7 +78,8 @@ async def _report(request: web.Request, caller: Device, body: UpdateReports) -> 
         raise not_found("round")
     may_assert = asked.obligations.may_assert
     believed = "context.evidence" in may_assert and "context.verification" in may_assert
-    verdicts = await asyncio.shield(judge(services, found, body.updates, address_of(request), believed=believed))
+    judging = judge(services, found, body.updates, address_of(request), believed=believed, decision_id=asked.id)
+    verdicts = await asyncio.shield(judging)
     return reply(UpdateVerdicts(round_id=round_id, verdicts=verdicts, rollbacks=await _outstanding(services, found)))
 
 

@@ -70,8 +70,10 @@ class ShadowEngine:
         self._engine = self._transport = None
         self._token = ""
         if engine is not None and transport is not None:
-            await engine.close()
-            await transport.close()
+            try:
+                await engine.close()
+            finally:
+                await transport.close()
 
     def _is_candidates(self, revision: str) -> bool:
         return split(revision)["base"] == self._shadow.revision

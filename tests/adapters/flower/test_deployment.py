@@ -117,4 +117,5 @@ def test_a_deployment_trains_with_those_who_may_and_ends_without_the_others(
     found = json.loads(report.read_text())
     assert set(found["weights_bytes"]) == {names["steady"], names["leaving"]}
     assert found["weights_bytes"][names["steady"]] > found["weights_bytes"][names["leaving"]] > 0
-    assert found["calls"]["pull-messages"]["revoked"] >= 1
+    # With whichever call it came first, a revoked node hears so once and stops.
+    assert sum(outcomes.get("revoked", 0) for outcomes in found["calls"].values()) >= 1

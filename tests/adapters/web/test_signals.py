@@ -159,6 +159,8 @@ async def test_a_point_that_was_enrolled_reports_and_ends_with_it(plane: Control
     signals = Signals(window_seconds=1.0)
     rules = [Rule("inference", "intents", "/v1/infer")]
     point = EnforcementPoint.open(tmp_path, audience="a", public_url="http://x.test", rules=rules, signals=signals)
+    told = {"channel": "inference", "result": "passed_over"}
+    before = plane.metric("ztfm_behaviour_windows_total", **told)
     await point.start()
     signals.observe(device.id, "intents", "turn on the light")
     assert point._reporter is not None
@@ -167,4 +169,5 @@ async def test_a_point_that_was_enrolled_reports_and_ends_with_it(plane: Control
             await asyncio.sleep(0.05)
     await point.close()
     assert point._reporter._work is None
-    assert plane.run(plane.store.profiles.get("inference", [device.id]))
+    after = plane.metric("ztfm_behaviour_windows_total", **told)
+    assert after == before + 1, "it arrived, and is too short a window to count"

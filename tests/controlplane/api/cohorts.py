@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import random
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from tests.support import Caller, ControlPlane
 
@@ -21,6 +21,12 @@ class Cohort:
         self.plane, self.aggregator = plane, aggregator
         self.devices = [plane.enrol("trainer") for _ in range(many)]
         self._random = random.Random(7)
+
+    def settled(self, rounds: int = 10) -> Self:
+        """Be honest for as many rounds as peers are remembered: what others left in the control plane is over then."""
+        for _ in range(rounds):
+            self.round()
+        return self
 
     def evidence(self, **changes: Any) -> dict[str, Any]:
         """Return the evidence of an honest update, or of one with other evidence."""

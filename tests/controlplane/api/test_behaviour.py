@@ -139,7 +139,7 @@ def test_a_parameter_of_a_device_s_behaviour_that_does_not_fit_is_400(boss: Call
 def test_after_an_attack_everybody_who_may_learns_why(
     plane: ControlPlane, aggregator: Caller, operator: Caller
 ) -> None:
-    cohort = Cohort(plane, aggregator)
+    cohort = Cohort(plane, aggregator).settled()
     attacker = cohort.devices[0]
     told = cohort.quarantine(attacker)[-1]
     shown = behaviour(operator, attacker).expect(200)

@@ -138,7 +138,7 @@ def test_a_capability_that_was_revoked_is_no_submission(
 def test_what_a_device_holds_is_void_when_its_behaviour_has_it_set_apart(
     plane: ControlPlane, aggregator: Caller, new_id: Callable[[], str]
 ) -> None:
-    cohort, name = Cohort(plane, aggregator), new_id()
+    cohort, name = Cohort(plane, aggregator).settled(), new_id()
     device = cohort.devices[0]
     aggregator.open_round(name, [device])
     pulled = device.capability("model_access", digest=DIGEST, purpose="training", round_id=name).expect(201)
@@ -153,7 +153,7 @@ def test_what_a_device_holds_is_void_when_its_behaviour_has_it_set_apart(
 
 
 def test_what_is_judged_is_counted_and_kept_for_whoever_asks_why(plane: ControlPlane, aggregator: Caller) -> None:
-    cohort = Cohort(plane, aggregator)
+    cohort = Cohort(plane, aggregator).settled()
     device = cohort.devices[0]
     moved = {"from_state": "watched", "to_state": "quarantined", "segment": "homes"}
     names: dict[str, dict[str, str]] = {
@@ -171,7 +171,7 @@ def test_what_is_judged_is_counted_and_kept_for_whoever_asks_why(plane: ControlP
     assert after["ztfm_behaviour_e_value_count"] >= judged, "requests are observed, too"
     assert after["ztfm_behaviour_attributions_total"] <= len(found)
     kept = plane.run(plane.store.observations.verdicts(device.id, 9))
-    assert [one.attribution is not None for one in kept] == [True] * len(found)
+    assert all(one.attribution is not None for one in kept[: len(found)])
     response = plane.run(plane.services.log.get(kept[0].decision_id))
     assert response is not None
     assert (response.action, response.obligations.state) == ("response", "quarantined")
@@ -203,7 +203,9 @@ def test_while_policy_does_not_say_how_to_judge_a_report_is_503_and_uses_nothing
 
     with monkeypatch.context() as patched:
         patched.setattr(plane.services.responder._terms, "in_force", _none)
-        assert aggregator.post(f"/v1/rounds/{name}/updates", report).kind == "unavailable"
+        unjudged = aggregator.post(f"/v1/rounds/{name}/updates", report)
+    assert unjudged.kind == "unavailable"
+    assert unjudged.json["decision_id"], "by this the reporter knows that it may ask once more"
     [verdict] = aggregator.post(f"/v1/rounds/{name}/updates", report).expect(200)["verdicts"]
     assert verdict["decision"] is True
 

@@ -140,7 +140,7 @@ def test_an_update_that_stands_out_is_dropped_with_its_reason(
 def test_an_attacker_is_quarantined_and_honest_devices_beside_it_are_not(
     plane: ControlPlane, aggregator: Caller
 ) -> None:
-    cohort = Cohort(plane, aggregator)
+    cohort = Cohort(plane, aggregator).settled()
     attacker, *honest = cohort.devices
     before = plane.metric("ztfm_quarantines_total", segment="homes")
     cohort.round()

@@ -87,5 +87,5 @@ async def test_a_status_and_its_notice_are_written_together_or_not_at_all(
     await store.devices.add(device)
     assert await store.devices.set_status(device.id, "quarantined", notice)
     assert await store.revocations.live(NOW, ("subject",)) == [void]
-    await store.behaviour.apply([observed(device.id, 1, becomes="quarantined")], (), notice)
+    await store.behaviour.apply([observed(device.id, 1, becomes="quarantined")], (), lambda _kept: notice)
     assert len(await store.events.after(0)) == 2

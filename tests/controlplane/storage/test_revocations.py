@@ -77,14 +77,14 @@ async def test_a_revocation_that_waited_for_its_turn_dates_from_its_turn(
         holds.set()
         await asyncio.sleep(0.6)
 
-    async def begin(name: str) -> Notice:
+    def begin(name: str) -> Notice:
         return status_notice([name], "quarantined", NOW, "policy")
 
     holding = asyncio.create_task(replica._database.write("hold", hold))
     await holds.wait()
     await asyncio.gather(
-        store.devices.set_status(first.id, "quarantined", await begin(first.id)),
-        store.behaviour.apply([observed(second.id, becomes="quarantined")], (), await begin(second.id)),
+        store.devices.set_status(first.id, "quarantined", begin(first.id)),
+        store.behaviour.apply([observed(second.id, becomes="quarantined")], (), lambda _kept: begin(second.id)),
     )
     await holding
     for void_now in await store.revocations.live(NOW, ("subject",)):

@@ -35,7 +35,7 @@ def test_a_quick_run_tells_how_many_honest_homes_were_quarantined(
 def test_a_calibration_is_written_into_the_terms_and_nothing_else_is_changed(policies: Path, cache: Path) -> None:
     path = policies / "behaviour" / "data.json"
     before = json.loads(path.read_text())
-    before["calibration"]["access"] = [0.0, 1.0]
+    before["calibration"]["access"] = [0.0, 1.0] * 10
     path.write_text(json.dumps(before))
     few = ["--federations", "1", "--rounds", "3"]
     assert main(["--write-calibration", *few, "--policies", str(policies), "--cache", str(cache)]) == 0
@@ -43,6 +43,6 @@ def test_a_calibration_is_written_into_the_terms_and_nothing_else_is_changed(pol
     assert {name: value for name, value in after.items() if name != "calibration"} == {
         name: value for name, value in before.items() if name != "calibration"
     }
-    assert after["calibration"]["access"] == [0.0, 1.0]
+    assert after["calibration"]["access"] == [0.0, 1.0] * 10
     assert after["calibration"]["any"] != before["calibration"]["any"]
     BehaviourTerms.model_validate(after)
