@@ -5,7 +5,6 @@ import asyncio
 import json
 import signal
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -138,7 +137,7 @@ def _round(report: RoundReport) -> dict[str, Any]:
         "accepted": report.accepted,
         "clipped": report.clipped,
         "quarantined": list(report.quarantined),
-        "left_out": dict(Counter(f"{drop.point}: {drop.cause}" for drop in report.drops)),
+        "left_out": {f"{point}: {cause}": count for (point, cause), count in report.dropped.items()},
         "aggregation": report.aggregation,
     }
 

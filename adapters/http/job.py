@@ -277,7 +277,9 @@ class Federation:
 
 
 def _told(report: RoundReport) -> str:
-    causes = Counter(drop.cause for drop in report.drops)
+    causes: Counter[str] = Counter()
+    for (_, cause), count in report.dropped.items():
+        causes[cause] += count
     left_out = ", ".join(f"{count} {cause}" for cause, count in sorted(causes.items()))
     line = f"{report.accepted} of {report.submitted} updates accepted"
     return f"{line}; left out: {left_out}" if left_out else line
