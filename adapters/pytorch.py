@@ -12,7 +12,6 @@ from adapters.guard import Gated, Guard, SealedRound, Submission
 from adapters.member import Member
 from adapters.rollback import Recipe, moved
 from adapters.screening import update_digest
-from controlplane.capabilities.refusals import Refused
 
 
 @dataclass(frozen=True)
@@ -142,4 +141,8 @@ class GuardedRound:
             round_id = self._sealed.terms.round_id
             self._guard.drop("pull", "declined", subject=member.id, round_id=round_id)
             return False
-        return not isinstance(self._guard.authorize_pull(self._sealed, credentials), Refused)
+        # Another member's credentials hold, too, and give that one the weights.
+        if credentials.subject != member.id:
+            self._guard.drop("pull", "wrong_subject", subject=member.id, round_id=self._sealed.terms.round_id)
+            return False
+        return self._guard.authorize_pull(self._sealed, credentials) == member.id

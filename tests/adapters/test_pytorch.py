@@ -85,6 +85,15 @@ def test_whoever_may_not_train_is_left_out(guard: Guard, members: list[Member], 
     assert guard.report.drops["pull", "declined"] == 1
 
 
+def test_credentials_of_another_member_give_nobody_the_weights(
+    guard: Guard, members: list[Member], state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(members[0], "pull", members[1].pull)
+    with GuardedRound(guard, state, members) as guarded:
+        assert guarded.allowed() == members[1:]
+    assert guard.report.drops[("pull", "wrong_subject")] == 1
+
+
 def test_an_update_of_somebody_who_was_not_allowed_is_refused(
     guard: Guard, members: list[Member], state: State, enrol: Enrol
 ) -> None:

@@ -21,16 +21,18 @@ from adapters.flower.proxy.headers import (
     read_digest,
     read_proof,
 )
-from adapters.flower.proxy.identities import Members, Proofs, subject_behind
+from adapters.flower.proxy.identities import Members, Membership, Proofs, subject_behind
 from adapters.flower.proxy.limits import Limits
 from adapters.flower.proxy.refusing import Refused
 from adapters.flower.proxy.report import Report
 from adapters.flower.proxy.rights import Rights
 from adapters.flower.proxy.taking import Taking
 from adapters.flower.proxy.upstream import Upstream
+from adapters.web.answering import Refusal
 from controlplane.capabilities import refusals
 
 _LEAVING = ("deactivate-node", "unregister-node")
+_GONE = ("inactive", "revoked")
 """A device that is no member any more may say that its node is gone: else the strategy goes on waiting for it."""
 
 _log = logging.getLogger("ztfm.flower.proxy")
@@ -127,20 +129,12 @@ class Gate:
             cause = proof.cause if isinstance(proof, refusals.Refused) else "proof_missing"
             raise Refused(refusing.denied(cause))
         subject = subject_behind(proof)
-        match await self._members.membership(subject):
-            case "revoked" if name not in _LEAVING:
-                raise Refused(refusing.revoked())
-            case "unknown":
-                raise Refused(refusing.busy("revocations_unknown"))
-            case "inactive" if name == "send-node-heartbeat":
-                # At 403 a SuperNode ends its heart for good, and would not be found again once it is let back.
-                raise Refused(refusing.busy("no_member"))
-            case "inactive" if name not in _LEAVING:
-                raise Refused(refusing.denied("no_member"))
-            case _:
-                if not self._proofs.is_first_use(proof):
-                    raise Refused(refusing.denied("proof_replayed"))
-                return Caller(subject, proof, capability, digest, passed_on(headers))
+        standing = await self._members.membership(subject)
+        if standing != "active" and not (standing in _GONE and name in _LEAVING):
+            raise Refused(_no_member(standing, name))
+        if not self._proofs.is_first_use(proof):
+            raise Refused(refusing.denied("proof_replayed"))
+        return Caller(subject, proof, capability, digest, passed_on(headers))
 
     async def _read(self, request: web.BaseRequest, caller: Caller) -> bytes:
         size = size_of(request)
@@ -170,3 +164,13 @@ class Gate:
             self._bindings.release(asked.call.node_id)
             self._deliveries.forget(asked.call.node_id)
         return whole(answer)
+
+
+def _no_member(standing: Membership, name: CallName) -> Refusal:
+    """What a device hears that is none, or of which nobody knows whether it is one."""
+    if standing == "revoked":
+        return refusing.revoked()
+    if standing == "inactive" and name != "send-node-heartbeat":
+        return refusing.denied("no_member")
+    # At 403 a SuperNode ends its heart for good, and would not be found again once it is let back.
+    return refusing.busy("no_member" if standing == "inactive" else "revocations_unknown")
