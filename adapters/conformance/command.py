@@ -37,6 +37,28 @@ class Line:
         return {**self.__dict__, "faults": list(self.faults), "seconds": round(self.seconds, 3)}
 
 
+@dataclass(frozen=True)
+class Row:
+    """What one backend's federation came to, as the command shows it.
+
+    Attributes:
+        module: the backend's.
+        seconds: that it took.
+        clients: about each client, its ``behaviour``, how often an update was ``accepted``, in which rounds one
+            was ``refused``, ``denied_from`` which round on it was not given the weights, and its ``status``.
+        differences: what was decided otherwise than with the first backend.
+    """
+
+    module: str
+    seconds: float
+    clients: list[dict[str, Any]]
+    differences: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        return {**self.__dict__, "seconds": round(self.seconds, 3)}
+
+
 def listed() -> list[dict[str, Any]]:
     """Return the cases: ``name``, ``what`` goes wrong, ``must`` be so then."""
     return [{"name": case.name, "what": case.what, "must": case.must} for case in CASES]
@@ -67,3 +89,27 @@ def check(module: str, names: Sequence[str], told: Callable[[Line], None], pytho
             lines.append(line)
             told(line)
     return lines
+
+
+def compare(backends: Sequence[str], told: Callable[[Row], None]) -> list[Row]:
+    """Run one federation on several backends, and return what became of each.
+
+    Args:
+        backends: each a module, and after an ``@`` the interpreter of its environment where that is another one.
+        told: of each as soon as it is over.
+
+    Raises:
+        Exception: one of `FAULTS`, when the kit itself could not work.
+    """
+    from adapters.conformance.comparing import Federation, differences, run
+
+    rows: list[Row] = []
+    first: Federation | None = None
+    for backend in backends:
+        module, _, python = backend.partition("@")
+        found = run(module, Path(python) if python else None)
+        first = first or found
+        row = Row(module, found.seconds, [one.summary() for one in found.decided], differences(first, found))
+        rows.append(row)
+        told(row)
+    return rows

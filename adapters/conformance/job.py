@@ -46,6 +46,7 @@ class Job:
         audience: name of the enforcement point.
         model: identifier of the model in ``policies/data``.
         pace: how long things may take.
+        least: how many clients a round can always begin with; the others may be kept out by policy.
     """
 
     folder: Path
@@ -55,6 +56,7 @@ class Job:
     audience: str
     model: str
     pace: Pace = field(default_factory=Pace)
+    least: int = 0
 
     @property
     def initial(self) -> "dict[str, Tensor]":
@@ -109,6 +111,7 @@ class Job:
             audience=found["audience"],
             model=found["model"],
             pace=Pace(**found["pace"]),
+            least=found["least"],
         )
 
 

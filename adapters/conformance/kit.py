@@ -155,7 +155,7 @@ class Kit:
                 event=case.event if is_sixth else "",
                 moment=case.moment,
             ).write(place)
-        job = Job(folder, self._parties.aggregator, (*honest, sixth), ROUNDS, AUDIENCE, MODEL, pace)
+        job = Job(folder, self._parties.aggregator, (*honest, sixth), ROUNDS, AUDIENCE, MODEL, pace, HONEST)
         job.write(training.initial())
         return job, Cast(name, sixth)
 
@@ -181,9 +181,7 @@ def opened(cases: Sequence[Case]) -> Iterator[Kit]:
         PlaneFailed: the control plane does not start.
         ControlPlaneError: it does not enrol.
     """
-    place = "/tmp" if sys.platform == "darwin" or len(tempfile.gettempdir()) > 20 else None  # noqa: S108 - mode 0700
-    with tempfile.TemporaryDirectory(prefix="ztfm-", dir=place, ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with private_folder() as folder:
         plane = Plane(folder)
         try:
             expired = None
@@ -194,6 +192,14 @@ def opened(cases: Sequence[Case]) -> Iterator[Kit]:
                 yield Kit(folder, plane, parties, expired)
         finally:
             plane.stop()
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """Give a folder of the kit's own for as long as the block lasts; short, for sockets lie in it."""
+    place = "/tmp" if sys.platform == "darwin" or len(tempfile.gettempdir()) > 20 else None  # noqa: S108 - mode 0700
+    with tempfile.TemporaryDirectory(prefix="ztfm-", dir=place, ignore_cleanup_errors=True) as name:
+        yield Path(name)
 
 
 def _expired(plane: Plane, folder: Path) -> _Expired:

@@ -12,7 +12,7 @@ from adapters.credentials import Credentials, RoundTerms, subject_of
 from adapters.enrolment import Identity, load_identity, load_key, make_key, store_identity
 from adapters.errors import ControlPlaneError, Unavailable
 from adapters.member import Member
-from controlplane.contracts.decision import DecisionQuery
+from controlplane.contracts.decision import DecisionQuery, DecisionRecord
 from controlplane.contracts.identity import DeviceStatus
 from controlplane.contracts.rounds import RoundRequest
 
@@ -140,6 +140,28 @@ class Parties:
         """
         query = DecisionQuery(subject=subject, outcome="deny")
         return len(self._administrator.plane.decisions(query, limit=50).decisions)
+
+    def decisions(self, subject: str) -> list[DecisionRecord]:
+        """Return all recorded decisions about somebody, newest first, with the facts behind each.
+
+        Raises:
+            ControlPlaneError: they could not be had.
+        """
+        found, token = [], ""
+        while True:
+            page = self._administrator.plane.decisions(DecisionQuery(subject=subject), limit=50, page_token=token)
+            found += [self._administrator.plane.decision(one.id) for one in page.decisions]
+            token = page.next_token
+            if not token:
+                return found
+
+    def status(self, subject: str) -> DeviceStatus:
+        """Return how somebody stands.
+
+        Raises:
+            ControlPlaneError: it could not be had.
+        """
+        return self._administrator.plane.device(subject).status
 
     def wait_until_ready(self) -> None:
         """Return once the control plane decides again.

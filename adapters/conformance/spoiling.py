@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from adapters.conformance.script import trainings
 from adapters.conformance.scripted import Scripted, Trained
 
 _LATE = 1.5
@@ -101,6 +102,13 @@ class SignFlip(_Spoiling, behaviour="sign-flip"):
 
     def _changed(self, update: dict[str, object]) -> dict[str, object]:
         return {name: -value if isinstance(value, Tensor) else value for name, value in update.items()}
+
+
+class Sleeper(SignFlip, behaviour="sleeper"):
+    """Is honest in its first round, and sends the contrary of its update ever after."""
+
+    def _changed(self, update: dict[str, object]) -> dict[str, object]:
+        return super()._changed(update) if trainings(self.script.folder) > 1 else update
 
 
 class Nothing(_Spoiling, behaviour="nothing"):

@@ -37,6 +37,19 @@ class Line(Protocol):
         ...
 
 
+class Row(Protocol):
+    """What one backend's federation came to."""
+
+    module: str
+    seconds: float
+    clients: list[dict[str, Any]]
+    differences: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        ...
+
+
 class Kit(Protocol):
     """What is asked of the adapters (`adapters.conformance.command`)."""
 
@@ -52,10 +65,9 @@ class Kit(Protocol):
         """Run cases with a backend, and return what became of each."""
         ...
 
-
-@app.callback()
-def _group() -> None:
-    """Keep ``check`` a subcommand while it is the only one."""
+    def compare(self, backends: Sequence[str], told: Callable[[Row], None]) -> list[Row]:
+        """Run one federation on several backends, and return what became of each."""
+        ...
 
 
 @app.command("check")
@@ -96,6 +108,60 @@ def check(
         typer.echo(f"{module}: {_counted(lines)}")
     if not is_kept:
         raise typer.Exit(1)
+
+
+@app.command("compare")
+def compare(
+    backends: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODULE[@PYTHON]...", help="Backends' modules; after @ the interpreter of another environment."
+        ),
+    ],
+    json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Run one federation, with the same honest clients and attackers, on each backend, and compare what is decided.
+
+    Exits with 0 when it is the same, with 1 when not, with 2 when the kit could not work.
+
+    Example: `ztfm adapter compare adapters.conformance.backends.pytorch adapters.flower.conformance`
+    """
+    kit = _kit()
+
+    def told(row: Row) -> None:
+        print(f"{row.module}: {row.seconds:.0f} s", file=sys.stderr, flush=True)
+
+    try:
+        rows = kit.compare(backends, told)
+    except ModuleNotFoundError as error:
+        _fail(f"the package '{error.name}' is missing: pip install 'ztfm[server,torch]'")
+    except kit.FAULTS as error:
+        _fail(str(error))
+    different = [said for row in rows for said in row.differences]
+    if json_output:
+        typer.echo(json.dumps({"ok": not different, "federations": [row.to_json() for row in rows]}))
+    else:
+        Console().print(_compared(rows))
+        typer.echo("\n".join(different) or f"the same was decided with {len(rows)} backends")
+    if different:
+        raise typer.Exit(1)
+
+
+def _compared(rows: Sequence[Row]) -> Table:
+    table = Table(
+        "client", "does", *(row.module.removeprefix("adapters.").removesuffix(".conformance") for row in rows)
+    )
+    for number, first in enumerate(rows[0].clients):
+        cells = [_cell(row.clients[number]) for row in rows]
+        table.add_row(str(number + 1), first["behaviour"], *cells)
+    return table
+
+
+def _cell(client: dict[str, Any]) -> str:
+    parts = [f"{client['accepted']} accepted"]
+    parts += [f"{len(client['refused'])} refused"] if client["refused"] else []
+    parts += [f"denied from round {client['denied_from']} on"] if client["denied_from"] else []
+    return ", ".join(parts) + ("" if client["status"] == "active" else f"; {client['status']}")
 
 
 def _show_cases(found: Sequence[dict[str, Any]], json_output: bool) -> None:
@@ -140,5 +206,5 @@ def _kit() -> Kit:
 
 
 def _fail(message: str) -> NoReturn:
-    typer.echo(f"ztfm adapter check: {message}", err=True)
+    typer.echo(f"ztfm adapter: {message}", err=True)
     raise typer.Exit(2) from None

@@ -1,0 +1,52 @@
+"""One federation with the same attackers, on the backends that are installed beside the product."""
+
+from dataclasses import replace
+
+import pytest
+
+from adapters.conformance.comparing import BEHAVIOURS, ROUNDS, Fact, Federation, differences, run
+
+pytestmark = pytest.mark.minutes
+
+PYTORCH = "adapters.conformance.backends.pytorch"
+OTHERS = ("adapters.flower.conformance", "adapters.http.conformance")
+
+
+@pytest.fixture(scope="module")
+def pytorch() -> Federation:
+    return run(PYTORCH)
+
+
+def test_honest_clients_are_served_and_attackers_are_set_apart_or_left_out(pytorch: Federation) -> None:
+    found = {one.behaviour: one.summary() for one in pytorch.decided}
+    assert found.keys() == set(BEHAVIOURS)
+    assert [one.summary()["accepted"] for one in pytorch.decided if one.behaviour == "honest"] == [ROUNDS] * 5
+    assert (found["sign-flip"]["refused"], found["sign-flip"]["denied_from"]) == ([1, 2], 3)
+    assert (found["sleeper"]["refused"], found["sleeper"]["denied_from"]) == ([2, 3], None)
+    assert found["sign-flip"]["status"] == found["sleeper"]["status"] == "quarantined"
+    assert found["tampered"]["refused"] == [1, 2, 3]
+    assert found["replayed-submission"]["refused"] == [2, 3]
+
+
+@pytest.mark.parametrize("module", OTHERS)
+def test_another_backend_decides_the_same(pytorch: Federation, module: str) -> None:
+    assert differences(pytorch, run(module)) == []
+
+
+def test_an_adapter_that_aggregates_what_the_gate_refused_is_found_out(pytorch: Federation) -> None:
+    found = differences(pytorch, run("tests.adapters.conformance.wrong.ignores_the_gate"))
+    assert any("of the way beside that of" in said for said in found)
+
+
+def test_what_one_backend_alone_decided_is_told(pytorch: Federation) -> None:
+    first, *others = pytorch.decided
+    extra = Fact(1, "model_access", "deny", ("subject_active",))
+    other = replace(
+        pytorch,
+        module="other",
+        decided=(replace(first, facts=first.facts | {extra}, status="quarantined"), *others),
+    )
+    assert differences(pytorch, other) == [
+        "client 0 (honest): round 2 model_access deny (subject_active) with other alone",
+        f"client 0 (honest): active with {PYTORCH}, quarantined with other",
+    ]
