@@ -172,7 +172,17 @@ def _prepared(folder: Path, parties: Parties, worker: Worker) -> tuple[Job, list
     names = parties.enrol_all(clients)
     for number, (place, behaviour) in enumerate(zip(clients, BEHAVIOURS, strict=True)):
         Script(behaviour, number, signals, worker.pace.training_seconds).write(place)
-    job = Job(folder, parties.aggregator, clients, ROUNDS, AUDIENCE, MODEL, worker.pace, BEHAVIOURS.count("honest"))
+    job = Job(
+        folder,
+        parties.aggregator,
+        parties.gateway,
+        clients,
+        ROUNDS,
+        AUDIENCE,
+        MODEL,
+        worker.pace,
+        BEHAVIOURS.count("honest"),
+    )
     job.write(training.initial())
     return job, names
 

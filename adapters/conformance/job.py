@@ -40,6 +40,7 @@ class Job:
     Attributes:
         folder: the job's own; a backend may write what it needs into a folder below it.
         aggregator: folder of the enrolled aggregator (`Guard.open`).
+        gateway: folder of an enrolled gateway, for a backend with an enforcement point before its server.
         clients: a folder for each client, with its key and its script; `Scripted.open` makes a member of it, in
             whatever process the client lives.
         rounds: how many to run, whoever misbehaves.
@@ -51,6 +52,7 @@ class Job:
 
     folder: Path
     aggregator: Path
+    gateway: Path
     clients: tuple[Path, ...]
     rounds: int
     audience: str
@@ -93,6 +95,7 @@ class Job:
 
         save_file(dict(initial), self.folder / _INITIAL)
         written = {**asdict(self), "folder": str(self.folder), "aggregator": str(self.aggregator)}
+        written["gateway"] = str(self.gateway)
         (self.folder / _JOB).write_text(json.dumps({**written, "clients": [str(client) for client in self.clients]}))
 
     @classmethod
@@ -106,6 +109,7 @@ class Job:
         return cls(
             folder=folder,
             aggregator=Path(found["aggregator"]),
+            gateway=Path(found["gateway"]),
             clients=tuple(Path(client) for client in found["clients"]),
             rounds=found["rounds"],
             audience=found["audience"],

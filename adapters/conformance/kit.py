@@ -155,7 +155,17 @@ class Kit:
                 event=case.event if is_sixth else "",
                 moment=case.moment,
             ).write(place)
-        job = Job(folder, self._parties.aggregator, (*honest, sixth), ROUNDS, AUDIENCE, MODEL, pace, HONEST)
+        job = Job(
+            folder,
+            self._parties.aggregator,
+            self._parties.gateway,
+            (*honest, sixth),
+            ROUNDS,
+            AUDIENCE,
+            MODEL,
+            pace,
+            HONEST,
+        )
         job.write(training.initial())
         return job, Cast(name, sixth)
 

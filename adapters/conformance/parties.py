@@ -37,6 +37,7 @@ class Parties:
 
     def __init__(self, folder: Path, url: str, state_dir: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.aggregator = folder / "aggregator"
+        self.gateway = folder / "gateway"
         self._url = url
         self._clock = clock
         chief = folder / "administrator"
@@ -46,6 +47,7 @@ class Parties:
         secret = (state_dir / BOOTSTRAP).read_text().strip()
         self._administrator = Member.enrol(chief, url, secret, roles=["administrator"], segment="core", clock=clock)
         self.enrol(self.aggregator, "aggregator", "core")
+        self.enrol(self.gateway, "gateway", "core")
 
     def __enter__(self) -> Self:
         return self

@@ -31,7 +31,7 @@ def kept(*rounds: dict[str, Any]) -> Ended:
 @pytest.fixture
 def check(tmp_path: Path) -> Callable[..., list[str]]:
     def checked(case: Case, ended: Ended, denials: int = 1) -> list[str]:
-        job = Job(tmp_path, tmp_path, (), 2, "aggregator-1", "smart-home-intents")
+        job = Job(tmp_path, tmp_path, tmp_path, (), 2, "aggregator-1", "smart-home-intents")
         return faults(case, job, ended, Cast(SIXTH, tmp_path), lambda: denials)
 
     return checked
