@@ -1,16 +1,20 @@
 """An archive looked at from a shell: plain values in and out, for whoever has the folder and no running job."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from adapters.enrolment import load_key
 from adapters.rollback.archive import DeltaArchive
-from adapters.rollback.errors import ArchiveError
-from adapters.rollback.manifest import Asked, RollbackEntry, RoundEntry
+from adapters.rollback.errors import ArchiveDamaged, ArchiveError
+from adapters.rollback.folder import Folder
+from adapters.rollback.manifest import ENTRY, Asked, RollbackEntry, RoundEntry
 from adapters.rollback.rebuilding import Progress
 from adapters.rollback.replay import digest_of_weights
-from adapters.rollback.signing import sign
+from adapters.rollback.signing import open_token, sign
 from adapters.rollback.tensors import write_tensors
 from adapters.rollback.verifying import Done, verify
 from controlplane.capabilities.errors import KeyFileError
@@ -46,6 +50,24 @@ def verified(
         "rounds": [one.model_dump(mode="json", exclude={"kind", "previous", "recipe"}) for one in rounds],
         "rollbacks": [one.model_dump(mode="json") for one in found.entries if isinstance(one, RollbackEntry)],
     }
+
+
+def parties(folder: Path) -> tuple[list[str], list[str]]:
+    """Return of which models an archive holds rounds, and who says to have signed them; what is damaged is left out.
+
+    Args:
+        folder: of the archive.
+    """
+    kept = Folder(folder, writes=False)
+    models, signers = set(), set()
+    for number in kept.numbers():
+        with suppress(ArchiveDamaged, FileNotFoundError, ValidationError):
+            payload, by = open_token(kept.token(number), None)
+            entry = ENTRY.validate_python(payload)
+            signers.add(by)
+            if isinstance(entry, RoundEntry):
+                models.add(entry.model)
+    return sorted(models), sorted(signers)
 
 
 def rebuilt(

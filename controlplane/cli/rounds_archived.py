@@ -24,6 +24,11 @@ OFFLINE = "adapters.rollback.offline"
 
 Progress = Callable[[int, int], None]
 
+LastDone = tuple[str, str, float]
+"""Id, digest of the rebuilt weights, and end (Unix seconds) of the last order that is done."""
+
+_MOST_ORDERS = 1000
+
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The aggregator's archive.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -33,7 +38,13 @@ class Offline(Protocol):
 
     FAULTS: tuple[type[Exception], ...]
 
-    def verified(self, folder: Path, signer: str | None, progress: Progress | None = None) -> dict[str, Any]:
+    def parties(self, folder: Path) -> tuple[list[str], list[str]]:
+        """Return of which models an archive holds rounds, and who says to have signed them."""
+        ...
+
+    def verified(
+        self, folder: Path, signer: str | None, progress: Progress | None = None, last_done: LastDone | None = None
+    ) -> dict[str, Any]:
         """Return what holds of an archive and what does not."""
         ...
 
@@ -72,7 +83,8 @@ def verify(
     offline = _offline("verify")
     faults: tuple[type[Exception], ...] = (StoreError, *offline.FAULTS)
     try:
-        found = offline.verified(folder, signer, _progress(json_output))
+        last = asyncio.run(_last_done(state_dir, *offline.parties(folder))) if compare else None
+        found = offline.verified(folder, signer, _progress(json_output), last)
         if compare:
             found["faults"] += asyncio.run(_compared(state_dir, found["rounds"], found["signers"]))
             found["holds"] = not found["faults"]
@@ -120,6 +132,19 @@ def rebuild(
         typer.echo(f"  {len(record['replayed'])} rounds were done again")
         if record["dropped"]:
             typer.echo(f"  dropped, for they cannot be done again: {', '.join(record['dropped'])}")
+
+
+async def _last_done(state_dir: Path | None, models: Sequence[str], signers: Sequence[str]) -> LastDone | None:
+    """Return the last order that these parties told to be done, with a round of theirs replayed."""
+    found: list[LastDone] = []
+    async with existing_store(load_settings(state_dir=state_dir)) as store:
+        for model in models:
+            for order in await store.rollbacks.page(model, "done", _MOST_ORDERS):
+                opened = await store.rounds.get(order.round_id)
+                is_theirs = opened is not None and opened.opened_by in signers
+                if is_theirs and order.rounds and order.model_digest and order.ended_at:
+                    found.append((order.id, order.model_digest, order.ended_at))
+    return max(found, key=lambda one: one[2], default=None)
 
 
 async def _compared(state_dir: Path | None, rounds: Sequence[Mapping[str, Any]], signers: Sequence[str]) -> list[str]:

@@ -162,6 +162,21 @@ def test_an_update_that_was_never_admitted_is_a_fault(
     assert found["faults"] == ["round r2: the update of b was not admitted"]
 
 
+def test_an_order_that_is_done_and_of_which_the_archive_knows_nothing_is_a_fault(
+    quick: Run, state: Path, archived: tuple[Path, Mapping[str, Aggregated]], admitted: None
+) -> None:
+    quick("rounds", "rollback", "r2", "--without", "x", "--reason", "why not", "--yes")
+    (ordered,) = on_store(state, lambda store: store.rollbacks.page())
+    told = RollbackResult(
+        round_id="r2", state="done", model_digest="sha256:" + "1" * 64, rounds=2, left_out=1, fault=""
+    )
+    assert on_store(state, lambda store: store.rollbacks.end(ordered.id, told, 2 * NOW))
+    assert quick("rounds", "verify", str(archived[0])).exit_code == 0
+    (fault,) = json.loads(quick("rounds", "verify", str(archived[0]), "--compare", "--json").stdout)["faults"]
+    assert ordered.id in fault
+    assert "the archive's end was cut off" in fault
+
+
 def test_a_round_that_differs_from_how_it_was_opened_is_a_fault() -> None:
     opened = Round(
         id="r1",
