@@ -89,7 +89,7 @@ class Guard:
         self._allowed = None if members is None else frozenset(members)
         self._patience = patience_seconds
         self._checkpoint = Checkpoint(plane.jwks, issuer or plane.url, audience, clock, standings, segment)
-        self._tally = Tally(self.report)
+        self._tally = Tally(self.report, clock)
         self._gate = Gate(plane, self._checkpoint, patience_seconds, weight_ratio)
         self._undoing = None
         if archive is not None:

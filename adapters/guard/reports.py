@@ -108,6 +108,9 @@ class GuardReport:
 
     Attributes:
         rounds: the latest 1000 that were gated.
+        opened: rounds that were opened.
+        gated: of these, how many were gated.
+        gated_at: when the last one was, Unix seconds; 0 before.
         pulls: ``allowed``, or the cause of the refusal, with how often.
         updates: ``accepted``, or the cause, with how often.
         drops: (point, cause), with how often.
@@ -116,6 +119,9 @@ class GuardReport:
     """
 
     rounds: deque[RoundReport] = field(default_factory=lambda: deque(maxlen=_ROUNDS_KEPT))
+    opened: int = 0
+    gated: int = 0
+    gated_at: float = 0.0
     pulls: Counter[str] = field(default_factory=Counter)
     updates: Counter[str] = field(default_factory=Counter)
     drops: Counter[tuple[Point, str]] = field(default_factory=Counter)

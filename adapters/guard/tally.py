@@ -1,7 +1,7 @@
 """Count what happens in rounds until they end."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from adapters.guard.reports import MOST_DROPS, Drop, GuardReport, Point, RolledBack, RoundReport
@@ -27,14 +27,17 @@ class Tally:
 
     Args:
         report: of the guard.
+        clock: Unix seconds.
     """
 
-    def __init__(self, report: GuardReport) -> None:
+    def __init__(self, report: GuardReport, clock: Callable[[], float]) -> None:
         self._report = report
+        self._clock = clock
         self._open: OrderedDict[str, _UnderWay] = OrderedDict()
 
     def begin(self, round_id: str, members: int, aggregation: Aggregation) -> None:
         """A round was opened."""
+        self._report.opened += 1
         while len(self._open) >= _OPEN_ROUNDS:
             self._open.popitem(last=False)
         self._open[round_id] = _UnderWay(members, aggregation)
@@ -59,6 +62,8 @@ class Tally:
         found = self._open.pop(round_id, None) or _UnderWay()
         verdicts = {ruling.subject: ruling.verdict for ruling in gated.rulings if ruling.verdict is not None}
         accepted = gated.accepted
+        self._report.gated += 1
+        self._report.gated_at = self._clock()
         self._report.rounds.append(
             RoundReport(
                 round_id,

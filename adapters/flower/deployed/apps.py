@@ -14,7 +14,7 @@ from adapters.flower import GuardedStrategy, guard_mod
 ENDED = "ended"
 """Folder below the job's in which the server app leaves how it ended."""
 
-_QUERY_SECONDS = 30.0
+_QUERY_SECONDS = 60.0
 
 server = ServerApp()
 
