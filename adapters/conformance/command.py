@@ -44,8 +44,8 @@ class Row:
     Attributes:
         module: the backend's.
         seconds: that it took.
-        clients: about each client, its ``behaviour``, how often an update was ``accepted``, in which rounds one
-            was ``refused``, ``denied_from`` which round on it was not given the weights, and its ``status``.
+        clients: about each client, its ``behaviour``, in which rounds an update was ``accepted`` or ``refused``,
+            and its ``status`` in the end.
         differences: what was decided otherwise than with the first backend.
     """
 

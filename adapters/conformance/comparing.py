@@ -25,10 +25,6 @@ BEHAVIOURS = (*("honest",) * 5, "sign-flip", "sleeper", "tampered", "replayed-su
 
 ROUNDS = 3
 
-NOT_INVITED = "round_member"
-"""Where devices ask by themselves, one that is set apart asks for a round to which it was not invited. That is then one
-more reason for the same answer; it is left out where the standing alone denies."""
-
 _APART = "subject_active"
 _PULL, _SUBMIT = "model_access", "gradient_submission"
 _GLANCE_SECONDS = 0.05
@@ -72,9 +68,8 @@ class Decided:
         return {
             "client": self.client,
             "behaviour": self.behaviour,
-            "accepted": len(self._rounds(_SUBMIT, "allow") - self._rounds(_SUBMIT, "deny")),
+            "accepted": sorted(self._rounds(_SUBMIT, "allow")),
             "refused": sorted(self._rounds(_SUBMIT, "deny")),
-            "denied_from": min(self._rounds(_PULL, "deny"), default=None),
             "status": self.status,
         }
 
@@ -216,15 +211,24 @@ def _decided(parties: Parties, names: list[str]) -> tuple[Decided, ...]:
 
 
 def _facts(records: list[DecisionRecord], numbers: Mapping[str, int]) -> frozenset[Fact]:
-    """Return what was decided; of the denials for being set apart the first alone, for who asks again is up to it."""
+    """Return what was decided, by what counted in the end.
+
+    A client asks for a capability first, and its update is ruled on later, or it is asked for at two enforcement
+    points: in a round, a denial is the word that counts. Whether one that is set apart is asked, or asks, is a matter
+    of the backend; that it is denied then is none.
+    """
     facts = {Fact(numbers[_round(one)], one.action, one.outcome, _reasons(one)) for one in records if _round(one)}
-    apart = sorted(fact for fact in facts if fact.action == _PULL and _APART in fact.reasons)
-    return frozenset(facts - set(apart[1:]))
+    denied = {(fact.round, fact.action) for fact in facts if fact.outcome != "allow"}
+    return frozenset(
+        fact
+        for fact in facts
+        if not (fact.outcome == "allow" and (fact.round, fact.action) in denied)
+        and not (fact.action == _PULL and _APART in fact.reasons)
+    )
 
 
 def _reasons(record: DecisionRecord) -> tuple[str, ...]:
-    codes = {reason.code for reason in record.reasons}
-    return tuple(sorted(codes - {NOT_INVITED} if _APART in codes else codes))
+    return tuple(sorted({reason.code for reason in record.reasons}))
 
 
 def _round(record: DecisionRecord) -> str:

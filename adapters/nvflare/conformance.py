@@ -110,7 +110,7 @@ def federation(job: Job) -> Ended:
         RuntimeError: it did not come to its end.
     """
     place = job.folder / "nvflare"
-    _made(job, place).export_job(str(place / "jobs"))
+    made(job, place).export_job(str(place / "jobs"))
     local = place / "workspace" / "local"
     local.mkdir(parents=True)
     (local / "resources.json").write_text(json.dumps({"format_version": 2, "class_allow_list": ["*"]}))
@@ -130,7 +130,8 @@ def federation(job: Job) -> Ended:
     return Ended(load_file(place / "final.safetensors"), job.rounds, json.loads(report.read_text()))
 
 
-def _made(job: Job, place: Path) -> FedJob:
+def made(job: Job, place: Path) -> FedJob:
+    """Return the kit's job, guarded, for the simulator and for sites that are processes; ``place`` is made."""
     place.mkdir()
     member = str(job.clients[0].parent / "{site}")
     made = FedJob(name=NAME, min_clients=1)

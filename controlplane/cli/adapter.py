@@ -158,9 +158,7 @@ def _compared(rows: Sequence[Row]) -> Table:
 
 
 def _cell(client: dict[str, Any]) -> str:
-    parts = [f"{client['accepted']} accepted"]
-    parts += [f"{len(client['refused'])} refused"] if client["refused"] else []
-    parts += [f"denied from round {client['denied_from']} on"] if client["denied_from"] else []
+    parts = [f"{len(client[name])} {name}" for name in ("accepted", "refused") if client[name]]
     return ", ".join(parts) + ("" if client["status"] == "active" else f"; {client['status']}")
 
 

@@ -20,9 +20,10 @@ def pytorch() -> Federation:
 def test_honest_clients_are_served_and_attackers_are_set_apart_or_left_out(pytorch: Federation) -> None:
     found = {one.behaviour: one.summary() for one in pytorch.decided}
     assert found.keys() == set(BEHAVIOURS)
-    assert [one.summary()["accepted"] for one in pytorch.decided if one.behaviour == "honest"] == [ROUNDS] * 5
-    assert (found["sign-flip"]["refused"], found["sign-flip"]["denied_from"]) == ([1, 2], 3)
-    assert (found["sleeper"]["refused"], found["sleeper"]["denied_from"]) == ([2, 3], None)
+    honest = [one.summary()["accepted"] for one in pytorch.decided if one.behaviour == "honest"]
+    assert honest == [list(range(1, ROUNDS + 1))] * 5
+    assert (found["sign-flip"]["accepted"], found["sign-flip"]["refused"]) == ([], [1, 2])
+    assert (found["sleeper"]["accepted"], found["sleeper"]["refused"]) == ([1], [2, 3])
     assert found["sign-flip"]["status"] == found["sleeper"]["status"] == "quarantined"
     assert found["tampered"]["refused"] == [1, 2, 3]
     assert found["replayed-submission"]["refused"] == [2, 3]
@@ -40,13 +41,13 @@ def test_an_adapter_that_aggregates_what_the_gate_refused_is_found_out(pytorch: 
 
 def test_what_one_backend_alone_decided_is_told(pytorch: Federation) -> None:
     first, *others = pytorch.decided
-    extra = Fact(1, "model_access", "deny", ("subject_active",))
+    extra = Fact(1, "model_access", "deny", ("round_member",))
     other = replace(
         pytorch,
         module="other",
         decided=(replace(first, facts=first.facts | {extra}, status="quarantined"), *others),
     )
     assert differences(pytorch, other) == [
-        "client 0 (honest): round 2 model_access deny (subject_active) with other alone",
+        "client 0 (honest): round 2 model_access deny (round_member) with other alone",
         f"client 0 (honest): active with {PYTORCH}, quarantined with other",
     ]
