@@ -66,10 +66,7 @@ test: check ## Everything that must hold: linters, types, Rego tests, Python tes
 
 .PHONY: test-backends
 test-backends: setup ## Backends whose pins are not ours, each in an environment of its own
-	@$(BIN)/python -m tests.backends.environments
-	$(BIN)/pytest -m backends tests/backends
-	@for folder in tests/backends/*/inside; do \
-	  build/backends/$$(basename $$(dirname $$folder))/bin/python -m pytest -m backends $$folder; done
+	@$(BIN)/python -m tests.backends
 
 .PHONY: coverage
 coverage: setup ## The Python tests once more, and which lines none of them runs

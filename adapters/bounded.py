@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from torch import Tensor
@@ -97,9 +96,9 @@ class _Contained(Member):
             return Introduction(self.id, "")
 
     def pull(self, terms: RoundTerms) -> Credentials:
-        """As the member does, under its own name: another member's credentials would hold, and serve this one."""
+        """As the member does."""
         self.round_id = terms.round_id
-        return replace(self._attempt(lambda: self.inner.pull(terms)), subject=self.id)
+        return self._attempt(lambda: self.inner.pull(terms))
 
     def submit(self, terms: RoundTerms, digest: str) -> Credentials:
         """As the member does."""

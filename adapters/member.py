@@ -11,18 +11,24 @@ from adapters.client import SyncControlPlane
 from adapters.credentials import IDENTIFY, PULL, SUBMIT, Credentials, Introduction, RoundTerms, subject_of, target
 from adapters.enrolment import Identity, load_identity, load_key, make_key, store_identity
 from adapters.errors import Unavailable
+from adapters.site import Asked, Site
+from adapters.site.plane import SitedSyncControlPlane
 from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
 from controlplane.contracts.access import Resource, ResourceProperties
 from controlplane.contracts.capability import CapabilityContext
+from controlplane.contracts.site import SiteLimits, UpdateFact
 
 
 class Member:
     """An enrolled device. A context manager; cheap to open, so that it need not outlive one message.
 
+    Where its folder holds ``site``, the site's own policy decides what comes in and what goes out (`adapters.site`):
+    before the control plane is asked, whatever the server says, and on the site's record.
+
     Args:
         key: the device's key.
-        plane: the control plane, spoken to with that key.
+        plane: the control plane, spoken to with that key; a site is part of it.
         clock: Unix seconds.
     """
 
@@ -58,7 +64,7 @@ class Member:
             KeyFileError: the key's file cannot be used.
         """
         key = make_key(folder)
-        plane = SyncControlPlane(url, key, **options)
+        plane = _plane(folder, url, key, options)
         try:
             enrolled = plane.enrol(token, roles, segment)
             if enrolled.id != subject_of(key.thumbprint):
@@ -82,7 +88,7 @@ class Member:
             KeyFileError: its key or identity cannot be used.
         """
         key = load_key(folder)
-        return cls(key, SyncControlPlane(load_identity(folder).url, key, **options))
+        return cls(key, _plane(folder, load_identity(folder).url, key, options))
 
     def __enter__(self) -> Self:
         return self
@@ -96,6 +102,52 @@ class Member:
         """Give back the connection."""
         self.plane.close()
 
+    @property
+    def site(self) -> Site | None:
+        """The site that this device is part of; none for a device without one."""
+        return self.plane.site if isinstance(self.plane, SitedSyncControlPlane) else None
+
+    def allowance(self, terms: RoundTerms) -> SiteLimits:
+        """Return what training for a round must keep to at this site, such as epsilon; nothing where there is no site.
+
+        Raises:
+            Vetoed: the site does not let the round's model in.
+        """
+        asked = Asked(terms.model, terms.audience, terms.model_digest, terms.round_id, "training")
+        return self.site.allowance(asked) if self.site else SiteLimits()
+
+    def was_let_in(self, model_digest: str) -> bool:
+        """Whether the site let these weights in; true where there is no site.
+
+        For adapters whose server sends weights by itself: what nobody pulled is not to be used.
+        """
+        return self.site is None or self.site.was_let_in(model_digest)
+
+    def expect(self, model_digest: str, size_bytes: int) -> None:
+        """Tell the site how large the weights of a digest are, before `pull`; nothing where there is no site."""
+        if self.site:
+            self.site.expect(model_digest, size_bytes)
+
+    def describe(
+        self, digest: str, *, norm: float | None = None, examples: int | None = None, epsilon: float | None = None
+    ) -> None:
+        """Tell the site what an update is, before `submit`; nothing where there is no site. It is not sent anywhere.
+
+        What is not told is absent from what the site's policy is asked, which may deny for it.
+
+        Args:
+            digest: of the update, as `submit` takes it.
+            norm: L2 norm of all its tensors.
+            examples: of the site's data behind it.
+            epsilon: that it spends of the privacy budget.
+
+        Raises:
+            Vetoed: the site cannot keep it.
+            ValueError: a value is not of its kind.
+        """
+        if self.site:
+            self.site.describe(UpdateFact(digest=digest, norm=norm, examples=examples, epsilon=epsilon))
+
     def introduce(self, audience: str) -> Introduction:
         """Return who this is, provably, for one enforcement point."""
         url = target(audience, "")
@@ -105,7 +157,8 @@ class Member:
         """Return what lets this device have the round's weights, to train on them.
 
         Raises:
-            ControlPlaneError: `Denied` when policy says no, or any other of `adapters.errors`.
+            ControlPlaneError: `Denied` when policy says no, `Vetoed` of these when the site's own does, or any other of
+                `adapters.errors`.
         """
         resource = Resource(type="model", id=terms.model, properties=ResourceProperties(digest=terms.model_digest))
         context = CapabilityContext(purpose="training", round_id=terms.round_id)
@@ -120,14 +173,24 @@ class Member:
             digest: of the update, as `adapters.screening.update_digest` makes it.
 
         Raises:
-            ControlPlaneError: `Denied` when policy says no, or any other of `adapters.errors`.
+            ControlPlaneError: `Denied` when policy says no, `Vetoed` of these when the site's own does, or any other of
+                `adapters.errors`.
         """
         resource = Resource(type="model", id=terms.model)
         context = CapabilityContext(round_id=terms.round_id)
-        capability = self.plane.capability("gradient_submission", resource, terms.audience, context).require()
-        return self._prove(SUBMIT, terms, capability.access_token, digest)
+        if isinstance(self.plane, SitedSyncControlPlane):
+            grant = self.plane.submission(resource, terms.audience, context, digest)
+        else:
+            grant = self.plane.capability("gradient_submission", resource, terms.audience, context)
+        return self._prove(SUBMIT, terms, grant.require().access_token, digest)
 
     def _prove(self, method: str, terms: RoundTerms, token: str, digest: str | None = None) -> Credentials:
         url = target(terms.audience, terms.round_id)
         proof = make_proof(self.key, method=method, url=url, now=self._clock(), access_token=token, digest=digest)
         return Credentials(self.id, token, proof)
+
+
+def _plane(folder: Path, url: str, key: DeviceKey, options: CallOptions) -> SyncControlPlane:
+    """Return the control plane as the device in ``folder`` speaks to it: what lies there, and no argument, says how."""
+    site = Site.of(folder, key, clock=options.get("clock", time.time))
+    return SyncControlPlane(url, key, **options) if site is None else SitedSyncControlPlane(url, key, site, **options)

@@ -11,13 +11,14 @@ from adapters.errors import ControlPlaneError, TooMany, Unavailable
 from adapters.guard import Gated, Guard, SealedRound, Submission
 from adapters.member import Member
 from adapters.rollback import Recipe, moved
-from adapters.screening import update_digest
+from adapters.screening import Source, Streamed, read, update_digest
+from adapters.site.measuring import norm_of
 
 
 @dataclass(frozen=True)
 class _Arrived:
     member: Member
-    update: Mapping[str, object]
+    update: Source
     examples: int
 
 
@@ -37,7 +38,7 @@ class GuardedRound:
 
     Args:
         guard: of the job.
-        state: the global model's state.
+        state: the global model's state; of a `TensorFile` no copy is made.
         members: who takes part.
         duration_seconds: how long the round stays open.
         server_rate: share of the way of what the updates become that the state moves; above 1 beyond it.
@@ -56,7 +57,9 @@ class GuardedRound:
         duration_seconds: float = 600.0,
         server_rate: float = 1.0,
     ) -> None:
-        self.state = {name: tensor.detach().clone() for name, tensor in state.items()}
+        self.state = (
+            state if isinstance(state, Streamed) else {n: tensor.detach().clone() for n, tensor in state.items()}
+        )
         self.gated: Gated | None = None
         self._guard = guard
         self._members = members
@@ -89,15 +92,18 @@ class GuardedRound:
         """Return the members whose pull holds; nobody when the round could not be opened."""
         return [member for member in self._members if self._pull(member)]
 
-    def submit(self, member: Member, update: Mapping[str, object], examples: int) -> None:
+    def submit(self, member: Member, update: Source, examples: int) -> None:
         """Take in a member's update (trained minus received); nothing is believed before `aggregate`.
 
         Args:
             member: whose it is.
-            update: by name, of the floating-point tensors; whatever else is in it, it is refused for.
+            update: by name, of the floating-point tensors; whatever else is in it, it is refused for. Or a safetensors
+                file with them, which stays on the disk and which nobody may write any more.
             examples: training examples behind it.
         """
-        self._arrived.append(_Arrived(member, {name: _kept(value) for name, value in update.items()}, examples))
+        is_kept = not isinstance(update, Mapping) or isinstance(update, Streamed)
+        kept = update if is_kept else {name: _kept(value) for name, value in read(update).items()}
+        self._arrived.append(_Arrived(member, kept, examples))
 
     def aggregate(self, reference: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Return the state after the round: moved by what the accepted updates became, else as it was.
@@ -126,6 +132,9 @@ class GuardedRound:
     def _submission(self, arrived: "_Arrived", sealed: SealedRound) -> Submission | None:
         member, digest = arrived.member, update_digest(arrived.update, sealed.manifest)
         try:
+            if member.site is not None:
+                norm = norm_of(arrived.update) if isinstance(arrived.update, Mapping) else None
+                member.describe(digest, norm=norm, examples=arrived.examples)
             credentials = member.submit(sealed.terms, digest)
         except ControlPlaneError:
             self._guard.drop("gate", "declined", subject=member.id, round_id=sealed.terms.round_id)

@@ -19,6 +19,7 @@ from adapters.flower.records import (
     with_ours,
     without_ours,
 )
+from adapters.flower.siting import lower
 from adapters.guard.rounds import Weights, difference
 from adapters.member import Member
 from adapters.screening import update_digest
@@ -36,13 +37,12 @@ def guard_mod(member_of: Callable[[Context], Member]) -> Mod:
     def mod(message: Message, context: Context, call_next: ClientAppCallable) -> Message:
         ours = carried(message.content)
         stage = stage_of(ours)
-        if stage == "evaluate":
-            # Its weights were let out against a pull, as all are; nothing of it enters the model.
-            return _passed(message, context, call_next)
         if not stage:
             _log.warning("a message that belongs to no sealed round is not passed on: is the strategy guarded?")
             return _answer(message, declined("unguarded"))
         with member_of(context) as member:
+            if stage == "evaluate":
+                return _evaluate(member, message, context, call_next)
             if stage == "train":
                 return _train(member, message, context, call_next)
             return _answer(message, _attempt(member, lambda: _shown(member, stage, ours, context)))
@@ -59,16 +59,32 @@ def _shown(member: Member, stage: str, ours: Mapping[str, Any], context: Context
     return member.submit(terms, _recall(context, terms)).to_dict()
 
 
+def _evaluate(member: Member, message: Message, context: Context, call_next: ClientAppCallable) -> Message:
+    # Its weights were let out against a pull, as all are; nothing of it enters the model.
+    if member.site is not None:
+        sent = only_arrays(message.content)
+        if sent is None or not member.was_let_in(Weights.of(read_trusted(sent)).digest):
+            return _answer(message, declined("vetoed"))
+    return _passed(message, context, call_next)
+
+
 def _train(member: Member, message: Message, context: Context, call_next: ClientAppCallable) -> Message:
     ours, sent = carried(message.content), only_arrays(message.content)
     received = None if sent is None else Weights.of(read_trusted(sent))
     if sent is None or received is None or received.digest != ours.get("model_digest"):
         return _answer(message, declined("wrong_digest"))
+    if not member.was_let_in(received.digest):
+        return _answer(message, declined("vetoed"))
     reply = _passed(message, context, call_next)
     trained = only_arrays(reply.content) if reply.has_content() else None
     if trained is None:
         return reply
-    update = difference(read_untrusted(trained, sent), received.tensors)
+    if member.site is not None:
+        refused = _attempt(member, lambda: lower(member, RoundTerms.from_dict(ours), reply, sent, received))
+        if DECLINED in refused:
+            return _answer(message, refused)
+        trained = only_arrays(reply.content)
+    update = difference(read_untrusted(trained, sent), received.tensors, is_ours=True)
     digest = update_digest(update, received.manifest)
     shown = _attempt(member, lambda: _submitted(member, ours, digest, context))
     if DECLINED in shown:

@@ -3,16 +3,16 @@
 A question travels under the type of the message that it precedes, so an app that uses the mod registers nothing more.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from adapters.flower.records import with_ours
+from adapters.admission import DECLINED, STAGE, Answer, Ask, declined
+from adapters.flower.records import carried, with_ours
 
-STAGE = "stage"
-DECLINED = "declined"
+__all__ = ["DECLINED", "STAGE", "Stage", "ask", "asking", "declined", "stage_of"]
 
 Stage = Literal["identify", "pull", "train", "submit", "evaluate", ""]
 
@@ -51,6 +51,11 @@ def ask(
     return answers
 
 
-def declined(cause: str) -> dict[str, str]:
-    """Return the answer of a node that was not given what it was asked for."""
-    return {DECLINED: cause[:64]}
+def asking(grid: Grid, message_type: str, timeout: float) -> Ask[int]:
+    """Return what asks nodes under a message type, and reads of each answer what is ours."""
+
+    def asks(nodes: Sequence[int], question: Mapping[str, str]) -> dict[int, Answer]:
+        answers = ask(grid, nodes, message_type, question, timeout)
+        return {node: carried(answer.content) if answer.has_content() else None for node, answer in answers.items()}
+
+    return asks

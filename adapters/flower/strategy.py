@@ -1,6 +1,7 @@
 """A guarded Flower strategy: the wrapped one chooses nodes and aggregates; the guard decides who takes part."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
@@ -34,6 +35,7 @@ Restore = Callable[[Strategy, ArrayRecord], None]
 Reference = Callable[[int, dict[str, Tensor]], Mapping[str, Tensor] | None]
 """From the round's number and weights to the update that trusted data yields, or none."""
 
+_Yielded = Future[Mapping[str, Tensor] | None]
 
 _GATING_SECONDS = 60.0
 """A round stays open for as long as updates are screened and reported after the last one came."""
@@ -52,7 +54,8 @@ class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without it
         guard: of this job.
         duration_seconds: how long nodes have to train; nobody waits longer for one that does not answer.
         query_timeout: seconds that nodes have to answer a question.
-        reference: the update that trusted data yields; none compares each update with the others.
+        reference: the update that trusted data yields; none compares each update with the others. It is asked in a
+            thread of its own while nodes train, so that nobody waits for it afterwards.
         on_round: told of each round that was gated, once it was aggregated and what was ordered is undone.
         restore: has the wrapped strategy go on from other arrays after a rollback; the default knows Flower's own.
     """
@@ -77,6 +80,7 @@ class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without it
         self._restore = restore
         self._weight_key = str(getattr(strategy, "weighted_by_key", "num-examples"))
         self._training: OpenRound | None = None
+        self._yielded: _Yielded | None = None
         self._evaluating: OpenRound | None = None
         self._query_timeout = query_timeout
         self._grid: Grid | None = None
@@ -106,6 +110,7 @@ class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without it
         self._grid = grid
         wanted = list(self._strategy.configure_train(server_round, arrays, config, grid))
         self._training = self._admission.open(grid, wanted, f"train-{server_round}") if wanted else None
+        self._yielded = self._begin_reference(server_round, self._training) if self._training else None
         return invitations(wanted, self._training, "train") if self._training else []
 
     def aggregate_train(
@@ -113,10 +118,11 @@ class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without it
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Gate the replies and let the wrapped strategy aggregate those which were accepted."""
         opened, self._training = self._training, None
+        yielded, self._yielded = self._yielded, None
         if opened is None:
             return None, None
         answered = self._answered(opened, list(replies))
-        gated = self._gate(server_round, opened, answered)
+        gated = self._gate(opened, answered, yielded)
         accepted = [(reply, ruling) for reply, ruling in zip(answered, gated.rulings, strict=True) if ruling.accepted]
         aggregated, metrics = self._aggregate(server_round, opened, gated, accepted) if accepted else (None, None)
         aggregated = self._rolled_back(opened.sent if aggregated is None else aggregated) or aggregated
@@ -204,20 +210,30 @@ class GuardedStrategy(Strategy):  # type: ignore[misc] # flwr is read without it
         renewed = {node: _credentials(answer) for node, answer in answers.items() if answer.has_content()}
         return [renewed.get(node) or one for node, one in zip(nodes, shown, strict=True)]
 
-    def _gate(self, server_round: int, opened: OpenRound, answered: Sequence[Message]) -> Gated:
+    def _begin_reference(self, server_round: int, opened: OpenRound) -> _Yielded | None:
+        """Begin to train on trusted data, beside the nodes; none where there is no such data, or nobody to judge."""
+        reference = self._reference
+        if reference is None or not opened.subjects:
+            return None
+        pool = ThreadPoolExecutor(1, "reference")
+        begun = pool.submit(reference, server_round, read_trusted(opened.sent))
+        pool.shutdown(wait=False)
+        return begun
+
+    def _gate(self, opened: OpenRound, answered: Sequence[Message], yielded: _Yielded | None) -> Gated:
         received = read_trusted(opened.sent)
         weights = {name: tensor for name, tensor in received.items() if name in opened.sealed.manifest.tensors}
         credentials = self._credentials(opened, answered)
         submissions = [
             Submission(
                 subject=opened.subjects[reply.metadata.src_node_id],
-                update=difference(read_untrusted(only_arrays(reply.content), opened.sent), weights),
+                update=difference(read_untrusted(only_arrays(reply.content), opened.sent), weights, is_ours=True),
                 examples=claimed_examples(reply.content, self._weight_key),
                 credentials=shown,
             )
             for reply, shown in zip(answered, credentials, strict=True)
         ]
-        reference = self._reference(server_round, received) if self._reference and submissions else None
+        reference = yielded.result() if yielded and submissions else None
         return self._guard.gate(opened.sealed, submissions, reference=reference)
 
 

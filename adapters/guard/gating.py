@@ -14,7 +14,8 @@ from adapters.guard.checkpoint import Checkpoint
 from adapters.guard.patience import patiently
 from adapters.guard.rounds import SealedRound
 from adapters.guard.rulings import Gated, Ruling, Submission, bounded_weights, clip_scale
-from adapters.screening import Screener, read, update_digests
+from adapters.screening import Screener, Streamed, read, update_digests
+from adapters.screening.streaming import Changed
 from controlplane.capabilities.limits import exceeded
 from controlplane.capabilities.refusals import Refused
 from controlplane.contracts.access import Verification
@@ -39,6 +40,7 @@ class _Checked:
     """A submission and what verification and screening made of it."""
 
     submission: Submission
+    update: Mapping[str, object]
     refused: Refused | None
     digest: str = ""
     limits: Constraints | None = None
@@ -72,8 +74,7 @@ class Gate:
         Raises:
             ValueError: the reference does not fit the round, or is not finite.
         """
-        arrived = [replace(submission, update=read(submission.update)) for submission in submissions]
-        checked = self._screened(self._verified(sealed, arrived), sealed, reference)
+        checked = self._screened(self._verified(sealed, submissions), sealed, reference)
         verdicts, rollbacks = self._verdicts(sealed, checked)
         ruled = self._weighed([_rule(*pair) for pair in zip(checked, verdicts, strict=True)], checked)
         return Gated(ruled, rollbacks)
@@ -81,18 +82,19 @@ class Gate:
     def _verified(self, sealed: SealedRound, submissions: Sequence[Submission]) -> list[_Checked]:
         held: set[str] = set()
         checked = []
-        digests = update_digests([submission.update for submission in submissions], sealed.manifest)
-        for submission, digest in zip(submissions, digests, strict=True):
-            found = self._verify(sealed, submission, digest, held)
+        updates = [read(submission.update) for submission in submissions]
+        digests = update_digests(updates, sealed.manifest)
+        for submission, update, digest in zip(submissions, updates, digests, strict=True):
+            found = self._verify(sealed, submission, digest, _size_bytes(update), held)
             if isinstance(found, Refused):
-                checked.append(_Checked(submission, found))
+                checked.append(_Checked(submission, update, found))
             else:
                 held.add(submission.subject)
-                checked.append(_Checked(submission, None, digest, found.detail.constraints))
+                checked.append(_Checked(submission, update, None, digest, found.detail.constraints))
         return checked
 
     def _verify(
-        self, sealed: SealedRound, submission: Submission, digest: str, held: set[str]
+        self, sealed: SealedRound, submission: Submission, digest: str, size_bytes: int, held: set[str]
     ) -> CapabilityClaims | Refused:
         credentials = submission.credentials
         if not sealed.has_member(submission.subject):
@@ -103,7 +105,7 @@ class Gate:
             return Refused("proof_missing", "No credentials came with the update.")
         if credentials.subject != submission.subject:
             return Refused("wrong_subject", "The credentials are another subject's.")
-        return self._checkpoint.submission(credentials, sealed.terms, digest, _size_bytes(submission.update))
+        return self._checkpoint.submission(credentials, sealed.terms, digest, size_bytes)
 
     def _screened(
         self, checked: Sequence[_Checked], sealed: SealedRound, reference: Mapping[str, Tensor] | None
@@ -114,7 +116,7 @@ class Gate:
                 _log.warning("%d updates are too few to judge without a reference; none is accepted", len(held))
             return list(checked)
         evidence = self._screener.screen(
-            {subject: one.submission.update for subject, one in held.items()},
+            {subject: one.update for subject, one in held.items()},
             sealed.manifest,
             reference=reference,
             examples={subject: _claimed(one.submission.examples) for subject, one in held.items()},
@@ -179,6 +181,8 @@ def in_parts(reports: Sequence[UpdateReport | None], most: int) -> list[list[tup
 
 
 def _size_bytes(update: Mapping[str, object]) -> int:
+    if isinstance(update, Streamed):
+        return update.size_bytes
     return sum(value.numel() * value.element_size() for value in update.values() if isinstance(value, Tensor))
 
 
@@ -222,7 +226,12 @@ def _rule(checked: _Checked, verdict: UpdateVerdict | None) -> Ruling:
         # Policy denies it too; nothing that came back can widen a capability.
         return Ruling(subject, accepted=False, cause=beyond.cause, verdict=verdict, evidence=evidence)
     scale = clip_scale(verdict, evidence)
-    update = {name: tensor for name, tensor in checked.submission.update.items() if isinstance(tensor, Tensor)}
-    if scale < 1.0:
-        update = {name: tensor * scale for name, tensor in update.items()}
+    update = _clipped(checked.update, scale)
     return Ruling(subject, accepted=True, cause="", verdict=verdict, evidence=evidence, update=update, scale=scale)
+
+
+def _clipped(update: Mapping[str, object], scale: float) -> Mapping[str, Tensor]:
+    if isinstance(update, Streamed):
+        return update if scale >= 1.0 else Changed(update, lambda _, tensor: tensor.mul_(scale))
+    tensors = {name: tensor for name, tensor in update.items() if isinstance(tensor, Tensor)}
+    return tensors if scale >= 1.0 else {name: tensor * scale for name, tensor in tensors.items()}

@@ -8,7 +8,8 @@ from typing import Self
 from torch import Tensor
 
 from adapters.credentials import RoundTerms
-from adapters.screening import Manifest, update_digest
+from adapters.screening import Manifest, Streamed, update_digest
+from adapters.screening.streaming import Changed
 from controlplane.contracts.decision import Aggregation
 
 
@@ -56,12 +57,18 @@ class Weights:
         Raises:
             ValueError: no floating-point tensor is in it, or one of an unsupported type.
         """
-        tensors = {name: tensor.detach() for name, tensor in state.items() if tensor.is_floating_point()}
+        tensors: Mapping[str, Tensor]
+        if isinstance(state, Streamed):
+            tensors = state.floating()
+        else:
+            tensors = {name: tensor.detach() for name, tensor in state.items() if tensor.is_floating_point()}
         manifest = Manifest.of(tensors)
         return cls(tensors, manifest, update_digest(tensors, manifest))
 
 
-def difference(trained: Mapping[str, object], received: Mapping[str, Tensor]) -> dict[str, object]:
+def difference(
+    trained: Mapping[str, object], received: Mapping[str, Tensor], *, is_ours: bool = False
+) -> dict[str, object]:
     """Return the update: trained minus received, by name. Both sides compute it, so both can name its digest.
 
     Whatever in ``trained`` cannot be subtracted is handed on as it is: it will not fit the round's manifest.
@@ -69,6 +76,7 @@ def difference(trained: Mapping[str, object], received: Mapping[str, Tensor]) ->
     Args:
         trained: untrusted.
         received: the weights that training began with.
+        is_ours: nobody else needs ``trained``; its tensors become the update, so that no third copy is made.
     """
     update: dict[str, object] = {}
     for name, value in trained.items():
@@ -76,7 +84,27 @@ def difference(trained: Mapping[str, object], received: Mapping[str, Tensor]) ->
         if not isinstance(value, Tensor):
             update[name] = value
         elif before is not None and value.shape == before.shape and value.dtype == before.dtype:
-            update[name] = value.detach().cpu() - before.cpu()
+            update[name] = _less(value.detach().cpu(), before.cpu(), is_ours=is_ours)
         elif before is not None or value.is_floating_point():
             update[name] = value
     return update
+
+
+def _less(value: Tensor, before: Tensor, *, is_ours: bool) -> Tensor:
+    return value.sub_(before) if is_ours and value.is_floating_point() else value - before
+
+
+def streamed_difference(trained: Streamed, received: Mapping[str, Tensor]) -> Streamed:
+    """Return the update as `difference` does, where each tensor of it is computed when it is asked for, and not kept.
+
+    Args:
+        trained: untrusted, such as a `TensorFile`.
+        received: the weights that training began with; they must stay as they are.
+    """
+    known = Manifest.of(received).tensors
+
+    def change(name: str, value: Tensor) -> Tensor:
+        return value.sub_(received[name].cpu()) if trained.specs[name] == known.get(name) else value
+
+    kept = [name for name, spec in trained.specs.items() if name in known or spec.dtype.is_floating_point]
+    return Changed(trained, change, kept)

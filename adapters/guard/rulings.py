@@ -8,6 +8,7 @@ from torch import Tensor
 
 from adapters.aggregation import aggregate
 from adapters.credentials import Credentials
+from adapters.screening import Source
 from controlplane.contracts.decision import Aggregation
 from controlplane.contracts.evidence import UpdateEvidence
 from controlplane.contracts.rollback import Rollback
@@ -20,13 +21,14 @@ class Submission:
 
     Attributes:
         subject: whom the connection belongs to.
-        update: name -> tensor, trained minus received.
+        update: name -> tensor, trained minus received; or the safetensors file that has it, which nobody else may be
+            able to write.
         examples: training examples behind it, as the device claims.
         credentials: what came with it; none when nothing did.
     """
 
     subject: str
-    update: Mapping[str, object]
+    update: Source
     examples: int
     credentials: Credentials | None
 

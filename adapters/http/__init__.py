@@ -4,6 +4,6 @@
 part in it without torch.
 """
 
-from adapters.http.bounds import Bounds
+from adapters.jobs.bounds import Bounds
 
 __all__ = ["Bounds"]

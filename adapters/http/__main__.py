@@ -1,149 +1,56 @@
 """Run a federated job over HTTP: ``python -m adapters.http --keys FOLDER --state FOLDER ...``."""
 
 import argparse
-import asyncio
-import json
-import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from contextlib import AbstractContextManager
 
-from adapters.errors import ControlPlaneError
-from adapters.guard import RoundReport
-from adapters.guard.rounds import Weights
-from adapters.http.bounds import Bounds
-from adapters.http.job import Ended, Federation
-from adapters.http.keeping import JobError
+from adapters.http.job import Federation
 from adapters.http.opening import federation
-from adapters.rollback import ArchiveError
-from controlplane.capabilities.errors import KeyFileError
-from controlplane.contracts.base import is_identifier
+from adapters.jobs.bounds import Bounds
+from adapters.jobs.commanding import bounds_of, job_options, job_parser, read_address, run, saying
 
-STOPPED = 130
-"""The exit status of a job that was stopped before its last round."""
+_say = saying("adapters.http")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a job, and return the exit status: 0 when it is done, 1 when it cannot go on, 130 when it was stopped."""
     given = _parser().parse_args(arguments)
-    try:
-        bounds = Bounds(
-            least_members=given.least,
-            most_members=given.most,
-            gather_seconds=given.gather,
-            round_seconds=given.seconds,
-        )
-        with federation(
+
+    def opened() -> AbstractContextManager[Federation]:
+        return federation(
             given.keys,
             given.state,
             given.weights,
-            audience=given.audience,
-            model=given.model,
-            members=None if given.members is None else _members(given.members),
-            archive=given.archive,
-            segment=given.segment,
-            rounds=given.rounds,
             host=given.listen[0],
             port=given.listen[1],
             public_url=given.public_url,
-            bounds=bounds,
-            server_rate=given.rate,
+            bounds=Bounds(**bounds_of(given)),
             on_listening=lambda url: _say(f"listening at {url}"),
             on_progress=_say,
-        ) as job:
-            ended = asyncio.run(_until_signal(job))
-    except (ControlPlaneError, KeyFileError, ArchiveError, JobError, ValueError, OSError) as error:
-        _say(f"error: {error}")
-        return 1
-    kept = given.state / f"weights-{ended.finished}.safetensors"
-    if given.json:
-        print(json.dumps(_document(ended, kept)))
-    elif ended.is_finished:
-        print(f"{ended.finished} rounds are done: {kept}")
-    else:
-        print(f"stopped after round {ended.finished} of {given.rounds}; the same command goes on from there")
-    return 0 if ended.is_finished else STOPPED
+            **job_options(given),
+        )
+
+    return run(given, opened, _say)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = job_parser(
         prog="python -m adapters.http",
         description="Run a federated job for clients that speak HTTP, in any language. Stopped with Ctrl-C, it goes on "
         "from its last finished round when it is started again.",
         epilog="Example: python -m adapters.http --keys keys/aggregator --state job --model smart-home-intents "
         "--weights initial.safetensors --rounds 3 --listen 127.0.0.1:8290",
     )
-    parser.add_argument("--keys", type=Path, required=True, help="folder of the enrolled aggregator (adapters.enrol)")
-    parser.add_argument("--state", type=Path, required=True, help="folder of this job; made, for its owner alone")
-    parser.add_argument("--model", required=True, help="the model's identifier in policies/data")
-    parser.add_argument("--weights", type=Path, required=True, help="safetensors file that the first round begins with")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds in all, those of earlier runs among them (3)")
-    parser.add_argument("--audience", default="aggregator-1", help="this aggregator's name in capabilities")
     parser.add_argument(
-        "--listen", type=_address, default=("127.0.0.1", 8290), metavar="HOST:PORT", help="port 0 for any that is free"
+        "--listen",
+        type=read_address,
+        default=("127.0.0.1", 8290),
+        metavar="HOST:PORT",
+        help="port 0 for any that is free",
     )
     parser.add_argument("--public-url", help="how clients reach it, where that is another URL (a proxy with TLS)")
-    parser.add_argument("--members", type=Path, help="file of those who are invited, one a line; else who announces")
-    parser.add_argument("--least", type=int, default=4, help="announcements that a round waits for (4)")
-    parser.add_argument("--most", type=int, default=1000, help="members that a round takes (1000)")
-    parser.add_argument("--gather", type=float, default=10.0, help="seconds to wait for more than the least (10)")
-    parser.add_argument("--seconds", type=float, default=600.0, help="how long a round is open (600)")
-    parser.add_argument("--rate", type=float, default=1.0, help="share of the step that the model moves (1.0)")
-    parser.add_argument("--archive", type=Path, help="folder that keeps updates, so that they can be undone")
-    parser.add_argument("--segment", help="segment from which devices are taken; else any")
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
     return parser
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65_535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT")
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def _members(path: Path) -> list[str]:
-    found = path.read_text().split()
-    wrong = [one for one in found if not is_identifier(one)]
-    if not found or wrong:
-        raise JobError(f"{path} has to name one device a line, such as dev-...; {len(wrong)} lines are no names")
-    return found
-
-
-async def _until_signal(job: Federation) -> Ended:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, job.stop)
-    return await job.run()
-
-
-def _document(ended: Ended, kept: Path) -> dict[str, Any]:
-    return {
-        "finished": ended.is_finished,
-        "rounds_finished": ended.finished,
-        "weights": str(kept),
-        "model_digest": Weights.of(ended.state).digest,
-        "rounds": [_round(report) for report in ended.rounds],
-    }
-
-
-def _round(report: RoundReport) -> dict[str, Any]:
-    return {
-        "round_id": report.round_id,
-        "members": report.members,
-        "pulled": report.pulled,
-        "submitted": report.submitted,
-        "accepted": report.accepted,
-        "clipped": report.clipped,
-        "quarantined": list(report.quarantined),
-        "left_out": {f"{point}: {cause}": count for (point, cause), count in report.dropped.items()},
-        "aggregation": report.aggregation,
-    }
-
-
-def _say(line: str) -> None:
-    print(f"adapters.http: {line}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -8,87 +8,30 @@ Example:
 import hashlib
 import http.client
 import json
-import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 from adapters.credentials import Credentials, RoundTerms
-from adapters.errors import ControlPlaneError, Denied, Forbidden, Unavailable
+from adapters.errors import ControlPlaneError, Unavailable
 from adapters.http.signing import RequestSigner, read_content_digest, write_content_digest
-from adapters.http.tensorfile import UnfitFileError, content_sha256, file_digest, read_stored
+from adapters.jobs.taking_part import TENSORS, Announced, Participant, Train
+from adapters.jobs.tensorfile import UnfitFileError, content_sha256, file_digest, read_stored
 from adapters.member import Member
 from adapters.wire import read_problem
-
-TENSORS = "application/vnd.safetensors"
-
-Train = Callable[[Path, Path, "Announced"], int]
-"""From the file of the weights, the file to write the update to (trained minus received), and the round: trains, and
-returns on how many examples."""
 
 _ANSWER_BYTES = 8 * 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
 _TIMEOUT_SECONDS = 60.0
-_PAUSE_SECONDS = 0.5
-
-_log = logging.getLogger("ztfm.http")
 
 
-@dataclass(frozen=True)
-class Announced:
-    """How a job stands.
-
-    Attributes:
-        version: names this announcement.
-        state: ``gathering``, ``open``, ``renewing``, ``judging``, ``ended`` or ``stopped``.
-        audience: the aggregator's name in capabilities.
-        terms: of the round that is open or being judged; none between rounds.
-        closes_at: until when updates are taken in, in Unix seconds; 0 between rounds.
-        size_bytes: of the file with the weights; 0 between rounds.
-        renew: subjects whose capabilities ran out after they submitted.
-        document: all of it.
-    """
-
-    version: str
-    state: str
-    audience: str
-    terms: RoundTerms | None
-    closes_at: float
-    size_bytes: int
-    renew: tuple[str, ...]
-    document: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Self:
-        """Return an announcement as it came.
-
-        Raises:
-            Unavailable: it is none.
-        """
-        try:
-            audience = str(document["audience"])
-            terms = None
-            if "round_id" in document:
-                terms = RoundTerms(document["round_id"], document["model"], document["model_digest"], audience)
-            return cls(
-                version=str(document["version"]),
-                state=str(document["state"]),
-                audience=audience,
-                terms=terms,
-                closes_at=float(document.get("closes_at", 0.0)),
-                size_bytes=int(document.get("size_bytes", 0)),
-                renew=tuple(str(one) for one in document.get("renew", ())),
-                document=document,
-            )
-        except (KeyError, TypeError, ValueError):
-            raise Unavailable("the answer announces no round: is this the aggregator's URL?") from None
+__all__ = ["Announced", "HttpClient", "Train"]
 
 
-class HttpClient:
+class HttpClient(Participant):
     """A member of a job at an aggregator. A context manager, for one thread at a time.
 
     Args:
@@ -112,7 +55,7 @@ class HttpClient:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is no URL of an aggregator")
-        self._member = member
+        super().__init__(member)
         self._url = url.rstrip("/")
         self._prefix = parts.path.rstrip("/")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -192,6 +135,7 @@ class HttpClient:
             OSError: it cannot be read.
         """
         digest = file_digest(update, read_stored(update))
+        self._member.describe(digest, examples=int(examples))
         path = f"/v1/rounds/{quote(terms.round_id, safe='')}/updates?examples={int(examples)}"
         headers = {
             **self.headers_of(self._member.submit(terms, digest)),
@@ -211,65 +155,6 @@ class HttpClient:
         """
         headers = {**self.headers_of(self._member.submit(terms, digest)), "Content-Length": "0"}
         self._ask("PUT", f"/v1/rounds/{quote(terms.round_id, safe='')}/credentials", None, headers)
-
-    def take_part(self, train: Train, folder: Path) -> int:
-        """Take part until the job ends, and return in how many rounds an update was sent.
-
-        What the aggregator refuses, or a control plane that is away, costs the round and no more.
-
-        Args:
-            train: trains once.
-            folder: for the files of a round; made.
-
-        Raises:
-            Denied: policy does not let this device take part now.
-            ControlPlaneError: the aggregator cannot be reached, or does not take this device.
-            OSError: a file cannot be read or written.
-        """
-        folder.mkdir(parents=True, exist_ok=True)
-        now, sent, digest = self.current(), 0, ""
-        done: str | None = None
-        self.announce(now.audience)
-        while now.state not in ("ended", "stopped"):
-            terms = now.terms
-            if terms is not None and now.state == "open" and terms.round_id != done:
-                done = terms.round_id
-                digest = self._trained(train, folder, now, terms)
-                sent += bool(digest)
-                if not digest:
-                    # Whoever sent an update is invited again; whoever did not has to say that it is there.
-                    self.announce(now.audience)
-            elif terms is not None and digest and self._member.id in now.renew:
-                self._renewed(terms, digest)
-            now = self._next(now)
-        return sent
-
-    def _trained(self, train: Train, folder: Path, now: Announced, terms: RoundTerms) -> str:
-        """Take part in one round; return the digest of what was sent, or nothing."""
-        weights, update = folder / "weights.safetensors", folder / "update.safetensors"
-        try:
-            self.pull(terms, weights)
-            examples = train(weights, update, now)
-            return self.submit(terms, update, examples)
-        except ControlPlaneError as error:
-            if isinstance(error, Denied) and not isinstance(error, Forbidden):
-                raise
-            _log.warning("round %s goes on without this device: %s", terms.round_id, error)
-            return ""
-
-    def _renewed(self, terms: RoundTerms, digest: str) -> None:
-        try:
-            self.renew(terms, digest)
-        except ControlPlaneError as error:
-            _log.warning("round %s goes on without this update: %s", terms.round_id, error)
-
-    def _next(self, now: Announced) -> Announced:
-        try:
-            return self.current(now.version)
-        except Unavailable:
-            # One more try: a job that ended a moment ago is gone by now.
-            time.sleep(_PAUSE_SECONDS)
-            return self.current(now.version)
 
     def _ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> bytes:
         answer = self._request(method, path, body, headers or {})

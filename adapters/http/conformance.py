@@ -13,11 +13,11 @@ from torch import Tensor
 from adapters.conformance import Ended, Job, Pace, Scripted, report_of
 from adapters.credentials import Credentials
 from adapters.enrolment import load_identity
-from adapters.http.bounds import Bounds
 from adapters.http.client import Announced, HttpClient
 from adapters.http.job import Federation
-from adapters.http.keeping import JobFolder
-from adapters.http.reception import Reception
+from adapters.jobs.bounds import Bounds
+from adapters.jobs.keeping import JobFolder
+from adapters.jobs.reception import Reception
 
 PACE = Pace(training_seconds=5.0, patience_seconds=15.0, round_seconds=60.0, job_seconds=180.0)
 """A round is as long as somebody may train: whoever sends nothing has the others wait for its end."""
@@ -44,7 +44,7 @@ class _Hostile(HttpClient):
 def federation(job: Job) -> Ended:
     """Run a job whose server listens on this machine, and whose clients are processes that speak HTTP to it."""
     bounds = Bounds(
-        least_members=len(job.clients) - 1,
+        least_members=job.least,
         most_members=len(job.clients),
         gather_seconds=_GATHER_SECONDS,
         round_seconds=job.pace.training_seconds,

@@ -2,47 +2,25 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 
 from adapters.credentials import Credentials, subject_of
 from adapters.guard import Refused
-from adapters.http import refusals
 from adapters.http.arrivals import BROKEN, receive
-from adapters.http.desk import Desk
-from adapters.http.opened import Attempt, OpenRound, Taken
-from adapters.http.reception import as_shown, presented
-from adapters.http.refusals import Refusal
+from adapters.http.desk import HttpDesk
+from adapters.http.showing import as_shown, presented
 from adapters.http.signing import SignedRequest, read_content_digest
-from adapters.http.tensorfile import UnfitFileError, file_digest, read_stored
+from adapters.jobs import refusals
+from adapters.jobs.examining import Examined, examined, read_examples, settled, shown_amiss
+from adapters.jobs.opened import OpenRound
+from adapters.jobs.refusals import Refusal
+from adapters.jobs.taking_part import TENSORS
 from adapters.web.presented import Asked, body_bytes
 from controlplane.contracts.identity import PublicKey
 
-TENSORS = "application/vnd.safetensors"
-
-_EVIDENCE = frozenset({400, 401, 403, 411, 413, 415, 422})
-"""What a member is refused for with these is its own doing. With others it may be the network's, or ours."""
-
-_MOST_DIGITS = 18
-
 _log = logging.getLogger("ztfm.http")
-
-
-@dataclass(frozen=True)
-class _Examined:
-    """What an update that came whole is.
-
-    Attributes:
-        digest: of its tensors; empty when it is refused.
-        refusal: why it does not fit; none when it does.
-        is_readable: its tensors can be read, whether they fit or not.
-    """
-
-    digest: str = ""
-    refusal: Refusal | None = None
-    is_readable: bool = False
 
 
 class Intake:
@@ -52,7 +30,7 @@ class Intake:
         desk: what the routes share with the job.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: HttpDesk) -> None:
         self._desk = desk
 
     def signer(self, request: web.Request, asked: Asked) -> str | Refused:
@@ -83,32 +61,19 @@ class Intake:
             refusal = await self._checked(request, asked, opened, signer) or await self._arrived(
                 request, asked, opened, path
             )
-            examined = _Examined(refusal=refusal)
+            shown = _credentials(asked, signer)
+            found = Examined(refusal=refusal)
             if refusal is None:
-                examined = await self._examined(opened, _credentials(asked, signer), path)
+                found = await examined(self._desk.reception, opened, shown, path, where="GET /v1/rounds/current")
             # Since the last wait nothing else has run: what is taken in now is in time.
             if opened.is_closed:
                 return not_open()
-            is_kept = self._settled(request, asked, opened, signer, path, examined)
-            return examined.refusal
+            examples = stated_examples(request) or 0
+            is_kept = settled(opened, found, path, sender=signer, examples=examples, shown=shown)
+            return found.refusal
         finally:
             if not is_kept:
                 path.unlink(missing_ok=True)
-
-    def _settled(
-        self, request: web.Request, asked: Asked, opened: OpenRound, signer: str, path: Path, examined: _Examined
-    ) -> bool:
-        """Note what became of an update, and return whether its file is needed."""
-        examples, shown = stated_examples(request) or 0, _credentials(asked, signer)
-        refusal = examined.refusal
-        if refusal is None:
-            size = opened.sealed.manifest.size_bytes
-            opened.take(Taken(signer, path, examined.digest, size, examples, shown))
-            return True
-        if refusal.status not in _EVIDENCE or refusal.cause == "broken":
-            return False
-        opened.refuse(Attempt(signer, examples, shown, path if examined.is_readable else None))
-        return examined.is_readable
 
     async def _checked(self, request: web.Request, asked: Asked, opened: OpenRound, signer: str) -> Refusal | None:
         """Return what is wrong with a submission before its body is read."""
@@ -124,11 +89,7 @@ class Intake:
         shown = presented(asked)
         if isinstance(shown, Refused):
             return refusals.of(shown)
-        if shown[0].subject != signer:
-            return refusals.denied("The credentials are another device's than the signature.", "wrong_subject")
-        terms, values = opened.sealed.terms, opened.sealed.manifest.size_bytes
-        beyond = await self._desk.reception.look(shown[0], "gradient_submission", terms, size_bytes=values)
-        return None if beyond is None else refusals.of(beyond)
+        return await shown_amiss(self._desk.reception, opened, shown[0], signer)
 
     async def _arrived(self, request: web.Request, asked: Asked, opened: OpenRound, path: Path) -> Refusal | None:
         """Write the body to a file, or return what is wrong with it."""
@@ -150,29 +111,6 @@ class Intake:
             return refusals.unfit(detail, "broken")
         return None
 
-    async def _examined(self, opened: OpenRound, shown: Credentials, path: Path) -> _Examined:
-        """Return whether an update's form fits, and its proof is for it."""
-        try:
-            stored = await asyncio.to_thread(read_stored, path)
-            misfit = opened.misfit(stored)
-            if misfit:
-                detail = f"{misfit} The tensors are those of GET /v1/rounds/current."
-                return _Examined(refusal=refusals.unfit(detail), is_readable=True)
-            digest = await asyncio.to_thread(file_digest, path, stored)
-        except UnfitFileError as error:
-            return _Examined(refusal=refusals.unfit(f"It is no safetensors file that can be screened: {error}."))
-        except OSError as error:
-            _log.error("an update could not be read back: %s", error)
-            return _Examined(refusal=refusals.busy("The update could not be read back.", "unavailable"))
-        beyond = await self._desk.reception.look(shown, "gradient_submission", opened.sealed.terms, digest=digest)
-        if beyond is None:
-            return _Examined(digest)
-        refusal = refusals.of(beyond)
-        if beyond.cause == "wrong_digest":
-            detail = f"The proof is for another update: ztfm_digest of this one is {digest}."
-            refusal = refusals.unfit(detail, beyond.cause)
-        return _Examined(refusal=refusal, is_readable=True)
-
 
 def not_open() -> Refusal:
     """409: a round that is over, or never was."""
@@ -182,8 +120,7 @@ def not_open() -> Refusal:
 def stated_examples(request: web.Request) -> int | None:
     """Return how many training examples a submission claims, or none where it does not say so in digits."""
     found = request.query.getall("examples", [])
-    stated = found[0] if len(found) == 1 and found[0].isascii() and len(found[0]) <= _MOST_DIGITS else ""
-    return int(stated) if stated.isdecimal() else None
+    return read_examples(found[0]) if len(found) == 1 else None
 
 
 async def say_nothing_yet(_request: web.Request) -> None:

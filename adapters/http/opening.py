@@ -1,34 +1,16 @@
-"""Open everything that a job needs from the folder of an enrolled aggregator."""
+"""Open a job over HTTP from the folder of an enrolled aggregator."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from adapters.client import SyncControlPlane
-from adapters.enrolment import load_identity, load_key
-from adapters.guard import Guard
 from adapters.http.job import Federation
-from adapters.http.keeping import JobFolder
-from adapters.http.reception import Reception
-from adapters.rollback import DeltaArchive
-
-_FIRST_WORD_SECONDS = 5.0
+from adapters.jobs.opening import opened_job
 
 
-@contextmanager
 def federation(
-    keys: Path,
-    state: Path,
-    weights: Path,
-    *,
-    audience: str,
-    model: str,
-    members: Sequence[str] | None = None,
-    archive: Path | None = None,
-    segment: str | None = None,
-    **options: Any,
-) -> Iterator[Federation]:
+    keys: Path, state: Path, weights: Path, *, audience: str, model: str, **options: Any
+) -> AbstractContextManager[Federation]:
     """Open a job as the aggregator that was enrolled in ``keys``. It follows revocations.
 
     Args:
@@ -37,26 +19,9 @@ def federation(
         weights: safetensors file that the first round begins with.
         audience: the name of this enforcement point.
         model: the model's identifier in ``policies/data``.
-        members: who is invited; none for whoever announces itself.
-        archive: folder of the updates that are kept, so that they can be undone; none keeps none.
-        segment: from which devices are taken; none for any.
-        options: the other arguments of `Federation`.
+        options: ``members``, ``archive`` and ``segment`` of `opened_job`, and the other arguments of `Federation`.
 
     Raises:
-        FileNotFoundError: nobody was enrolled in ``keys``.
-        KeyFileError: its key or identity cannot be used.
-        JobError: the job's folder cannot be used.
-        ArchiveError: the archive is damaged, somebody else's, or in use.
-        OSError: a file cannot be read or written.
+        FileNotFoundError: and the others of `opened_job`, when the context is entered.
     """
-    identity, key = load_identity(keys), load_key(keys)
-    with JobFolder(state, model, weights) as folder, SyncControlPlane(identity.url, key) as plane:
-        standings = plane.follow_revocations(_FIRST_WORD_SECONDS, issuer=identity.issuer)
-        kept = None if archive is None else DeltaArchive(archive, key)
-        shared: dict[str, Any] = {"segment": segment, "standings": standings}
-        reception = Reception(identity.issuer, audience, **shared)
-        guard = Guard(
-            plane, audience=audience, model=model, issuer=identity.issuer, members=members, archive=kept, **shared
-        )
-        with guard:
-            yield Federation(guard, reception, folder, members=members, **options)
+    return opened_job(Federation, keys, state, weights, audience=audience, model=model, **options)

@@ -9,14 +9,15 @@ from aiohttp import web
 
 from adapters.credentials import Introduction
 from adapters.guard import Point, Refused
-from adapters.http import refusals
 from adapters.http.arrivals import BROKEN
-from adapters.http.desk import Desk
-from adapters.http.intake import TENSORS, Intake, not_open, say_nothing_yet
-from adapters.http.opened import OpenRound
-from adapters.http.reception import presented
-from adapters.http.refusals import Refusal
+from adapters.http.desk import HttpDesk
+from adapters.http.intake import Intake, not_open, say_nothing_yet
+from adapters.http.showing import presented
 from adapters.http.signing import read_content_digest, write_content_digest
+from adapters.jobs import refusals
+from adapters.jobs.opened import OpenRound
+from adapters.jobs.refusals import Refusal
+from adapters.jobs.taking_part import TENSORS
 from adapters.web.presented import Asked, body_bytes
 from adapters.web.rules import is_plain
 from controlplane.capabilities.proof import holder_of
@@ -39,7 +40,7 @@ class Routes:
         desk: what they share with the job.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: HttpDesk) -> None:
         self._desk = desk
         self._intake = Intake(desk)
 

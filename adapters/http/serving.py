@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from adapters.http.refusals import fault, malformed
+from adapters.jobs.refusals import fault, malformed
 
 MAX_HEADER_BYTES = 16 * 1024
 

@@ -13,9 +13,8 @@ from nvflare.app_common.workflows.fedavg import FedAvg
 from torch import Tensor
 
 from adapters.guard import Gated
-from adapters.nvflare.admission import OpenRound
 from adapters.nvflare.gating import Arrived, gate, replies
-from adapters.nvflare.point import GuardPoint
+from adapters.nvflare.point import GuardPoint, OpenRound
 from adapters.nvflare.questions import CARRIED
 from adapters.nvflare.weights import in_kind, read_trusted, write
 from adapters.rollback import Recipe, moved

@@ -14,11 +14,11 @@ from nvflare.app_common.app_constant import AppConstants
 from nvflare.app_common.utils.fl_model_utils import FLModelUtils
 from torch import Tensor
 
+from adapters.admission import DECLINED, STAGE
 from adapters.credentials import Credentials
 from adapters.guard import Gated, Ruling, Submission
-from adapters.nvflare.admission import OpenRound
-from adapters.nvflare.point import GuardPoint
-from adapters.nvflare.questions import DECLINED, STAGE, asking, carried
+from adapters.nvflare.point import GuardPoint, OpenRound
+from adapters.nvflare.questions import asking, carried
 from adapters.nvflare.weights import claimed, common_metrics, read_trusted, read_untrusted, update_of, write
 
 
@@ -154,7 +154,7 @@ def _renewed(
     stale = [site for site, one in shown.items() if one is not None and point.guard.is_stale(one)]
     question = {STAGE: "submit", **opened.sealed.terms.to_dict()}
     answers = asking(fl_ctx, point.query_seconds)(stale, question) if stale else {}
-    renewed = {site: _read_credentials(answer) for site, answer in answers.items()}
+    renewed = {site: _read_credentials(answer or {}) for site, answer in answers.items()}
     return {site: one for site, one in renewed.items() if one is not None}
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,8 +14,8 @@ from nvflare.apis.fl_constant import EventScope, FLContextKey
 from nvflare.apis.fl_context import FLContext
 from torch import Tensor
 
-from adapters.guard import Guard, RoundReport
-from adapters.nvflare.admission import Admission, OpenRound
+from adapters.admission import Admission
+from adapters.guard import Guard, RoundReport, SealedRound
 from adapters.nvflare.folders import own_folder
 from adapters.nvflare.questions import asking
 from adapters.nvflare.sturdy import keep_running
@@ -36,6 +37,21 @@ class TrustedData(Protocol):
     def reference(self, round_number: int, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
         """Return the update that trusted data yields from a round's weights, or none to compare updates alone."""
         ...
+
+
+@dataclass(frozen=True)
+class OpenRound:
+    """A sealed round and the sites that were let in.
+
+    Attributes:
+        sealed: the round.
+        sent: the weights, as they are sent.
+        subjects: by the site's name, whose pull held.
+    """
+
+    sealed: SealedRound
+    sent: Parameters
+    subjects: Mapping[str, str]
 
 
 class GuardPoint(FLComponent):  # type: ignore[misc] # nvflare is read without its types
@@ -83,7 +99,7 @@ class GuardPoint(FLComponent):  # type: ignore[misc] # nvflare is read without i
         self.patience_seconds = patience_seconds
         self.segment = segment
         self._guard: Guard | None = None
-        self._admission: Admission | None = None
+        self._admission: Admission[str] | None = None
         self._standing: OpenRound | None = None
         self._reference: TrustedData | None = None
         self._unreleased: deque[str] = deque()
@@ -121,9 +137,9 @@ class GuardPoint(FLComponent):  # type: ignore[misc] # nvflare is read without i
         """
         if self._admission is None:
             open_seconds = self.duration_seconds + 2 * self.query_seconds + _GATING_SECONDS
-            self._admission = Admission(self.guard, open_seconds, self.members)
-        ask = asking(fl_ctx, self.query_seconds)
-        self._standing = self._admission.open(ask, sites, sent, label)
+            self._admission = Admission[str](self.guard, open_seconds, self.members)
+        found = self._admission.open(asking(fl_ctx, self.query_seconds), sites, read_trusted(sent), label)
+        self._standing = None if found is None else OpenRound(found.sealed, sent, found.subjects)
         return self._standing
 
     def end(self) -> None:

@@ -8,19 +8,15 @@ from nvflare.apis.fl_constant import ReturnCode
 from nvflare.apis.fl_context import FLContext
 from nvflare.apis.shareable import Shareable
 
+from adapters.admission import Ask
+
 TOPIC = "ztfm.question"
 """Under which sites listen for questions."""
 
 CARRIED = "ztfm"
 """Names what is ours: in a question, in an answer, and in the meta of a task and of its result."""
 
-STAGE = "stage"
-DECLINED = "declined"
-
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 4.0
-
-Ask = Callable[[Sequence[str], Mapping[str, str]], Mapping[str, Mapping[str, Any]]]
-"""From the names of sites and a question to the answers of those that gave one, by name."""
 
 
 def carried(content: object) -> Mapping[str, Any]:
@@ -34,13 +30,8 @@ def message(ours: Mapping[str, str]) -> Shareable:
     return Shareable({CARRIED: dict(ours)})
 
 
-def declined(cause: str) -> dict[str, str]:
-    """Return the answer of a site that was not given what it was asked for."""
-    return {DECLINED: cause[:64]}
-
-
-def asking(fl_ctx: FLContext, seconds: float, *, sleep: Callable[[float], None] = time.sleep) -> Ask:
-    """Return what asks sites of the running job, all at once.
+def asking(fl_ctx: FLContext, seconds: float, *, sleep: Callable[[float], None] = time.sleep) -> Ask[str]:
+    """Return what asks sites of the running job, all at once, by their names.
 
     A site that cannot be reached is asked again: its job may still be starting.
 

@@ -9,7 +9,7 @@ from typing import Any
 from nvflare.apis.dxo import DXO, from_shareable
 from nvflare.apis.event_type import EventType
 from nvflare.apis.filter import Filter
-from nvflare.apis.fl_constant import FilterKey, FLContextKey, ReturnCode
+from nvflare.apis.fl_constant import FilterKey, FLContextKey, FLMetaKey, ReturnCode
 from nvflare.apis.fl_context import FLContext
 from nvflare.apis.shareable import Shareable, make_reply
 from nvflare.fuel.f3.cellnet.defs import MessageHeaderKey
@@ -19,14 +19,16 @@ from nvflare.fuel.f3.cellnet.utils import make_reply as make_cellnet_reply
 from nvflare.fuel.f3.message import Message
 from nvflare.private.defs import CellChannel, new_cell_message
 
+from adapters.admission import DECLINED, STAGE, declined
 from adapters.credentials import RoundTerms
 from adapters.errors import ControlPlaneError
 from adapters.guard.rounds import Weights
 from adapters.member import Member
 from adapters.nvflare.folders import own_folder
-from adapters.nvflare.questions import CARRIED, DECLINED, STAGE, TOPIC, carried, declined, message
-from adapters.nvflare.weights import read_trusted, read_untrusted, update_of
+from adapters.nvflare.questions import CARRIED, TOPIC, carried, message
+from adapters.nvflare.weights import claimed, read_trusted, read_untrusted, update_of
 from adapters.screening import update_digest
+from adapters.site.measuring import describe
 
 _log = logging.getLogger("ztfm.member")
 
@@ -137,9 +139,12 @@ class MemberFilter(Filter):  # type: ignore[misc] # nvflare is read without its 
         terms = RoundTerms.from_dict(task.ours)
         if task.received is None:
             raise ValueError("the task brought no weights")
+        if not member.was_let_in(task.received.digest):
+            return declined("vetoed")
         update = update_of(result.data_kind, read_untrusted(result.data), task.received.tensors)
         digest = update_digest(update, task.received.manifest)
         self._state.sent = _Sent(terms.round_id, digest)
+        describe(member, update, claimed(result.meta, FLMetaKey.NUM_STEPS_CURRENT_ROUND))
         return member.submit(terms, digest).to_dict()
 
     def _attempt(self, fl_ctx: FLContext, work: Callable[[Member], dict[str, str]]) -> dict[str, str]:

@@ -4,5 +4,17 @@ from adapters.screening.digest import update_digest, update_digests
 from adapters.screening.manifest import Manifest, TensorSpec
 from adapters.screening.reading import Source, read
 from adapters.screening.screener import Screener, screen
+from adapters.screening.streaming import Streamed, TensorFile
 
-__all__ = ["Manifest", "Screener", "Source", "TensorSpec", "read", "screen", "update_digest", "update_digests"]
+__all__ = [
+    "Manifest",
+    "Screener",
+    "Source",
+    "Streamed",
+    "TensorFile",
+    "TensorSpec",
+    "read",
+    "screen",
+    "update_digest",
+    "update_digests",
+]

@@ -28,6 +28,8 @@ def update_digest(source: Source, manifest: Manifest) -> str:
         spec = manifest.tensors.get(name)
         if spec is not None and spec.fits(value):
             _feed(digest, _content(value))
+        # One that was read for this alone goes before the next one comes.
+        del value
     return f"sha256:{digest.hexdigest()}"
 
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from adapters.screening.values import Array, Doubles, Piece, Values
 
 _NARROWEST = 64
 _ROWS_LOOKED_AT = 256
+_EXACTLY_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,12 @@ def exactly(update: Mapping[str, Tensor], names: Sequence[str]) -> tuple[Doubles
     """Return the tensors' squared norms in float64 throughout, and how many values are not finite."""
     totals, nonfinite = [], 0
     for name in names:
-        values = update[name].detach().double()
-        nonfinite += int((~values.isfinite()).sum())
-        totals.append(min(float(values.square().sum()), 1e300))
+        total = 0.0
+        for part in torch.split(update[name].detach().reshape(-1), _EXACTLY_AT_ONCE):
+            values = part.double()
+            nonfinite += int((~values.isfinite()).sum())
+            total += float(values.square().sum())
+        totals.append(min(total, 1e300))
     return np.array(totals), nonfinite
 
 

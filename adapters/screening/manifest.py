@@ -5,28 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self, TypeGuard
 
-import torch
 from torch import Tensor
 
-SUPPORTED = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+from adapters.screening.spec import SUPPORTED, TensorSpec
+from adapters.screening.streaming import Streamed
 
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """Shape and dtype of one tensor."""
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-
-    def fits(self, value: object) -> TypeGuard[Tensor]:
-        """Whether ``value`` is a plain dense tensor, with its data in memory, of this shape and dtype."""
-        return (
-            isinstance(value, Tensor)
-            and value.layout is torch.strided
-            and value.device.type != "meta"
-            and value.dtype == self.dtype
-            and tuple(value.shape) == self.shape
-        )
+__all__ = ["SUPPORTED", "Manifest", "TensorSpec"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +37,8 @@ class Manifest:
         Raises:
             ValueError: as the constructor.
         """
+        if isinstance(state, Streamed):
+            return cls(state.specs)
         return cls({name: TensorSpec(tuple(tensor.shape), tensor.dtype) for name, tensor in state.items()})
 
     @property
@@ -62,6 +48,9 @@ class Manifest:
 
     def fits(self, update: Mapping[str, object]) -> TypeGuard[Mapping[str, Tensor]]:
         """Whether ``update`` has exactly these names, and every tensor fits its specification."""
+        if isinstance(update, Streamed):
+            # None of them has to be read for this.
+            return update.specs == self.tensors
         return update.keys() == self.tensors.keys() and all(
             spec.fits(update[name]) for name, spec in self.tensors.items()
         )

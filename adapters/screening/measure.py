@@ -7,6 +7,7 @@ from itertools import islice
 from torch import Tensor
 
 from adapters.screening.manifest import Manifest
+from adapters.screening.streaming import Streamed
 from controlplane.contracts.evidence import MAX_LAYERS
 
 LARGEST = 1e12
@@ -42,6 +43,8 @@ class Measured:
 
 def count(update: Mapping[str, object]) -> int:
     """Return the number of values in whatever came, a billion at most."""
+    if isinstance(update, Streamed):
+        return min(update.parameters, MOST_VALUES)
     return min(sum(value.numel() for value in update.values() if isinstance(value, Tensor)), MOST_VALUES)
 
 

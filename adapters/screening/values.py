@@ -87,20 +87,45 @@ def read_all(
 
     Of values that are not finite, or that float32 cannot hold, nothing sensible is found.
     """
-    tensors = [flat(update[name]) for name in manifest.tensors]
+    reading = _Reading(update, list(manifest.tensors))
     found = [np.zeros(reader.width, dtype=np.float32) for reader in readers]
     with np.errstate(over="ignore", invalid="ignore"):
         for number, piece in enumerate(pieces):
-            values = _values(piece, tensors)
+            values = reading.values(piece)
             for reader, into in zip(readers, found, strict=True):
                 reader.read(number, values, into)
+            # It is a part of a tensor, which would stay while the next one is read.
+            del values
     return found
 
 
-def _values(piece: Piece, tensors: Sequence[Values]) -> Values:
-    if len(piece.places) == 1:
-        return tensors[piece.places[0]][piece.start : piece.stop]
-    return np.concatenate([tensors[place] for place in piece.places])
+class _Reading:
+    """Reads pieces of an update in the order of `cut`, and holds no more than one large tensor of it."""
+
+    def __init__(self, update: Mapping[str, Tensor], names: Sequence[str]) -> None:
+        self._update = update
+        self._names = names
+        self._place = -1
+        self._dense: Tensor | Values | None = None
+
+    def values(self, piece: Piece) -> Values:
+        """Return a piece's values."""
+        if len(piece.places) > 1:
+            return np.concatenate([flat(self._update[self._names[place]]) for place in piece.places])
+        if self._dense is None or piece.places[0] != self._place:
+            # Let go of the last one before the next one is there.
+            self._dense = None
+            self._place = piece.places[0]
+            self._dense = _dense(self._update[self._names[self._place]])
+        values = self._dense[piece.start : piece.stop]
+        return flat(values) if isinstance(values, Tensor) else values
+
+
+def _dense(tensor: Tensor) -> Tensor | Values:
+    """A tensor in main memory, in one dimension; one that has to be widened is, piece by piece."""
+    if tensor.dtype in {torch.float32, torch.float64}:
+        return flat(tensor)
+    return tensor.detach().cpu().reshape(-1)
 
 
 def _cut(places: Sequence[int], shape: tuple[int, ...]) -> Iterator[Piece]:

@@ -96,6 +96,12 @@ class Ledger(Protocol):
 class DecisionLog(Protocol):
     """Recorded decisions."""
 
+    async def record(
+        self, decision_id: str, time: float, action: str, subject: str, outcome: str, document: bytes
+    ) -> None:
+        """Keep a record; it is durable when this returns."""
+        ...
+
     async def get(self, decision_id: str) -> DecisionRecord | None:
         """Return a recorded decision, or none."""
         ...

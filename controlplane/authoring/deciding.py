@@ -14,6 +14,7 @@ from controlplane.authoring.folder import OTHER, Example, PolicyFolder, read_exa
 from controlplane.authoring.tools import Tools
 from controlplane.contracts.decision import PolicyDecision
 from controlplane.contracts.facts import FACTS
+from controlplane.contracts.site import SITE_FACTS
 
 _FORM = "required := {...}; satisfied contains ... if {...}; missing := required - satisfied"
 
@@ -65,7 +66,7 @@ def _example(example: Example) -> Iterator[tuple[int, str, str]]:
         remedy = "A denied example lists the codes in order; an allowed one lists none."
         yield line_of(example.path, '"reasons"'), "The reasons do not fit the decision.", remedy
     try:
-        FACTS[example.contract].model_validate(example.input)
+        {**FACTS, **SITE_FACTS}[example.contract].model_validate(example.input)
     except ValidationError as error:
         for item in error.errors(include_input=False, include_url=False):
             path = ".".join(str(part) for part in item["loc"])

@@ -8,6 +8,7 @@ from controlplane.authoring.errors import AuthoringError
 from controlplane.authoring.folder import PolicyFolder, read_json
 from controlplane.contracts.facts import FACTS
 from controlplane.contracts.policies import PolicyLayer
+from controlplane.contracts.site import SITE_FACTS
 
 STAND_IN = "base_decides"
 """What a base requires that allows everything: a layer's folder is asked without the real one."""
@@ -50,12 +51,16 @@ class LayerFolder(PolicyFolder):
         return self.rego_files()
 
     def decisions(self) -> list[str]:
-        """Return the packages of decisions that a layer answers about: all of the product's."""
-        return list(FACTS)
+        """Return what a layer answers about: all of the product's decisions, and what a site asks that has examples."""
+        own = [name for name in SITE_FACTS if self.layer == "site" and self._examples(name).is_dir()]
+        return [*FACTS, *own]
 
     def example_files(self, package: str) -> list[Path]:
         """Return the example files of what the layer says about a decision, in order of name."""
-        return sorted((self.root / self.layer / "examples" / package).glob("*.json"))
+        return sorted(self._examples(package).glob("*.json"))
+
+    def _examples(self, package: str) -> Path:
+        return self.root / self.layer / "examples" / package
 
     def data_folders(self) -> list[Path]:
         """Return the folders of data, each with a ``data.json``."""

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from controlplane.authoring.errors import AuthoringError
 from controlplane.authoring.folder import EXTRA, OTHER, PolicyFolder
 from controlplane.contracts.facts import FACTS, AdminActionName
+from controlplane.contracts.site import SITE_FACTS
 
 _NAMED_OTHERWISE = {"enrol": "enrolment", "respond": "response"}
 """Packages by the action that they decide, where it has another name."""
@@ -47,7 +48,7 @@ def read_request(folder: PolicyFolder, action: str, text: str) -> Request:
     facts = next((document[name] for name in ("facts", "input") if isinstance(document.get(name), dict)), document)
     package = _package(folder, action, facts)
     try:
-        FACTS[package].model_validate_json(json.dumps(facts))
+        {**FACTS, **SITE_FACTS}[package].model_validate_json(json.dumps(facts))
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)
         shown = "\n".join(f"  {_path(item['loc'])}: {item['msg']}" for item in wrong[:10])
@@ -63,7 +64,7 @@ def _path(loc: tuple[int | str, ...]) -> str:
 
 
 def _package(folder: PolicyFolder, action: str, facts: dict[str, Any]) -> str:
-    if action in FACTS:
+    if action in FACTS or (action in SITE_FACTS and action in folder.decisions()):
         return action
     if action in get_args(AdminActionName):
         _same(facts, ("action", "name"), action)

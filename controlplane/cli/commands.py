@@ -17,6 +17,7 @@ from controlplane.cli import (
     rounds,
     serve,
     sidecar,
+    site,
     tls,
     tokens,
 )
@@ -45,3 +46,4 @@ app.add_typer(devices.app, name="devices")
 app.add_typer(rounds.app, name="rounds")
 app.add_typer(tls.app, name="tls")
 app.add_typer(adapter.app, name="adapter")
+app.add_typer(site.app, name="site")

@@ -20,6 +20,7 @@ from controlplane.authoring import AuthoringError, PolicyFolder
 from controlplane.bundles import PolicyKeyError, Trust
 from controlplane.cli.moments import moment
 from controlplane.cli.policy_explained import explained, show
+from controlplane.cli.policy_explained_site import SITE, show_site
 from controlplane.cli.policy_groups import TITLES, Row, show_groups
 from controlplane.cli.serve import load_settings
 from controlplane.contracts.decision import DecisionQuery
@@ -118,6 +119,9 @@ async def _explain(settings: Settings, decision_id: str, folder: Path, from_rele
         if kept is None:
             return False
         found = parse(decision_id, *kept)
+        if found.package == SITE:
+            show_site(found, as_json=as_json)
+            return True
         today = PolicyFolder.open(folder, product_folder("policies"))
         opa = await asyncio.to_thread(locate_opa, os.environ)
         donors = await allowed_alike(store.decisions, found)

@@ -35,6 +35,7 @@ from controlplane.contracts.identity import AttestationLevel, DeviceStatus, Role
 from controlplane.contracts.log import LogQuery
 from controlplane.contracts.policies import PolicyLayer
 from controlplane.contracts.rounds import RoundState
+from controlplane.contracts.site import SITE_FACTS
 
 Age = Annotated[float, Field(ge=0.0, le=1e10)]
 """Seconds since something happened."""
@@ -325,6 +326,7 @@ AdminActionName = Literal[
     "policy:shadow",
     "round:create",
     "round:rollback",
+    "site:report",
     "status_list:read",
     "token:issue",
     "updates:report",
@@ -347,6 +349,7 @@ AdministeredKind = Literal[
     "policy",
     "round",
     "search",
+    "site",
     "status_list",
 ]
 
@@ -548,5 +551,6 @@ INPUTS: dict[str, type[StrictModel]] = {
     "behaviour": BehaviourQuery,
     "candidates": CandidatesQuery,
     "log": LogQuery,
+    **SITE_FACTS,
 }
 """Facts, and what else is asked of the policy bundle."""

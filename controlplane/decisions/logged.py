@@ -5,7 +5,7 @@ from controlplane.contracts.facts import FACTS
 from controlplane.decisions.ids import first_id
 from controlplane.storage.decisions import LAST_ID, Wanted
 
-_OF_MANY_ACTIONS = ("admin", "other")
+_OF_MANY_ACTIONS = ("admin", "other", "site")
 """Packages under whose name many actions are recorded."""
 
 

@@ -1,14 +1,15 @@
 """Recorded decisions, read from the store in large pieces, newest first."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from controlplane.contracts.decision import DecisionQuery
+from controlplane.contracts.facts import FACTS
 from controlplane.decisions.logged import wanted_by
-from controlplane.storage.decisions import Decisions
+from controlplane.storage.decisions import LAST_ID, Decisions, Wanted
 
 PIECE = 2048
 _SCAN = 50_000
@@ -67,7 +68,7 @@ async def recorded(store: Decisions, query: DecisionQuery, limit: int) -> AsyncI
         DamagedRecord: one cannot be read.
         StoreUnavailable: the store cannot be used.
     """
-    left, wanted = limit, wanted_by(query)
+    left, wanted = limit, _decided_by_policy(query)
     while left > 0:
         page = await store.page(wanted, min(PIECE, left), _SCAN)
         found = [parse(*record) for record in page.records]
@@ -77,12 +78,18 @@ async def recorded(store: Decisions, query: DecisionQuery, limit: int) -> AsyncI
         if page.before is None:
             return
         left -= len(page.records)
-        wanted = wanted_by(query, page.before)
+        wanted = _decided_by_policy(query, page.before)
 
 
 async def count(store: Decisions, query: DecisionQuery) -> int:
     """Return how many there are, by the columns alone."""
-    return await store.count(wanted_by(query))
+    return await store.count(_decided_by_policy(query))
+
+
+def _decided_by_policy(query: DecisionQuery, before: str = LAST_ID) -> Wanted:
+    """Return what is wanted of what policies decided here: what sites decided by themselves is not theirs."""
+    wanted = wanted_by(query, before)
+    return replace(wanted, actions=tuple(name for name in wanted.actions or tuple(FACTS) if name in FACTS))
 
 
 async def allowed_alike(store: Decisions, recorded: Recorded) -> list[dict[str, Any]]:

@@ -115,6 +115,8 @@ class Decisions:
         found: list[tuple[str, float, str]] = []
         names = sorted(subjects)
         is_within = (decisions.c.time >= since) & (decisions.c.time <= until) & (decisions.c.outcome == "allow")
+        # What a site allowed itself was granted by nobody.
+        is_within = is_within & (decisions.c.action != "site")
         for start in range(0, len(names), _SUBJECTS):
             is_theirs = decisions.c.subject.in_(names[start : start + _SUBJECTS])
             query = select(decisions.c.subject, decisions.c.time, decisions.c.id).where(is_within & is_theirs)

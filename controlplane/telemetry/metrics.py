@@ -14,6 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from controlplane.contracts.behaviour import Attack, BehaviourState
 from controlplane.contracts.policies import LAYERS, RefusalReason, ReleaseOrigin
 from controlplane.contracts.shadow import DISAGREEMENTS
+from controlplane.contracts.site import SiteActionName, SiteDecision, SiteOutcome, SiteReportsTaken
 
 LATENCY_BUCKETS = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -214,6 +215,13 @@ class Metrics:
         self.inference_flags = self._counter(
             "ztfm_inference_flags_total", "Queries that gateways flagged in what they reported", "flag"
         )
+        self.site_decisions = self._counter(
+            "ztfm_site_decisions_total", "Decisions that sites made by themselves and told", "action", "outcome"
+        )
+        self.site_vetoes = self._counter("ztfm_site_vetoes_total", "Vetoes among them by segment", "segment")
+        self.site_told = self._counter(
+            "ztfm_site_statements_total", "Statements of sites' decisions by what became of them", "result"
+        )
         self.rounds_opened = self._counter("ztfm_rounds_opened_total", "Rounds opened")
         self.updates = self._counter("ztfm_updates_total", "Updates judged", "verdict")
 
@@ -290,6 +298,11 @@ class Metrics:
                 self.behaviour_windows.labels(channel, result)
         for flag in ("injection", "secret"):
             self.inference_flags.labels(flag)
+        for site_action in get_args(SiteActionName):
+            for outcome in get_args(SiteOutcome):
+                self.site_decisions.labels(site_action, outcome)
+        for result in SiteReportsTaken.model_fields:
+            self.site_told.labels(result)
         for outcome in ROLLBACKS:
             self.rollbacks.labels(outcome)
         for kind in REVOKED:
@@ -319,6 +332,17 @@ class Metrics:
     def searched(self, kind: str, candidates: int) -> None:
         """Count a page of a search of a kind (subject, resource, action) and the candidates that it asked of."""
         self.search_candidates.labels(kind).observe(candidates)
+
+    def site_decided(self, decision: SiteDecision, segment: str) -> None:
+        """Count a decision of a site in a segment."""
+        self.site_decisions.labels(decision.action, decision.outcome).inc()
+        if decision.outcome == "veto":
+            self.site_vetoes.labels(self.segment(segment)).inc()
+
+    def site_statements(self, taken: SiteReportsTaken) -> None:
+        """Count what became of the statements of a report."""
+        for result, number in taken.model_dump().items():
+            self.site_told.labels(result).inc(number)
 
     def reason(self, code: str) -> str:
         """Return the label for a policy's reason; policies declare few, and their number is bounded here."""

@@ -449,6 +449,70 @@ ROLLBACKS = Row(
     height=6,
 )
 
+SITES = Row(
+    "What sites decide by themselves",
+    (
+        Panel(
+            "Sites' decisions, 1 h",
+            "By what was asked and what became of it, as far as sites have told. One that is offline tells later.",
+            [
+                Query(
+                    "sum by (action, outcome) (increase(ztfm_site_decisions_total[1h]))",
+                    "{{action}} {{outcome}}",
+                )
+            ],
+            width=10,
+        ),
+        Panel(
+            "Vetoes by segment, 1 h",
+            "Homes that are closed by day say no all day long: compare with the day before.",
+            [Query("sum by (segment) (segment:ztfm_site_vetoes:increase1h)", "{{segment}}")],
+            width=10,
+        ),
+        Panel(
+            "Statements not taken, 24 h",
+            "Not signed by the device that handed them in, or saying something else than a decision.",
+            [Query('sum(increase(ztfm_site_statements_total{result="refused"}[24h]))')],
+            kind="stat",
+            width=4,
+            steps=((None, "green"), (1.0, "orange")),
+        ),
+    ),
+    height=6,
+)
+
+ADAPTERS = Row(
+    "Rounds, as aggregators see them",
+    (
+        Panel(
+            "Rounds, 1 h",
+            "Opened, and gated: every update was ruled on. Empty where no aggregator's metrics are scraped.",
+            [Query("sum by (model, stage) (increase(ztfm_adapter_rounds_total[1h]))", "{{model}} {{stage}}")],
+            width=6,
+        ),
+        Panel(
+            "Members of the last round",
+            "Who might take part, was given the weights, sent an update, had it accepted.",
+            [Query("sum by (audience, stage) (ztfm_adapter_last_round_members)", "{{audience}} {{stage}}")],
+            width=6,
+        ),
+        Panel(
+            "Left out, 1 h",
+            "By where in a round and why; absent, failed and declined are known to the aggregator alone.",
+            [Query("sum by (point, cause) (increase(ztfm_adapter_drops_total[1h])) > 0", "{{point}} {{cause}}")],
+            width=8,
+        ),
+        Panel(
+            "Kept for rollbacks",
+            "What the updates of earlier rounds take on the aggregator's disk.",
+            [Query("sum by (audience) (ztfm_adapter_archive_size_bytes)", "{{audience}}")],
+            unit="bytes",
+            width=4,
+        ),
+    ),
+    height=6,
+)
+
 ACCESS = Row(
     "Access",
     (
@@ -629,6 +693,8 @@ def render() -> str:
             EXCEPTIONS,
             WATCHED,
             ROLLBACKS,
+            ADAPTERS,
+            SITES,
             SHADOW,
         ),
     )

@@ -4,7 +4,8 @@
     python -m tests.backends.environments nvflare    # this one
 
 An environment has what `tests/backends/requirements/<name>.txt` pins, and after that, by a path file, whatever the
-main environment has: torch is large and not installed twice. What both have comes from the backend's own.
+main environment has: torch is large and not installed twice. What both have comes from the backend's own. A line
+`# hidden: <module>` among the requirements keeps a module of the main environment from being found there.
 """
 
 import argparse
@@ -19,13 +20,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-REQUIREMENTS = Path(__file__).parent / "requirements"
+HERE = Path(__file__).parent
+REQUIREMENTS = HERE / "requirements"
 FOLDER = ROOT / "build" / "backends"
 
+_HIDDEN = "# hidden: "
 
-def names() -> list[str]:
-    """Return the backends that have an environment of their own."""
-    return sorted(path.stem for path in REQUIREMENTS.glob("*.txt"))
+
+def names(root: Path = HERE) -> list[str]:
+    """Return the backends: whatever has a folder of tests in ``root``, or requirements, be the other missing or not."""
+    folders = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(("_", "."))}
+    return sorted((folders - {REQUIREMENTS.name}) | {path.stem for path in (root / REQUIREMENTS.name).glob("*.txt")})
 
 
 def python_of(name: str) -> Path:
@@ -43,8 +48,11 @@ def make(name: str) -> Path:
     """Return the interpreter of an environment that has what is pinned; made when it is missing or another.
 
     Raises:
+        FileNotFoundError: nothing says what is to be in it.
         subprocess.CalledProcessError: a command failed; what it said was shown.
     """
+    if not _requirements(name).exists():
+        raise FileNotFoundError(f"write what it needs, with versions, into {_requirements(name)}")
     with _alone(name):
         if not is_ready(name):
             _stamp(name).unlink(missing_ok=True)
@@ -64,8 +72,14 @@ def _share(name: str) -> None:
         text=True,
     )
     own = Path(found.stdout.strip())
+    hidden = [f"import sys; sys.modules[{module!r}] = None\n" for module in _hidden(name)]
     # Path files are read in the order of their names: own ones come first.
-    (own / "zz_main.pth").write_text(f"{_main()}\n{ROOT}\n")
+    (own / "zz_main.pth").write_text("".join([f"{_main()}\n{ROOT}\n", *hidden]))
+
+
+def _hidden(name: str) -> list[str]:
+    lines = _requirements(name).read_text().splitlines()
+    return [line.removeprefix(_HIDDEN).strip() for line in lines if line.startswith(_HIDDEN)]
 
 
 def _main() -> str:
@@ -86,7 +100,8 @@ def _wanted(name: str) -> str:
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    # Standard output may be somebody's JSON.
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
 
 
 @contextmanager
@@ -105,8 +120,13 @@ def main(given: Sequence[str] | None = None) -> None:
     wanted = parser.parse_args(given)
     unknown = sorted(set(wanted.names) - set(names()))
     if unknown:
-        parser.error(f"no requirements for {', '.join(unknown)}; there are {', '.join(names())}")
-    made = {name: str(make(name)) for name in wanted.names or names()}
+        parser.error(f"there is no backend {', '.join(unknown)}; there are {', '.join(names())}")
+    made = {}
+    for name in wanted.names or names():
+        try:
+            made[name] = str(make(name))
+        except (OSError, subprocess.CalledProcessError) as error:
+            sys.exit(f"the environment of {name} cannot be made: {error}")
     print(json.dumps(made) if wanted.json else "\n".join(f"{name}: {path}" for name, path in made.items()))
 
 

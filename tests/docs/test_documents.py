@@ -35,6 +35,7 @@ CONTRACTS = (
     "search",
     "shadow",
     "signals",
+    "site",
     "standing",
     "statuslist",
 )
@@ -104,7 +105,7 @@ def test_every_make_target_that_documents_name_exists() -> None:
 def test_every_ztfm_command_that_documents_name_exists() -> None:
     named = {" ".join(words.split()[:2]) for words, _ in _commands("ztfm")}
     known = {"serve", "doctor", "demo", "keys list", "tokens issue", "sidecar publish", "sidecar prepare"}
-    known |= {"adapter check", "devices show", "policy check", "policy replay", "rounds list", "tls init"}
+    known |= {"site check", "adapter check", "devices show", "policy check", "policy replay", "rounds list", "tls init"}
     assert {words for words in named if words.split()[0] not in {known_.split()[0] for known_ in known}} == set()
     program = (
         "from controlplane.cli.commands import app\nimport typer\nprint(typer.main.get_command(app).commands.keys())"

@@ -1,10 +1,12 @@
-"""Which series the control plane exposes, and which of them a PromQL expression asks for."""
+"""Which series the control plane and guards expose, and which of them a PromQL expression asks for."""
 
 import re
 from functools import cache
 
 from prometheus_client.metrics_core import Metric
 
+from adapters.guard.reports import GuardReport
+from adapters.metrics import GuardCollector
 from controlplane.telemetry import Metrics
 
 _SELECTOR = re.compile(r"\b([a-z_]*:?ztfm_[a-z0-9_:]+)(?:\{([^}]*)\})?")
@@ -31,7 +33,8 @@ def series() -> dict[str, set[str]]:
         for suffix in _SUFFIXES.get(kind, ()):
             if base.startswith("ztfm_") and (base + suffix in names or not suffix):
                 found[base + suffix] = labels | ({"le"} if suffix == "_bucket" else set())
-    return found
+    of_guard = (sample for family in GuardCollector(GuardReport(), "", "").collect() for sample in family.samples)
+    return found | {sample.name: set(sample.labels) for sample in of_guard}
 
 
 def selectors(expr: str) -> list[tuple[str, set[str]]]:

@@ -82,8 +82,11 @@ class Engine:
         return sidecar, transport
 
     def ask(self, questions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """Return the decisions on questions by package and id."""
-        body = json.dumps({"input": questions}).encode()
+        """Return the decisions on questions by package and id; those on resources of one's own go to ``other``."""
+        routed: dict[str, dict[str, Any]] = {}
+        for package, asked in questions.items():
+            routed.setdefault("other" if package.startswith("extra/") else package, {}).update(asked)
+        body = json.dumps({"input": routed}).encode()
         answer = self._run(self._transport.send(body, 20.0))
         assert answer.revision == self.revision
         return dict(answer.documents)

@@ -32,6 +32,7 @@ UNLEVELLED = "This model asks for no proven level, so its age does not matter."
 SUPPORTING = "Supporting evidence for people and for behaviour; no bound is set on it."
 TIMELESS = "Nothing here depends on the time."
 OWN = "A subject reads decisions about itself from anywhere, with any role, even in quarantine."
+OWN_SITE = "A device hands in what its own site decided from anywhere, with any role."
 OWN_KEY = "An active subject gets a certificate for its own key from anywhere, with any role."
 OTHERS = "Whoever may set a status may set anybody's."
 UNMAPPED = "Policy gives no role for this claim."
@@ -40,6 +41,7 @@ COMPARED = "Where there is a p-value, how many it was compared with is in it."
 UNASKED = "What this decision is told about behaviour and does not ask for; people read it in the record."
 EXCEPTED = "The exception of this example waives what this would have to prove."
 SERVICE = "A service's own trust and platform are not asked for."
+TOPICAL = "A topic follows from who one is; what is asked over it is decided by itself."
 
 FREE: dict[str, dict[str, str]] = {
     "model_access": {
@@ -64,6 +66,13 @@ FREE: dict[str, dict[str, str]] = {
         "subject.properties.attestation.age_seconds": UNLEVELLED,
         "resource.properties": UNBOUND,
         "context.time": TIMELESS,
+    },
+    "extra/mqtt_topic": {
+        "subject.id": SETTLED,
+        "subject.properties.trust": TOPICAL,
+        "subject.properties.attestation": TOPICAL,
+        "context": TOPICAL,
+        "claims": TOPICAL,
     },
     "admin": {
         "subject.id": SETTLED,
@@ -103,6 +112,11 @@ FREE_OF_EXAMPLE: dict[str, dict[str, str]] = {
         "context": OWN,
         "subject.properties.roles": OWN,
         "subject.properties.segment": OWN,
+    },
+    "allowed_own_site_report": {
+        "context": OWN_SITE,
+        "subject.properties.roles": OWN_SITE,
+        "subject.properties.segment": OWN_SITE,
     },
     "allowed_open_round": {"resource.properties": NAMED},
     "allowed_evaluation": {"resource.properties": NAMED},

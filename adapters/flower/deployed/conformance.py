@@ -1,7 +1,7 @@
 """A Flower deployment for the kit: ``ztfm adapter check adapters.flower.deployed.conformance --case sign-flip``.
 
 SuperLink and SuperNodes are Flower's own programs, the job begins with ``flwr run``, and every node reaches the
-SuperLink through the proxy alone. Flower starts a process for each message to a node: a job of nine nodes takes minutes.
+SuperLink through the proxy alone. Flower starts a process for each message to a node: nine nodes take minutes.
 """
 
 import asyncio

@@ -45,6 +45,7 @@ actions := {
 	"policy:shadow": {"kind": "policy", "may_assert": [], "required": service},
 	"round:create": {"kind": "round", "may_assert": [], "required": service},
 	"round:rollback": {"kind": "round", "may_assert": [], "required": service},
+	"site:report": {"kind": "site", "may_assert": [], "required": (seen_own | {"owner"})},
 	"status_list:read": {"kind": "status_list", "may_assert": [], "required": service},
 	"token:issue": {"kind": "enrolment_token", "may_assert": [], "required": service},
 	"updates:report": {

@@ -30,6 +30,7 @@ granted := {
 	"policy:shadow": ["policy", {"administrator", "author"}],
 	"round:create": ["round", {"aggregator"}],
 	"round:rollback": ["round", {"administrator", "operator"}],
+	"site:report": ["site", set()],
 	"status_list:read": ["status_list", {"aggregator", "gateway"}],
 	"token:issue": ["enrolment_token", {"administrator"}],
 	"updates:report": ["round", set()],
@@ -165,6 +166,18 @@ test_nobody_gets_a_certificate_for_another if {
 			"dev-other",
 		)
 		samples.codes(admin.decision) == {"owner"} with input as asked
+	}
+}
+
+test_a_device_hands_in_its_own_sites_decisions_and_no_others if {
+	every status in ["active", "quarantined"] {
+		admin.decision.allow with input as mine("site:report", "site", status)
+	}
+	samples.codes(admin.decision) == {"subject_unrevoked"} with input as mine("site:report", "site", "revoked")
+	foreign := samples.put(mine("site:report", "site", "active"), "/resource/properties/owner", "dev-other")
+	samples.codes(admin.decision) == {"owner"} with input as foreign
+	every role in roles {
+		not admin.decision.allow with input as samples.administering(role, "site:report", "site")
 	}
 }
 

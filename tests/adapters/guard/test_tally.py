@@ -7,7 +7,7 @@ from adapters.guard.tally import Tally
 
 def test_of_a_flood_the_first_drops_are_kept_and_all_are_counted() -> None:
     report = GuardReport()
-    tally = Tally(report)
+    tally = Tally(report, lambda: 7.0)
     tally.begin("r1", 5, "mean")
     tally.begin("r2", 3, "trimmed_mean")
     tally.pulled("r1")
@@ -23,5 +23,6 @@ def test_of_a_flood_the_first_drops_are_kept_and_all_are_counted() -> None:
     assert (ended.drops[0], ended.drops[-1].subject) == (told, f"stranger-{MOST_DROPS - 2}")
     assert ended.dropped == {("gate", "absent"): 1, ("pull", "malformed"): 2 * MOST_DROPS}
     assert report.drops == {**ended.dropped, ("gate", "declined"): 1}
+    assert (report.opened, report.gated_at) == (2, 7.0)
     tally.end("r2", Gated((), ()))
     assert report.rounds[1].dropped == {("gate", "declined"): 1}

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from adapters.errors import Unavailable
 from adapters.guard import Guard, Member
-from adapters.http.bounds import Bounds
 from adapters.http.client import Announced, HttpClient
 from adapters.http.job import Ended, Federation
-from adapters.http.keeping import JobFolder
-from adapters.http.reception import Reception
+from adapters.jobs.bounds import Bounds
+from adapters.jobs.keeping import JobFolder
+from adapters.jobs.reception import Reception
 from tests.adapters.conftest import AUDIENCE, update_of
 from tests.support import MODEL, ControlPlane, wait_until
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from adapters.guard import Guard, Member
-from adapters.http.keeping import JobError
+from adapters.jobs.keeping import JobError
 from tests.adapters.http.jobs import (
     QUICK,
     Enrol,

@@ -22,7 +22,7 @@ from adapters.guard import Guard, Member
 from adapters.http import signing
 from adapters.http.client import HttpClient
 from adapters.http.signing import RequestSigner, write_content_digest
-from adapters.http.tensorfile import file_digest, read_stored
+from adapters.jobs.tensorfile import file_digest, read_stored
 from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
 from tests.adapters.conftest import update_of

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.backends.deciding import ALLOWED, SIGN_FLIPPED, decided
 from tests.backends.environments import ROOT, make
+from tests.backends.running import below
 from tests.servers.ports import free_port
+from tests.support import ControlPlane
 
 pytestmark = pytest.mark.backends
 
@@ -20,7 +23,7 @@ PROGRAM = "tests.backends.nvflare.poc"
 
 @pytest.mark.timeout(300)
 def test_sites_that_are_processes_take_part_as_far_as_policy_lets_them(
-    enrol: Callable[..., str], tmp_path: Path
+    own_plane: ControlPlane, enrol: Callable[..., str], tmp_path: Path
 ) -> None:
     python, environment = make("nvflare"), {**os.environ, "HOME": str(tmp_path)}
     kits, port = tmp_path / "kits", free_port()
@@ -41,6 +44,9 @@ def test_sites_that_are_processes_take_part_as_far_as_policy_lets_them(
         drops = {subject: (point, cause) for point, cause, subject in one["drops"]}
         assert drops == {attacker: ("gate", "update_aligned")}
         assert honest not in drops
+    # The simulator's test holds the same: where sites run changes nothing of what is decided about them.
+    assert decided(own_plane, honest) == [ALLOWED] * 2
+    assert decided(own_plane, attacker) == [SIGN_FLIPPED] * 2
 
 
 def _run(python: Path, environment: dict[str, str], *words: str, seconds: float) -> None:
@@ -67,6 +73,8 @@ def _site(python: Path, environment: dict[str, str], kit: Path) -> Iterator[None
         try:
             yield
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            # Jobs are processes in groups of their own.
+            for pid in (*below(process.pid), process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             process.wait(10)

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.backends.deciding import ALLOWED, SIGN_FLIPPED, decided
 from tests.backends.environments import ROOT, make
+from tests.support import ControlPlane
 
 pytestmark = pytest.mark.backends
 
 
 @pytest.mark.timeout(300)
-def test_a_simulation_keeps_out_who_attacks_and_who_may_not_train(enrol: Callable[..., str], tmp_path: Path) -> None:
+def test_a_simulation_keeps_out_who_attacks_and_who_may_not_train(
+    own_plane: ControlPlane, enrol: Callable[..., str], tmp_path: Path
+) -> None:
     names = {site: enrol(site, role) for site, role in (("site-1", "trainer"), ("site-2", "trainer"))}
     consumer = enrol("site-3", role="consumer")
     enrol("aggregator", role="aggregator", segment="core")
@@ -31,3 +35,7 @@ def test_a_simulation_keeps_out_who_attacks_and_who_may_not_train(enrol: Callabl
         assert drops[names["site-2"]] == ("gate", "update_aligned")
         assert names["site-1"] not in drops
     assert (ended["replayed"], ended["faults"]) == (2, [])
+    assert decided(own_plane, names["site-1"]) == [ALLOWED] * 2
+    assert decided(own_plane, names["site-2"]) == [SIGN_FLIPPED] * 2
+    refused = decided(own_plane, consumer)
+    assert [[(action, outcome) for action, _, outcome, _ in one] for one in refused] == [[("model_access", "deny")]] * 2

@@ -65,6 +65,13 @@ from controlplane.contracts.search import (
 )
 from controlplane.contracts.shadow import ShadowReport
 from controlplane.contracts.signals import InferenceSignals, SignalReports, SignalsTaken
+from controlplane.contracts.site import (
+    SITE_FACTS,
+    SiteAnswer,
+    SiteDecision,
+    SiteReports,
+    SiteReportsTaken,
+)
 from controlplane.contracts.standing import BehaviourFound, DeviceBehaviour
 
 NOW = 1_767_225_600.5
@@ -435,8 +442,67 @@ _SIGNALS = {
     "secrets": 1,
 }
 
+_SITE_SUBJECT = {"type": "device", "id": "dev-a"}
+
+SITE_SAMPLES: dict[str, dict[str, Any]] = {
+    "model_in": {
+        "subject": _SITE_SUBJECT,
+        "action": {"name": "model_in"},
+        "resource": {
+            "type": "model",
+            "id": "smart-home-intents",
+            "properties": {"digest": _DIGEST, "size_bytes": 91_000_000},
+        },
+        "context": {
+            "time": NOW,
+            "audience": "aggregator-1",
+            "purpose": "training",
+            "round_id": "run-1-7-train-7",
+            "epsilon": {"month": 2.0, "total": 30.5},
+        },
+    },
+    "update_out": {
+        "subject": _SITE_SUBJECT,
+        "action": {"name": "update_out"},
+        "resource": {"type": "model", "id": "smart-home-intents", "properties": {}},
+        "context": {
+            "time": NOW,
+            "audience": "aggregator-1",
+            "round_id": "run-1-7-train-7",
+            "update": {"digest": _DIGEST, "norm": 1.5, "examples": 120, "epsilon": 1.5},
+            "epsilon": {"month": 2.0, "total": 30.5, "month_after": 3.5, "total_after": 32.0},
+        },
+    },
+}
+
 SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
     *((FACTS[name], sample) for name, sample in FACT_SAMPLES.items()),
+    *((SITE_FACTS[name], sample) for name, sample in SITE_SAMPLES.items()),
+    (
+        SiteAnswer,
+        {"required": ["hours_open"], "proven": ["hours_open"], "ttl_seconds": 60.0, "watch": True, "quarantine": False},
+    ),
+    (
+        SiteDecision,
+        {
+            "sequence": 7,
+            "previous": _DIGEST,
+            "previous_time": NOW,
+            "time": NOW,
+            "subject": "dev-a",
+            "action": "update_out",
+            "outcome": "veto",
+            "model": "smart-home-intents",
+            "round_id": "run-1-7-train-7",
+            "audience": "aggregator-1",
+            "reasons": ["hours_open"],
+            "policy_digest": _DIGEST,
+            "policy_revision": "abc.0123",
+            "facts_digest": _DIGEST,
+        },
+    ),
+    (SiteReports, {"statements": ["eyJhbGciOiJFUzI1NiJ9.e30.c2ln"]}),
+    (SiteReportsTaken, {"taken": 3, "known": 1, "refused": 0}),
     (AccessRequest, _ACCESS),
     (
         CapabilityRequest,

@@ -94,9 +94,12 @@ def without_level(_value: Any, facts: dict[str, Any]) -> bool:
 
 
 def own_decision(_value: Any, facts: dict[str, Any]) -> bool:
-    """A subject reads decisions about itself whatever its role, place, trust or usage."""
+    """A subject reads decisions about itself, and hands in its site's, whatever its role, place, trust or usage."""
     action, properties = facts["action"]["name"], facts["resource"].get("properties", {})
-    return bool(action in {"decision:list", "decision:read"} and properties.get("owner") == facts["subject"]["id"])
+    return bool(
+        action in {"decision:list", "decision:read", "site:report"}
+        and properties.get("owner") == facts["subject"]["id"]
+    )
 
 
 def own_thing(value: Any, facts: dict[str, Any]) -> bool:

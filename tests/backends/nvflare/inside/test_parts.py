@@ -37,8 +37,8 @@ from nvflare.private.fed.server.site_security import SiteSecurity
 from adapters.credentials import IDENTIFY, subject_of, target
 from adapters.guard import Gated, Ruling
 from adapters.nvflare import CommandCheck, GuardPoint, MemberFilter, Registration, ReleaseFilter
-from adapters.nvflare.admission import OpenRound
 from adapters.nvflare.gating import Arrived, Read, Ruled, read_result, replies
+from adapters.nvflare.point import OpenRound
 from adapters.nvflare.questions import CARRIED, TOPIC, asking, message
 from adapters.nvflare.registering import PROPERTY
 from adapters.nvflare.sturdy import keep_running

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from safetensors.torch import save, save_file
 
-from adapters.http.tensorfile import UnfitFileError, file_digest, read_stored
+from adapters.jobs.tensorfile import UnfitFileError, file_digest, read_stored
 from adapters.screening import Manifest, update_digest
 
 NAMES = some.text(some.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12).filter(

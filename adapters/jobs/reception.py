@@ -7,46 +7,19 @@ import time
 from collections.abc import Callable
 from typing import Literal, Self
 
-from adapters.credentials import PULL, SUBMIT, Credentials, RoundTerms, subject_of, target
+from adapters.credentials import PULL, SUBMIT, Credentials, RoundTerms, target
 from adapters.keys import KeySource, published_at
 from adapters.transport import Transport
-from adapters.web.presented import Asked, shown_by
 from controlplane.capabilities.limits import exceeded
-from controlplane.capabilities.proof import Proof, examine, holder_of
+from controlplane.capabilities.proof import Proof, examine
 from controlplane.capabilities.refusals import Refused
 from controlplane.capabilities.revocations import Standings
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.capability import MAX_LIFETIME_SECONDS, CapabilityClaims
-from controlplane.contracts.identity import PublicKey
 
 Action = Literal["model_access", "gradient_submission"]
 
 _METHODS = {"model_access": PULL, "gradient_submission": SUBMIT}
-
-
-def as_shown(asked: Asked, subject: str) -> Credentials:
-    """Return what a request shows as it came, for whoever is to rule on it: nothing is read, and nothing verified.
-
-    Args:
-        asked: the request.
-        subject: whose name to put to it.
-    """
-    tokens, proofs = asked.headers.get("authorization", ()), asked.headers.get("dpop", ())
-    return Credentials(subject, tokens[0].partition(" ")[2] if tokens else "", proofs[0] if proofs else "")
-
-
-def presented(asked: Asked) -> tuple[Credentials, PublicKey] | Refused:
-    """Return the credentials that a request shows and the key of their proof; nothing of them is verified."""
-    shown = shown_by(asked)
-    if shown == "missing":
-        return Refused("proof_missing", "Send a capability (Authorization: DPoP) with its proof (DPoP).")
-    if shown == "ambiguous" or shown.proof is None:
-        return Refused("malformed", "Send one Authorization header with one capability, and one DPoP header.")
-    holder = holder_of(shown.proof)
-    if holder is None:
-        return Refused("proof_malformed", "The proof is no dpop+jwt that shows a P-256 key.")
-    key, thumbprint = holder
-    return Credentials(subject_of(thumbprint), shown.token, shown.proof), key
 
 
 class Reception:

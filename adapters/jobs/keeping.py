@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from adapters.guard.rounds import Weights
-from adapters.http.tensorfile import content_sha256
+from adapters.jobs.tensorfile import content_sha256
 from adapters.rollback.tensors import write_tensors
 from controlplane.contracts.base import Digest, Identifier, StrictModel
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from adapters.credentials import Credentials
 from adapters.guard import SealedRound, Submission
-from adapters.http.keeping import Served
-from adapters.http.tensorfile import StoredTensor
+from adapters.jobs.keeping import Served
+from adapters.jobs.tensorfile import StoredTensor
 from adapters.screening import read
 
 _HEADER_ROOM_BYTES = 64 * 1024
