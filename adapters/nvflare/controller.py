@@ -115,7 +115,7 @@ class Guarded:
         chosen = self.engine.get_clients() if targets is None else targets
         sites = [one.name if isinstance(one, Client) else one for one in chosen]
         self._arrived, self._ended = {}, None
-        opened = self._point.admit(self.fl_ctx, sites, dict(data.params or {}), f"{task_name}-{data.current_round}")
+        opened = self._point.admit(self.fl_ctx, sites, dict(data.params or {}), task_name, data.current_round or 0)
         if opened is None or not opened.subjects:
             self._point.end()
             return []

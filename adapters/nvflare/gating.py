@@ -86,8 +86,7 @@ def gate(point: GuardPoint, fl_ctx: FLContext, opened: OpenRound, arrived: Mappi
         )
         for site, read in found.items()
     ]
-    number = next((_number(one) for one in arrived.values()), 0)
-    reference = point.reference(number, opened.sent) if submissions else None
+    reference = point.reference() if submissions else None
     gated = guard.gate(opened.sealed, submissions, reference=reference)
     return Ruled(gated, dict(zip(found, gated.rulings, strict=True)))
 
@@ -177,6 +176,11 @@ def _update(read: Read, opened: OpenRound) -> dict[str, object]:
     return update_of(read.kind, read.params, {name: received[name] for name in opened.sealed.manifest.tensors})
 
 
+def _number(arrived: Arrived) -> int:
+    found = arrived.client_task.task.data.get_header(AppConstants.CURRENT_ROUND, 0)
+    return found if isinstance(found, int) else 0
+
+
 def _credentials(meta: Mapping[str, Any]) -> Credentials | None:
     return _read_credentials(carried(meta))
 
@@ -186,8 +190,3 @@ def _read_credentials(ours: Mapping[str, Any]) -> Credentials | None:
         return Credentials.from_dict(ours)
     except ValueError:
         return None
-
-
-def _number(arrived: Arrived) -> int:
-    found = arrived.client_task.task.data.get_header(AppConstants.CURRENT_ROUND, 0)
-    return found if isinstance(found, int) else 0

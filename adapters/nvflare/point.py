@@ -4,6 +4,7 @@ import json
 import logging
 from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -35,7 +36,10 @@ class TrustedData(Protocol):
     """A component of the server that trains on data which the server trusts."""
 
     def reference(self, round_number: int, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
-        """Return the update that trusted data yields from a round's weights, or none to compare updates alone."""
+        """Return the update that trusted data yields from a round's weights, or none to compare updates alone.
+
+        It is asked in a thread of its own, while sites train.
+        """
         ...
 
 
@@ -102,6 +106,7 @@ class GuardPoint(FLComponent):  # type: ignore[misc] # nvflare is read without i
         self._admission: Admission[str] | None = None
         self._standing: OpenRound | None = None
         self._reference: TrustedData | None = None
+        self._yielded: Future[Mapping[str, Tensor] | None] | None = None
         self._unreleased: deque[str] = deque()
 
     def handle_event(self, event_type: str, fl_ctx: FLContext) -> None:
@@ -127,8 +132,12 @@ class GuardPoint(FLComponent):  # type: ignore[misc] # nvflare is read without i
             )
         return self._guard
 
-    def admit(self, fl_ctx: FLContext, sites: list[str], sent: Parameters, label: str) -> OpenRound | None:
+    def admit(
+        self, fl_ctx: FLContext, sites: list[str], sent: Parameters, task: str, round_number: int
+    ) -> OpenRound | None:
         """Return the round in which ``sent`` may go to some of ``sites``, or none; it stands until it is ended.
+
+        What trusted data yields is trained from now on, beside the sites.
 
         Raises:
             ControlPlaneError: this side is not allowed to open rounds, or asks wrongly.
@@ -138,8 +147,16 @@ class GuardPoint(FLComponent):  # type: ignore[misc] # nvflare is read without i
         if self._admission is None:
             open_seconds = self.duration_seconds + 2 * self.query_seconds + _GATING_SECONDS
             self._admission = Admission[str](self.guard, open_seconds, self.members)
-        found = self._admission.open(asking(fl_ctx, self.query_seconds), sites, read_trusted(sent), label)
+        found = self._admission.open(
+            asking(fl_ctx, self.query_seconds), sites, read_trusted(sent), f"{task}-{round_number}"
+        )
         self._standing = None if found is None else OpenRound(found.sealed, sent, found.subjects)
+        trusted = self._reference
+        self._yielded = None
+        if trusted is not None and found is not None and found.subjects:
+            pool = ThreadPoolExecutor(1, "reference")
+            self._yielded = pool.submit(trusted.reference, round_number, read_trusted(sent))
+            pool.shutdown(wait=False)
         return self._standing
 
     def end(self) -> None:
@@ -157,9 +174,10 @@ class GuardPoint(FLComponent):  # type: ignore[misc] # nvflare is read without i
         standing = self._standing
         return standing is not None and standing.sealed.terms.round_id == round_id and site in standing.subjects
 
-    def reference(self, round_number: int, sent: Parameters) -> Mapping[str, Tensor] | None:
-        """Return the update that trusted data yields, or none."""
-        return None if self._reference is None else self._reference.reference(round_number, read_trusted(sent))
+    def reference(self) -> Mapping[str, Tensor] | None:
+        """Return the update that trusted data yielded from the weights that were sent last, or none."""
+        yielded, self._yielded = self._yielded, None
+        return None if yielded is None else yielded.result()
 
     def _open(self, fl_ctx: FLContext) -> None:
         if self.reference_id is not None:
