@@ -11,6 +11,7 @@ from torch import Tensor
 
 from adapters.conformance import Trained, presenting, spoiling, training
 from adapters.conformance.cases import CASES, named
+from adapters.conformance.comparing import BEHAVIOURS
 from adapters.conformance.script import Script, asked_for, done, release, trainings
 from adapters.conformance.scripted import Scripted
 from adapters.credentials import Credentials, RoundTerms
@@ -27,7 +28,7 @@ def test_there_are_cases_enough_and_each_has_a_name_of_its_own() -> None:
 def test_each_case_has_a_behaviour_that_exists_and_each_behaviour_a_case() -> None:
     assert presenting is not None
     assert spoiling is not None
-    assert {case.behaviour for case in CASES} - {"honest"} == Scripted._kinds.keys()
+    assert {*(case.behaviour for case in CASES), *BEHAVIOURS} - {"honest"} == Scripted._kinds.keys()
 
 
 def test_who_is_left_out_is_left_out_for_a_reason_and_all_others_are_served() -> None:

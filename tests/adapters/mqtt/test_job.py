@@ -163,6 +163,6 @@ def test_of_two_processes_with_one_key_one_takes_part(
     ):
         ended = job.result()
     assert ended.rounds[0].accepted == 5, ended.rounds[0].drops
-    # The other one is told, or the job is over before it is back.
-    assert sorted(one == 1 for one in (sent[0], sent[5])) == [False, True]
+    # The other one is told, or the job is over before it is back. Either can lose its connection to the other at last.
+    assert [one == 1 for one in (sent[0], sent[5])].count(True) <= 1
     assert all(one == 0 or isinstance(one, Conflict) for one in (sent[0], sent[5]) if one != 1)

@@ -31,8 +31,8 @@ def test_a_page_goes_on_within_the_bounds() -> None:
         (None, ()),
         ("inference", ("inference",)),
         ("admin", ("admin",)),
-        ("key:rotate", ("admin", "other")),
-        ("Open the door", ("admin", "other")),
+        ("key:rotate", ("admin", "other", "site")),
+        ("Open the door", ("admin", "other", "site")),
     ],
 )
 def test_an_action_of_many_is_looked_for_where_it_is_kept(action: str | None, kept_as: tuple[str, ...]) -> None:
