@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from adapters.errors import Conflict
 from adapters.guard import Member
 from tests.adapters.http.jobs import honest, mean_of, sending
 from tests.adapters.mqtt.jobs import QUICK, Kept, Wire, running_job, taking_part
@@ -95,7 +94,7 @@ def test_an_update_that_is_sent_again_because_its_answer_was_lost_counts_once(
         return honest(0)(*given)
 
     def mend(before: int) -> None:
-        wait_until(lambda: job.counts["taken"] > before, 20)
+        wait_until(lambda: job.counts["taken"] > before, 35)
         wire.cut()
         wire.answers = True
 
@@ -151,18 +150,3 @@ def test_a_round_survives_the_brokers_restart(
         ended = job.result()
     assert ended.rounds[0].accepted == 5, ended.rounds[0].drops
     assert sent == [1] * 5
-
-
-def test_of_two_processes_with_one_key_one_takes_part(
-    plane: ControlPlane, kept: Kept, members: list[Member], state: dict[str, Tensor], tmp_path: Path
-) -> None:
-    clients = [kept.member(member) for member in (*members, members[0])]
-    with (
-        running_job(plane, kept, tmp_path / "a", state, members) as job,
-        taking_part(clients, tmp_path, {5: honest(0)}) as sent,
-    ):
-        ended = job.result()
-    assert ended.rounds[0].accepted == 5, ended.rounds[0].drops
-    # The other one is told, or the job is over before it is back. Either can lose its connection to the other at last.
-    assert [one == 1 for one in (sent[0], sent[5])].count(True) <= 1
-    assert all(one == 0 or isinstance(one, Conflict) for one in (sent[0], sent[5]) if one != 1)
