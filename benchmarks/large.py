@@ -10,7 +10,6 @@ it.
 import argparse
 import json
 import multiprocessing
-import resource
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ from torch import Tensor
 from adapters.guard import Guard, Submission
 from adapters.member import Member
 from adapters.screening import Manifest, Screener, TensorFile, update_digest
+from benchmarks.memory import peak_bytes
 
 BAR = 1.5
 UPDATES = 4
@@ -33,7 +33,6 @@ _AUDIENCE, _MODEL = "aggregator-1", "smart-home-intents"
 _WIDTH = 1024
 _LAYER = {"attention": (4 * _WIDTH, _WIDTH), "up": (4 * _WIDTH, _WIDTH), "down": (_WIDTH, 4 * _WIDTH)}
 _MEGABYTE = 1 << 20
-_STATUS = Path("/proc/self/status")
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -89,7 +88,7 @@ def _guard(folder: Path) -> dict[str, Any]:
         members = [Member.open(parties / f"device-{number}") for number in range(UPDATES)]
         files = [folder / f"{number}.safetensors" for number in range(UPDATES)]
         _warm()
-        before = _peak_bytes()
+        before = peak_bytes()
         state: Mapping[str, Tensor] = dict(TensorFile(folder / "state.safetensors"))
         begun = time.perf_counter()
         sealed = guard.seal(state, [member.id for member in members])
@@ -101,7 +100,7 @@ def _guard(folder: Path) -> dict[str, Any]:
         for member in members:
             member.close()
     size = sealed.manifest.size_bytes
-    peak = _peak_bytes() - before
+    peak = peak_bytes() - before
     return {
         "memory_ratio": round(peak / size, 3),
         "state_bytes": size,
@@ -119,16 +118,6 @@ def _warm() -> None:
     """Have everything loaded that is loaded once."""
     few = {str(number): {"w": torch.randn(8, 8)} for number in range(UPDATES)}
     Screener().screen(few, Manifest.of(few["0"]))
-
-
-def _peak_bytes() -> int:
-    """Return the highest resident memory of this process, bytes."""
-    if _STATUS.exists():
-        # Linux counts what a process was forked from into `ru_maxrss`; this is of the program alone.
-        (line,) = (line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
-        return 1024 * int(line.split()[1])
-    found = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return found if sys.platform == "darwin" else 1024 * found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

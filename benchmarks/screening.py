@@ -15,7 +15,6 @@ import json
 import multiprocessing
 import os
 import platform
-import resource
 import statistics
 import tempfile
 import time
@@ -31,6 +30,7 @@ from torch import Tensor
 from adapters.screening import Manifest, Screener, update_digests
 from adapters.screening.projection import Projection
 from adapters.screening.values import cut, read_all
+from benchmarks.memory import peak_bytes
 from benchmarks.robust import NAMES_CLIENTS, Job, byzfl, flower, versions
 
 BAR = 8.0
@@ -160,9 +160,9 @@ def _screen_files(folder: str) -> int:
     few, manifest = dict(cohort(5)), Manifest.of(_drawn(0))
     Screener().screen(few, manifest)
     del few
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_bytes()
     Screener().screen(((path.name, path) for path in sorted(Path(folder).iterdir())), manifest)
-    return 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    return peak_bytes() - before
 
 
 def summary(sizes: Sequence[int], runs: int, folder: Path | None, slow: bool) -> dict[str, Any]:
