@@ -3,7 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from controlplane.contracts.decision import Aggregation
 from controlplane.contracts.rollback import RollbackResult
@@ -101,6 +101,21 @@ class RoundReport:
     aggregation: Aggregation = "mean"
     rollbacks: tuple[RolledBack, ...] = ()
 
+    def summary(self) -> dict[str, Any]:
+        """Return as JSON what became of the round; its verdicts are at the control plane."""
+        return {
+            "round": self.round_id,
+            "members": self.members,
+            "pulled": self.pulled,
+            "submitted": self.submitted,
+            "accepted": self.accepted,
+            "clipped": self.clipped,
+            "aggregation": self.aggregation,
+            "quarantined": list(self.quarantined),
+            "drops": [[drop.point, drop.cause, drop.subject] for drop in self.drops],
+            "rollbacks": [[list(one.subjects), one.result.state, one.result.rounds] for one in self.rollbacks],
+        }
+
 
 @dataclass
 class GuardReport:
@@ -127,3 +142,8 @@ class GuardReport:
     drops: Counter[tuple[Point, str]] = field(default_factory=Counter)
     rollbacks: Counter[str] = field(default_factory=Counter)
     archive: ArchiveStanding | None = None
+
+    def summary(self) -> dict[str, Any]:
+        """Return as JSON what became of each round that is kept, and all that was left out with how often."""
+        drops = [[*about, count] for about, count in sorted(self.drops.items())]
+        return {"rounds": [one.summary() for one in self.rounds], "drops": drops}

@@ -7,7 +7,6 @@ invited; whom the broker gives no topics, or the control plane no certificate, i
 import asyncio
 import logging
 import multiprocessing
-import socket
 from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from adapters.client import SyncControlPlane
 from adapters.conformance import Ended, Job, Pace, Scripted, report_of
+from adapters.conformance.ports import free_port
 from adapters.enrolment import load_identity, load_key
 from adapters.jobs.keeping import JobFolder
 from adapters.jobs.reception import Reception
@@ -68,7 +68,7 @@ def federation(job: Job) -> Ended:
         job.guard() as guard,
         SyncControlPlane(identity.url, key) as plane,
         lab_broker(
-            load_identity(job.gateway).id, plane.certificate().authority, _free_port(), payload_bytes=_PAYLOAD_BYTES
+            load_identity(job.gateway).id, plane.certificate().authority, free_port(), payload_bytes=_PAYLOAD_BYTES
         ) as broker,
         JobFolder(folder / "job", job.model, weights) as kept,
     ):
@@ -94,12 +94,6 @@ def federation(job: Job) -> Ended:
                 client.kill()
                 client.join()
         return Ended(ended.state, ended.finished, report_of(guard))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _started(job: Job, address: Address, authority: Path, folder: Path) -> list[BaseProcess]:

@@ -7,7 +7,6 @@ an administrator. A site and each job that it runs are processes that import tor
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from safetensors.torch import load_file
 
 from adapters.conformance import Ended, Job, Pace
 from adapters.conformance.children import ends_with_us
+from adapters.conformance.ports import free_port
 from adapters.nvflare.conformance import NAME, made
 from adapters.nvflare.point import REPORT
 
@@ -63,7 +63,7 @@ def _provisioned(place: Path, names: Sequence[str], job: Job) -> Path:
     server = {"name": "server", "type": "server", "org": "nvidia", "default_host": "localhost"}
     people = {"name": _ADMINISTRATOR, "type": "admin", "org": "nvidia", "role": "project_admin"}
     sites = [{"name": name, "type": "client", "org": "nvidia"} for name in names]
-    participants = [{**server, "fed_learn_port": _free_port()}, people, *sites]
+    participants = [{**server, "fed_learn_port": free_port()}, people, *sites]
     project = {"api_version": 3, "name": "project", "participants": participants, "builders": list(_BUILDERS)}
     given = place / "project.yml"
     given.write_text(yaml.safe_dump(project))
@@ -154,9 +154,3 @@ def _gather(session: Any, job: Job) -> None:
             return
         time.sleep(1.0)
     raise RuntimeError(f"{seen} of {len(job.clients)} sites are connected")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -16,7 +16,7 @@ from nvflare.apis.fl_context import FLContext
 from torch import Tensor
 
 from adapters.admission import Admission
-from adapters.guard import Guard, RoundReport, SealedRound
+from adapters.guard import Guard, SealedRound
 from adapters.nvflare.folders import own_folder
 from adapters.nvflare.questions import asking
 from adapters.nvflare.sturdy import keep_running
@@ -211,20 +211,4 @@ class GuardPoint(FLComponent):  # type: ignore[misc] # nvflare is read without i
 
     def report_of(self, guard: Guard) -> dict[str, Any]:
         """Return what is left in the job's run folder: what became of each round, and all that was left out."""
-        drops = [[*about, count] for about, count in sorted(guard.report.drops.items())]
-        return {"rounds": [_shown(report) for report in guard.report.rounds], "drops": drops}
-
-
-def _shown(report: RoundReport) -> dict[str, Any]:
-    return {
-        "round": report.round_id,
-        "members": report.members,
-        "pulled": report.pulled,
-        "submitted": report.submitted,
-        "accepted": report.accepted,
-        "clipped": report.clipped,
-        "aggregation": report.aggregation,
-        "quarantined": list(report.quarantined),
-        "drops": [[drop.point, drop.cause, drop.subject] for drop in report.drops],
-        "rollbacks": [[list(one.subjects), one.result.state, one.result.rounds] for one in report.rollbacks],
-    }
+        return guard.report.summary()

@@ -2,9 +2,8 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
-from adapters.guard import Guard, RoundReport
+from adapters.guard import Guard
 
 REPORT = "ztfm.json"
 """Name of the file, in the folder of ``last_state_path``."""
@@ -16,21 +15,4 @@ def write(guard: Guard, folder: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    drops = [[*about, count] for about, count in sorted(guard.report.drops.items())]
-    shown = {"rounds": [_shown(one) for one in guard.report.rounds], "drops": drops}
-    (folder / REPORT).write_text(json.dumps(shown, indent=2) + "\n")
-
-
-def _shown(report: RoundReport) -> dict[str, Any]:
-    return {
-        "round": report.round_id,
-        "members": report.members,
-        "pulled": report.pulled,
-        "submitted": report.submitted,
-        "accepted": report.accepted,
-        "clipped": report.clipped,
-        "aggregation": report.aggregation,
-        "quarantined": list(report.quarantined),
-        "drops": [[drop.point, drop.cause, drop.subject] for drop in report.drops],
-        "rollbacks": [[list(one.subjects), one.result.state, one.result.rounds] for one in report.rollbacks],
-    }
+    (folder / REPORT).write_text(json.dumps(guard.report.summary(), indent=2) + "\n")

@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 from adapters.conformance import Ended, Job, Pace
+from adapters.conformance.ports import free_port
 from adapters.flower.deployed.apps import ENDED
 from adapters.flower.deployed.processes import Programs, programs
 from adapters.flower.proxy.opening import beside, opened
@@ -32,7 +33,7 @@ def federation(job: Job) -> Ended:
         RuntimeError: a program of it failed, or the job did not come to its end.
     """
     with programs(job.folder / "flower") as started:
-        link = f"127.0.0.1:{_free_port()}"
+        link = f"127.0.0.1:{free_port()}"
         _start_link(started, link)
         # Of its own, for each job: the nodes that a gateway knows are kept there.
         gateway = Path(shutil.copytree(job.gateway, started.folder / "gateway"))
@@ -40,7 +41,7 @@ def federation(job: Job) -> Ended:
             for client, address in zip(job.clients, nodes, strict=True):
                 started.start(
                     f"node-{client.name}",
-                    *("flower-supernode", "--insecure", "--superlink", address, "--port", str(_free_port())),
+                    *("flower-supernode", "--insecure", "--superlink", address, "--port", str(free_port())),
                     *("--node-config", f"client={json.dumps(str(client))}"),
                 )
             (job.folder / ENDED).mkdir()
@@ -108,9 +109,3 @@ def _before(job: Job, gateway: Path, link: str) -> Iterator[list[str]]:
 def _is_open(host: str, port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((host, port)) == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
