@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 
 from adapters.conformance.comparing import BEHAVIOURS, ROUNDS, Fact, Federation, differences, run
+from adapters.mqtt.broker import BrokerMissing
+from tests.servers.mosquitto import ensure_broker
 
 pytestmark = pytest.mark.minutes
 
 PYTORCH = "adapters.conformance.backends.pytorch"
-OTHERS = ("adapters.flower.conformance", "adapters.http.conformance")
+OTHERS = ("adapters.flower.conformance", "adapters.http.conformance", "adapters.distributed.conformance")
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,14 @@ def test_honest_clients_are_served_and_attackers_are_set_apart_or_left_out(pytor
 @pytest.mark.parametrize("module", OTHERS)
 def test_another_backend_decides_the_same(pytorch: Federation, module: str) -> None:
     assert differences(pytorch, run(module)) == []
+
+
+def test_devices_behind_a_broker_are_decided_about_alike(pytorch: Federation) -> None:
+    try:
+        ensure_broker()
+    except BrokerMissing as missing:
+        pytest.skip(str(missing))
+    assert differences(pytorch, run("adapters.mqtt.conformance")) == []
 
 
 def test_an_adapter_that_aggregates_what_the_gate_refused_is_found_out(pytorch: Federation) -> None:
