@@ -43,7 +43,8 @@ def asked(signals: Signals, clock: Clock, subject: str, queries: Sequence[str | 
 
 def test_a_window_says_how_much_was_asked(signals: Signals, clock: Clock) -> None:
     found = asked(signals, clock, "dev-1", ["turn on the light", "what is the temperature outside", "open the door"])
-    assert (found.subject, found.model, found.queries, found.distinct) == ("dev-1", MODEL, 3, 3)
+    assert (found.subject, found.model, found.queries) == ("dev-1", MODEL, 3)
+    assert found.distinct in (2, 3), "an estimate: of 1,024 cells two queries in three hundred windows share one"
     assert (found.started_at, found.seconds) == (START, 60.0)
     assert (found.prompt_tokens, found.answer_tokens) == (4 + 7 + 3, 9)
     assert (found.repeated, found.near_duplicates, found.crowding, found.injections, found.secrets) == (0, 0, 0, 0, 0)
