@@ -166,6 +166,7 @@ async def _access(
 async def _audit(app: web.Application) -> AsyncIterator[None]:
     async with AuditLog(app[STORE].decisions, app[OBSERVER]) as audit:
         app[AUDIT] = audit
+        app[METRICS].audit_queue_length.set_function(lambda: audit.waiting)
         yield
 
 
@@ -437,9 +438,9 @@ def _wire(
     )
 
 
-def _own_exposition(metrics: Metrics) -> Callable[[], Awaitable[tuple[bytes, str]]]:
-    async def _expose() -> tuple[bytes, str]:
-        return metrics.expose()
+def _own_exposition(metrics: Metrics) -> Callable[[str], Awaitable[tuple[bytes, str]]]:
+    async def _expose(accept: str) -> tuple[bytes, str]:
+        return metrics.expose(accept)
 
     return _expose
 

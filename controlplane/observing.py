@@ -1,7 +1,7 @@
 """Ties what the parts report to the metrics: the parts know no metric, the metrics know no part."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import get_args
 
 import structlog
@@ -29,15 +29,18 @@ class Observer:
         self._metrics = metrics
         self._clock = clock
         self._revision = ""
+        self._exemplary_at = 0.0
         self.exception_uses = ExceptionUses()
 
     def decided(self, package: str, decision: Decision, seconds: float) -> None:
         """Count a decision and note the revision that made it."""
         metrics = self._metrics
-        metrics.decisions.labels(package, decision.outcome).inc()
-        metrics.decision_duration.labels(package).observe(seconds)
+        exemplar = self._exemplar(package, decision)
+        metrics.decisions.labels(package, decision.outcome).inc(exemplar=exemplar)
+        metrics.decision_duration.labels(package).observe(seconds, exemplar)
+        metrics.policy_decisions.count(decision.policy_revision, decision.outcome)
         for reason in decision.reasons:
-            metrics.decision_reasons.labels(package, metrics.reason(reason.code)).inc()
+            metrics.decision_reasons.labels(package, metrics.reason(reason.code)).inc(exemplar=exemplar)
         if decision.obligations.exceptions and package != "search":
             self._excepted(package, decision)
         self.revision(decision.policy_revision)
@@ -50,6 +53,16 @@ class Observer:
                 outcome=decision.outcome,
                 reasons=[reason.code for reason in decision.reasons],
             )
+
+    def _exemplar(self, package: str, decision: Decision) -> dict[str, str] | None:
+        """Each denial and error leads to its record; of what is allowed, one a second does."""
+        if package == "search":
+            return None
+        if decision.outcome == "allow":
+            if decision.time - self._exemplary_at < 1.0:
+                return None
+            self._exemplary_at = decision.time
+        return {"decision_id": decision.id}
 
     def _excepted(self, package: str, decision: Decision) -> None:
         for code in decision.obligations.waived:
@@ -76,7 +89,7 @@ class Observer:
         """Count what was judged of a subject, and where it stands from now on."""
         metrics, judged = self._metrics, response.judged
         if judged is not None:
-            metrics.trust_score.observe(response.device.trust.score)
+            metrics.trust_score.labels(metrics.segment(response.device.segment)).observe(response.device.trust.score)
             metrics.behaviour_e_value.observe(judged.e_value)
             if judged.p_value is not None and response.channel == "updates":
                 metrics.update_p_value.observe(judged.p_value)
@@ -93,6 +106,10 @@ class Observer:
         """Show how many subjects stand where."""
         for state in get_args(BehaviourState):
             self._metrics.behaviour_subjects.labels(state).set(counts.get(state, 0))
+
+    def least_trusted(self, scores: Sequence[float]) -> None:
+        """Show the lowest trust of those who may still ask."""
+        self._metrics.least_trusted(scores)
 
     def behaviour_terms_unavailable(self, cause: str) -> None:
         """Count and log that policy did not say how behaviour is judged."""

@@ -1,7 +1,7 @@
 """Upkeep: what has had its time is forgotten, and who was set apart for long enough is asked about."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -11,6 +11,7 @@ from controlplane.contracts.identity import Device
 from controlplane.decisions.responding import Contended
 from controlplane.decisions.responses import Response
 from controlplane.storage import Store, StoreUnavailable
+from controlplane.telemetry.metrics import LEAST_TRUSTED
 
 EVERY_SECONDS = 600.0
 DAY_SECONDS = 86_400.0
@@ -61,6 +62,10 @@ class SubjectsObserver(Protocol):
 
     def subjects(self, counts: Mapping[str, int]) -> None:
         """So many are in each state."""
+        ...
+
+    def least_trusted(self, scores: Sequence[float]) -> None:
+        """These are the lowest trust scores of those who may still ask, the lowest first."""
         ...
 
 
@@ -145,6 +150,7 @@ async def let_back(
         try:
             await _ask_about_all(store, devices, responder)
             observer.subjects(await store.behaviour.counts())
+            observer.least_trusted(await store.behaviour.least_trusted(LEAST_TRUSTED))
         except (StoreUnavailable, AuditUnavailable, Contended) as error:
             _log.warning("release_failed", error=type(error).__name__)
         await sleep(RELEASE_EVERY_SECONDS)

@@ -37,7 +37,7 @@ async def metrics(request: web.Request) -> web.Response:
     if not _bears_token(request, services.access.metrics_token):
         caller = await authenticate_administrator(request)
         await administer(request, caller, "metrics:read", "metrics", "metrics")
-    body, content_type = await services.exposition()
+    body, content_type = await services.exposition(request.headers.get("Accept", ""))
     return web.Response(body=body, headers={"Content-Type": content_type})
 
 

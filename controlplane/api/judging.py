@@ -73,7 +73,7 @@ async def judge(
         if left:
             await give_back(services, found, [item for item in items if item.report.subject in left])
     decisions = [admission.decisions[number] for number in range(len(items))]
-    _count_metrics(services, items, decisions)
+    _count_metrics(services, items, devices, decisions)
     return [
         _verdict(item.report, decision, settled.responses.get(item.report.subject))
         for item, decision in zip(items, decisions, strict=True)
@@ -205,14 +205,18 @@ def _admit_facts(services: Services, item: Item, behaviour: BehaviourFact | None
     return {"capability": capability, **evidence_facts(item.report.evidence if claims else None), **judged}
 
 
-def _count_metrics(services: Services, items: Sequence[Item], decisions: Sequence[Decision]) -> None:
+def _count_metrics(
+    services: Services, items: Sequence[Item], devices: Mapping[str, Device | None], decisions: Sequence[Decision]
+) -> None:
     metrics = services.metrics
     for item, decision in zip(items, decisions, strict=True):
-        metrics.updates.labels("accepted" if decision.allowed else "rejected").inc()
+        device = devices[item.report.subject]
+        segment = metrics.segment(device.segment if device is not None else "unknown")
+        metrics.updates.labels("accepted" if decision.allowed else "rejected", segment).inc()
         if item.cause or item.uses:
             metrics.refused(item.cause or "replayed")
         if item.counts and item.report.evidence is not None:
-            metrics.update_cosine.observe(item.report.evidence.cosine)
+            metrics.update_distance.observe(max(0.0, 1.0 - item.report.evidence.cosine))
             metrics.update_norm_ratio.observe(item.report.evidence.norm_ratio)
 
 

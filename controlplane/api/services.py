@@ -166,7 +166,7 @@ class Services:
             the enrolled.
         access_tokens: mints and verifies the tokens for this API itself, which are no capabilities.
         nonces: the nonces of this replica for proofs.
-        exposition: returns the metrics of all processes of this replica, and their content type.
+        exposition: returns the metrics of all processes of this replica in a form that is taken, and its content type.
         revoker: revokes capabilities, subjects and keys, and knows what is void.
         broadcast: pushes revocations to those who listen.
         status_lists: revocations for those who poll.
@@ -221,7 +221,7 @@ class Services:
     jwks: Callable[[], dict[str, Any]]
     readiness: Callable[[], Awaitable[Readiness]]
     metrics: Metrics
-    exposition: Callable[[], Awaitable[tuple[bytes, str]]]
+    exposition: Callable[[str], Awaitable[tuple[bytes, str]]]
     callers: RateLimit
     strangers: RateLimit
     repeats: Repeats

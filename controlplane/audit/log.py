@@ -50,6 +50,11 @@ class AuditLog:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    @property
+    def waiting(self) -> int:
+        """Records that wait for a commit."""
+        return len(self._waiting)
+
     async def record(
         self, decision_id: str, time: float, action: str, subject: str, outcome: str, document: bytes
     ) -> None:

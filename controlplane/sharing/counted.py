@@ -71,11 +71,11 @@ class Part:
 
     Attributes:
         counted: what all of them count.
-        exposition: returns the metrics of all of them, and their content type.
+        exposition: returns the metrics of all of them as a scraper takes them, and their content type.
     """
 
     counted: Counted
-    exposition: Callable[[], Awaitable[tuple[bytes, str]]]
+    exposition: Callable[[str], Awaitable[tuple[bytes, str]]]
 
 
 def own(clock: Callable[[], float]) -> Counted:

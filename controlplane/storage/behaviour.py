@@ -25,7 +25,7 @@ from controlplane.contracts.events import Notice
 from controlplane.contracts.identity import Trust
 from controlplane.contracts.observed import Kept, Observed, Tell
 from controlplane.contracts.rollback import Contribution
-from controlplane.contracts.standing import MAX_STANDINGS, BehaviourStanding
+from controlplane.contracts.standing import MAX_STANDINGS, BehaviourStanding, StandingOrder
 from controlplane.storage.contributions import add_contributions
 from controlplane.storage.database import Database
 from controlplane.storage.observations import add_scores, add_verdicts
@@ -174,16 +174,31 @@ class Behaviour:
 
         return await self._database.write("keep what behaviour found", _record)
 
-    async def standings(self, state: BehaviourState | None = None, limit: int = 50) -> list[BehaviourStanding]:
-        """Return up to ``limit`` subjects that were observed, the one that most speaks against first.
+    async def standings(
+        self,
+        state: BehaviourState | None = None,
+        limit: int = 50,
+        *,
+        segment: str | None = None,
+        order: StandingOrder = "evidence",
+    ) -> list[BehaviourStanding]:
+        """Return up to ``limit`` subjects that were observed.
 
         Args:
             state: those in it alone.
             limit: at most 200.
+            segment: those that live there alone.
+            order: by the evidence against them, most first; or by trust, least first and without those that are
+                revoked, whose trust matters no more.
         """
-        wanted = _standing_of().order_by(behaviour.c.e_value.desc(), behaviour.c.subject)
+        ranks = {"evidence": behaviour.c.e_value.desc(), "trust": devices.c.trust_score}
+        wanted = _standing_of().order_by(ranks[order], behaviour.c.subject)
+        if order == "trust":
+            wanted = wanted.where(devices.c.status != "revoked")
         if state is not None:
             wanted = wanted.where(behaviour.c.state == state)
+        if segment is not None:
+            wanted = wanted.where(devices.c.segment == segment)
         return await self._standings(wanted.limit(min(max(limit, 1), MAX_STANDINGS)))
 
     async def set_apart(self, limit: int) -> list[str]:
@@ -197,6 +212,12 @@ class Behaviour:
         """Return how many subjects are in each state; a state without any is absent."""
         query = select(behaviour.c.state, func.count().label("many")).group_by(behaviour.c.state)
         return {row.state: row.many for row in await self._database.read("count behaviour", query)}
+
+    async def least_trusted(self, limit: int) -> list[float]:
+        """Return the lowest trust scores of active devices that were observed, the lowest first."""
+        query = select(devices.c.trust_score).where(devices.c.status == "active", devices.c.trust_observations > 0)
+        query = query.order_by(devices.c.trust_score).limit(limit)
+        return [row.trust_score for row in await self._database.read("look up trust", query)]
 
     async def _standings(self, query: Any) -> list[BehaviourStanding]:
         what = "look up behaviour"

@@ -5,15 +5,20 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry, Metric
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.samples import Exemplar
 
 Snapshot = list[dict[str, Any]]
-"""The families of one process, as they travel: name, text, kind, and samples of a name, labels and a value."""
+"""The families of one process, as they travel: name, text, kind, and samples of name, labels, value and exemplar.
+
+An exemplar is its labels, its value and its time (Unix seconds), or none.
+"""
 
 Rule = Literal["sum", "max", "min"]
 
 GAUGES: Mapping[str, Rule] = {
     "ztfm_event_listeners": "sum",
+    "ztfm_audit_queue_length": "sum",
     "ztfm_opa_queue_length": "sum",
     "ztfm_policy_current": "min",
     "ztfm_ready": "min",
@@ -26,6 +31,7 @@ GAUGES: Mapping[str, Rule] = {
 """How gauges of several processes become one; those that are not named here by their greatest value."""
 
 _ADDED = frozenset({"counter", "histogram"})
+_Exemplar = tuple[Mapping[str, str], float, float]
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -36,10 +42,16 @@ def take_snapshot(registry: CollectorRegistry) -> Snapshot:
             "name": family.name,
             "text": family.documentation,
             "kind": family.type,
-            "samples": [(sample.name, sample.labels, sample.value) for sample in family.samples],
+            "samples": [
+                (sample.name, sample.labels, sample.value, _travelling(sample.exemplar)) for sample in family.samples
+            ],
         }
         for family in registry.collect()
     ]
+
+
+def _travelling(exemplar: Exemplar | None) -> _Exemplar | None:
+    return None if exemplar is None else (dict(exemplar.labels), exemplar.value, exemplar.timestamp or 0.0)
 
 
 @dataclass
@@ -48,11 +60,14 @@ class _Family:
     text: str
     kind: str
     values: dict[_Key, float] = field(default_factory=dict)
+    exemplars: dict[_Key, _Exemplar] = field(default_factory=dict)
 
-    def take(self, name: str, labels: Mapping[str, str], value: float) -> None:
+    def take(self, name: str, labels: Mapping[str, str], value: float, exemplar: _Exemplar | None) -> None:
         key = name, tuple(sorted(labels.items()))
         known = self.values.get(key)
         self.values[key] = value if known is None else self._both(name, known, value)
+        if exemplar is not None and (key not in self.exemplars or self.exemplars[key][2] <= exemplar[2]):
+            self.exemplars[key] = exemplar
 
     def _both(self, name: str, one: float, other: float) -> float:
         if name.endswith("_created"):
@@ -69,16 +84,19 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
     for snapshot in snapshots:
         for item in snapshot:
             family = families.setdefault(item["name"], _Family(item["name"], item["text"], item["kind"]))
-            for name, labels, value in item["samples"]:
+            for name, labels, value, exemplar in item["samples"]:
                 # What is no number (NaN) does not travel, and would spoil every sum.
                 if isinstance(value, (int, float)):
-                    family.take(name, labels, float(value))
+                    family.take(name, labels, float(value), exemplar)
     return [
         {
             "name": family.name,
             "text": family.text,
             "kind": family.kind,
-            "samples": [(name, dict(labels), value) for (name, labels), value in family.values.items()],
+            "samples": [
+                (name, dict(labels), value, family.exemplars.get((name, labels)))
+                for (name, labels), value in family.values.items()
+            ],
         }
         for family in families.values()
     ]
@@ -89,11 +107,12 @@ def lasting(snapshot: Snapshot) -> Snapshot:
     return [item for item in snapshot if item["kind"] in _ADDED]
 
 
-def expose(snapshot: Snapshot) -> tuple[bytes, str]:
-    """Return the exposition of a snapshot and its content type."""
+def expose(snapshot: Snapshot, accept: str = "") -> tuple[bytes, str]:
+    """Return the exposition of a snapshot and its content type, as a scraper takes it (`Metrics.expose`)."""
     registry = CollectorRegistry()
     registry.register(_Collected(snapshot))
-    return generate_latest(registry), CONTENT_TYPE_LATEST
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type
 
 
 class _Collected:
@@ -106,6 +125,6 @@ class _Collected:
         """Yield the families."""
         for item in self._snapshot:
             family = Metric(item["name"], item["text"], item["kind"])
-            for name, labels, value in item["samples"]:
-                family.add_sample(name, labels, value)
+            for name, labels, value, exemplar in item["samples"]:
+                family.add_sample(name, labels, value, exemplar=None if exemplar is None else Exemplar(*exemplar))
             yield family

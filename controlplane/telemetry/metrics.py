@@ -4,12 +4,12 @@ Every label value comes from a closed set that the code or the policy declares; 
 freely is counted under ``other``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TypeVar, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 
 from controlplane.contracts.behaviour import Attack, BehaviourState
 from controlplane.contracts.policies import LAYERS, RefusalReason, ReleaseOrigin
@@ -19,7 +19,7 @@ from controlplane.contracts.site import SiteActionName, SiteDecision, SiteOutcom
 LATENCY_BUCKETS = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SHARE_BUCKETS = tuple(step / 10 for step in range(1, 11))
-COSINE_BUCKETS = tuple(step / 10 for step in range(-10, 11, 2))
+COSINE_DISTANCE_BUCKETS = tuple(step / 10 for step in range(0, 21, 2))
 P_VALUE_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 E_VALUE_BUCKETS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1e3, 1e4, 1e5, 1e6)
 SCORE_BUCKETS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
@@ -39,6 +39,8 @@ WATCHED = ("access", "inference")
 GRANTS = ("token_exchange", "client_credentials")
 REPEATS = ("first", "replayed", "reused", "in_progress", "gone")
 MAX_LABEL_VALUES = 128
+MAX_REVISIONS = 16
+LEAST_TRUSTED = 10
 OTHER = "other"
 
 Labelled = TypeVar("Labelled", Counter, Histogram)
@@ -65,6 +67,35 @@ def _remembering(metric: Labelled) -> Labelled:
     # Finding a child takes a lock and builds its name; labels are few, so each is looked for once.
     metric.labels = lru_cache(maxsize=None)(metric.labels)
     return metric
+
+
+class LatestRevisions:
+    """Keeps the latest ``limit`` policy revisions of a counter that names them; older ones are forgotten.
+
+    Args:
+        counter: whose labels are a revision and an outcome.
+        limit: revisions that are shown at most.
+    """
+
+    def __init__(self, counter: Counter, limit: int = MAX_REVISIONS) -> None:
+        self._counter = counter
+        self._limit = limit
+        self._known: dict[str, dict[str, Counter]] = {}
+
+    def count(self, revision: str, outcome: str) -> None:
+        """Count a decision of ``revision``."""
+        known = self._known.get(revision)
+        if known is None:
+            known = self._begin(revision)
+        known[outcome].inc()
+
+    def _begin(self, revision: str) -> dict[str, Counter]:
+        if len(self._known) >= self._limit:
+            oldest = next(iter(self._known))
+            for outcome in self._known.pop(oldest):
+                self._counter.remove(oldest, outcome)
+        known = self._known[revision] = {outcome: self._counter.labels(revision, outcome) for outcome in OUTCOMES}
+        return known
 
 
 class Metrics:
@@ -105,6 +136,14 @@ class Metrics:
         self.decision_reasons = self._counter(
             "ztfm_decision_reasons_total", "Requirements that were missing in denied decisions", "action", "reason"
         )
+        self.policy_decisions = LatestRevisions(
+            Counter(
+                "ztfm_policy_decisions_total",
+                "Decisions by the policy revision that gave them; the latest revisions are shown",
+                ("revision", "outcome"),
+                registry=self.registry,
+            )
+        )
         self.decision_duration = self._histogram(
             "ztfm_decision_duration_seconds", "From gathered facts to a recorded decision", LATENCY_BUCKETS, "action"
         )
@@ -121,6 +160,7 @@ class Metrics:
             "ztfm_search_candidates", "Candidates that a page of a search asked of", BATCH_BUCKETS, "kind"
         )
         self.audit_records = self._counter("ztfm_audit_records_total", "Decision records by result", "result")
+        self.audit_queue_length = self._gauge("ztfm_audit_queue_length", "Decision records waiting for the store")
         self.audit_group_size = self._histogram("ztfm_audit_group_size", "Records per audit commit", BATCH_BUCKETS)
 
     def _sidecar_metrics(self) -> None:
@@ -174,7 +214,10 @@ class Metrics:
     def _behaviour_metrics(self) -> None:
         self.enrolments = self._counter("ztfm_enrolments_total", "Enrolments asked for", "outcome")
         self.quarantines = self._counter("ztfm_quarantines_total", "Subjects that policy set apart", "segment")
-        self.trust_score = self._histogram("ztfm_trust_score", "Trust after each observation", SHARE_BUCKETS)
+        self.trust_score = self._histogram("ztfm_trust_score", "Trust after each observation", SHARE_BUCKETS, "segment")
+        self.least_trust = self._gauge(
+            "ztfm_least_trust_score", "The lowest trust of subjects that may still ask, by rank", "rank"
+        )
         self.behaviour_e_value = self._histogram(
             "ztfm_behaviour_e_value", "Evidence against a subject after each observation", E_VALUE_BUCKETS
         )
@@ -191,7 +234,11 @@ class Metrics:
         self.behaviour_terms_failures = self._counter(
             "ztfm_behaviour_terms_failures_total", "Times that policy did not say how behaviour is judged"
         )
-        self.update_cosine = self._histogram("ztfm_update_cosine", "Cosine of updates to the reference", COSINE_BUCKETS)
+        self.update_distance = self._histogram(
+            "ztfm_update_cosine_distance",
+            "1 minus the cosine of updates to the reference: 0 along it, 1 across, 2 against",
+            COSINE_DISTANCE_BUCKETS,
+        )
         self.update_norm_ratio = self._histogram(
             "ztfm_update_norm_ratio", "Norm of updates over the cohort's median", RATIO_BUCKETS
         )
@@ -223,7 +270,7 @@ class Metrics:
             "ztfm_site_statements_total", "Statements of sites' decisions by what became of them", "result"
         )
         self.rounds_opened = self._counter("ztfm_rounds_opened_total", "Rounds opened")
-        self.updates = self._counter("ztfm_updates_total", "Updates judged", "verdict")
+        self.updates = self._counter("ztfm_updates_total", "Updates judged", "verdict", "segment")
 
     def _edge_metrics(self) -> None:
         self.http_requests = self._counter("ztfm_http_requests_total", "HTTP requests", "route", "method", "status")
@@ -282,8 +329,6 @@ class Metrics:
             self.opa_requests.labels(result)
         for result in ("written", "failed"):
             self.audit_records.labels(result)
-        for verdict in ("accepted", "rejected"):
-            self.updates.labels(verdict)
         for outcome in OUTCOMES:
             self.enrolments.labels(outcome)
         for state in STATES:
@@ -358,6 +403,17 @@ class Metrics:
         self.policy_info.labels(revision).set(1)
         self.policy_activated.set(now)
 
-    def expose(self) -> tuple[bytes, str]:
-        """Return the exposition and its content type."""
-        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+    def least_trusted(self, scores: Sequence[float]) -> None:
+        """Show the lowest trust scores, the lowest first; whose they are, metrics do not say."""
+        self.least_trust.clear()
+        for rank, score in enumerate(scores[:LEAST_TRUSTED], start=1):
+            self.least_trust.labels(str(rank)).set(score)
+
+    def expose(self, accept: str = "") -> tuple[bytes, str]:
+        """Return the exposition and its content type.
+
+        Args:
+            accept: what the scraper takes (the header's value); exemplars travel in OpenMetrics alone.
+        """
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type

@@ -92,7 +92,7 @@ class Workers:
         self._first_backoff = first_backoff
         self._workers = [_Worker(number) for number in range(count)]
         self._retired: Snapshot = []
-        self._collecting: asyncio.Task[bytes] | None = None
+        self._collecting: asyncio.Task[Snapshot] | None = None
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -117,13 +117,13 @@ class Workers:
         finally:
             await self._end(keeping)
 
-    async def exposition(self) -> bytes:
-        """Return the metrics of all of them and the parent as those of one."""
+    async def exposition(self, accept: str) -> tuple[bytes, str]:
+        """Return the metrics of all of them and the parent as those of one, and their content type."""
         if self._collecting is None:
             self._collecting = self._spawn(self._collect())
             self._collecting.add_done_callback(lambda _: setattr(self, "_collecting", None))
         # One caller's cancellation must not cancel the answer of the others.
-        return await asyncio.shield(self._collecting)
+        return expose(await asyncio.shield(self._collecting), accept)
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         task = asyncio.create_task(work)
@@ -231,7 +231,7 @@ class Workers:
                 worker.snapshot = message["families"]
                 worker.collected.set()
             elif message["is"] == "scrape":
-                self._spawn(self._answer(channel, message["number"]))
+                self._spawn(self._answer(channel, message["number"], message["accept"]))
 
     async def _watch(self, worker: _Worker) -> None:
         loop = asyncio.get_running_loop()
@@ -253,16 +253,16 @@ class Workers:
     def _show(self) -> None:
         self._metrics.workers.set(sum(worker.ready.is_set() for worker in self._workers))
 
-    async def _answer(self, channel: Channel, number: int) -> None:
-        text = await self.exposition()
-        await channel.send({"is": "exposition", "number": number, "text": text.decode()})
+    async def _answer(self, channel: Channel, number: int, accept: str) -> None:
+        text, content_type = await self.exposition(accept)
+        await channel.send({"is": "exposition", "number": number, "text": text.decode(), "type": content_type})
 
-    async def _collect(self) -> bytes:
+    async def _collect(self) -> Snapshot:
         asked = [worker for worker in self._workers if worker.ready.is_set()]
         # One that does not answer in time is shown as it was five seconds ago at most.
         await asyncio.gather(*(_ask(worker) for worker in asked))
         shown = [take_snapshot(self._metrics.registry), self._retired, *(worker.snapshot for worker in self._workers)]
-        return expose(merge(shown))[0]
+        return merge(shown)
 
 
 async def _ask(worker: _Worker) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import structlog
 import uvloop
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from controlplane.api.listening import Listener, ListenError
 from controlplane.api.serving import serving
@@ -55,10 +54,10 @@ class Talking:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._numbers = itertools.count()
-        self._scrapes: dict[int, asyncio.Future[str]] = {}
+        self._scrapes: dict[int, asyncio.Future[tuple[str, str]]] = {}
 
-    async def exposition(self) -> tuple[bytes, str]:
-        """Return the metrics of all workers, and their content type.
+    async def exposition(self, accept: str) -> tuple[bytes, str]:
+        """Return the metrics of all workers as a scraper takes them, and their content type.
 
         Raises:
             TimeoutError: the parent does not answer.
@@ -67,8 +66,9 @@ class Talking:
         answer = self._scrapes[number] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(SCRAPE_SECONDS):
-                await self._channel.send({"is": "scrape", "number": number})
-                return (await answer).encode(), CONTENT_TYPE_LATEST
+                await self._channel.send({"is": "scrape", "number": number, "accept": accept})
+                text, content_type = await answer
+                return text.encode(), content_type
         finally:
             del self._scrapes[number]
 
@@ -80,7 +80,7 @@ class Talking:
             elif message["is"] == "exposition":
                 waiting = self._scrapes.get(message["number"])
                 if waiting is not None and not waiting.done():
-                    waiting.set_result(message["text"])
+                    waiting.set_result((message["text"], message["type"]))
 
     async def speak(self, metrics: Metrics) -> None:
         """Say that all is ready, then every five seconds what was counted, for ever."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.controlplane.api.cohorts import Cohort
-from tests.support import DIGEST, MODEL, Caller, ControlPlane
+from tests.support import DIGEST, MODEL, SEGMENTS, Caller, ControlPlane
 
 Reported = Callable[..., dict[str, Any]]
 
@@ -88,7 +88,8 @@ def test_a_round_s_id_is_used_once(aggregator: Caller, trainer: Caller, new_id: 
 
 def test_honest_updates_are_accepted_and_earn_trust(plane: ControlPlane, aggregator: Caller) -> None:
     cohort = Cohort(plane, aggregator)
-    before = plane.metric("ztfm_updates_total", verdict="accepted")
+    counted = {"verdict": "accepted", "segment": SEGMENTS["trainer"]}
+    before = plane.metric("ztfm_updates_total", **counted)
     found = cohort.round()
     for device in cohort.devices:
         verdict = found[device.id]
@@ -97,7 +98,7 @@ def test_honest_updates_are_accepted_and_earn_trust(plane: ControlPlane, aggrega
         assert verdict["trust"] > 0.6
         assert verdict["p_value"] > 0.05
         assert trust_of(plane, device) == (verdict["trust"], 1, "active")
-    assert plane.metric("ztfm_updates_total", verdict="accepted") == before + len(cohort.devices)
+    assert plane.metric("ztfm_updates_total", **counted) == before + len(cohort.devices)
     device = cohort.devices[0]
     record = device.get(f"/v1/decisions/{found[device.id]['decision_id']}").expect(200)
     assert 0.7 < record["facts"]["context"]["evidence"]["cosine"] < 0.9

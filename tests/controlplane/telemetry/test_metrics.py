@@ -13,7 +13,15 @@ from controlplane.contracts.decision import Decision
 from controlplane.observing import Observer
 from controlplane.storage.exceptions import Uses
 from controlplane.telemetry import Metrics
-from controlplane.telemetry.metrics import LATENCY_BUCKETS, MAX_LABEL_VALUES, OUTCOMES, PACKAGES, BoundedLabels
+from controlplane.telemetry.metrics import (
+    LATENCY_BUCKETS,
+    LEAST_TRUSTED,
+    MAX_LABEL_VALUES,
+    MAX_REVISIONS,
+    OUTCOMES,
+    PACKAGES,
+    BoundedLabels,
+)
 from tests.support import ControlPlane
 
 
@@ -156,3 +164,27 @@ def test_a_use_of_exceptions_is_counted_once_and_a_search_uses_none() -> None:
     about = frozenset({("action", "inference"), ("reason", "trust_sufficient")})
     assert found["ztfm_exceptions_used_total", about] == 1
     assert [found[f"ztfm_exceptions{name}", none] for name in ("", "_age_seconds", "_ending")] == [3, 0.5, 2]
+
+
+def test_the_latest_revisions_are_counted_and_older_ones_make_room() -> None:
+    metrics = Metrics("1.0")
+    for number in range(MAX_REVISIONS + 3):
+        metrics.policy_decisions.count(f"r{number}", "deny")
+        metrics.policy_decisions.count(f"r{number}", "deny")
+    shown = {dict(labels)["revision"] for name, labels in samples(metrics) if name == "ztfm_policy_decisions_total"}
+    assert shown == {f"r{number}" for number in range(3, MAX_REVISIONS + 3)}
+    latest = frozenset({("revision", f"r{MAX_REVISIONS + 2}"), ("outcome", "deny")})
+    assert samples(metrics)["ztfm_policy_decisions_total", latest] == 2
+    metrics.policy_decisions.count("r0", "error")
+    again = frozenset({("revision", "r0"), ("outcome", "error")})
+    assert samples(metrics)["ztfm_policy_decisions_total", again] == 1
+
+
+def test_the_least_trusted_are_shown_by_rank_and_no_longer_than_they_are() -> None:
+    metrics = Metrics("1.0")
+    metrics.least_trusted([0.1 * number for number in range(20)])
+    ranks = {dict(labels)["rank"] for name, labels in samples(metrics) if name == "ztfm_least_trust_score"}
+    assert ranks == {str(number) for number in range(1, LEAST_TRUSTED + 1)}
+    metrics.least_trusted([0.4])
+    found = {labels: value for (name, labels), value in samples(metrics).items() if name == "ztfm_least_trust_score"}
+    assert found == {frozenset({("rank", "1")}): 0.4}
