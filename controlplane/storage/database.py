@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import URL, Engine, Executable, Row
+from sqlalchemy import URL, Connection, Engine, Executable, Row
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -35,6 +35,17 @@ FAULTS = _driver_faults()
 """What SQLAlchemy and the drivers raise."""
 
 
+class Spans(Protocol):
+    """Traces what the database does."""
+
+    def span(self, name: str, attributes: Mapping[str, str]) -> AbstractContextManager[object]:
+        """Open a span within the current one."""
+        ...
+
+
+_UNTRACED: AbstractContextManager[object] = nullcontext()
+
+
 class Database:
     """One database: writing in transactions, reading without.
 
@@ -44,10 +55,13 @@ class Database:
     Args:
         address: a URL that `read_address` returned.
         synchronous: how SQLite commits.
+        spans: traces what is done; none does not.
     """
 
-    def __init__(self, address: URL, synchronous: Synchronous = "NORMAL") -> None:
+    def __init__(self, address: URL, synchronous: Synchronous = "NORMAL", spans: Spans | None = None) -> None:
         self.kind = address.get_backend_name()
+        self._spans = spans
+        self._said = {"db.system.name": self.kind}
         self._where = shown(address)
         self._writer, self._reader = engines(address, synchronous)
         # SQLite alone: many rows cross to its thread and back once, not once for every step of the transaction.
@@ -80,13 +94,13 @@ class Database:
 
         return await self.write(what, _run)
 
-    async def insert(self, what: str, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Run one statement of the driver's own language for many rows, in one transaction, as fast as can be.
+    async def bulk(self, what: str, work: Callable[[Connection], T]) -> T:
+        """Do ``work``, which blocks, in a transaction of its own, as fast as can be, and return what it returns.
 
         Raises:
             StoreUnavailable: the driver failed while doing ``what``.
         """
-        await self._finish(what, self._insert(statement, list(rows)))
+        return await self._finish(what, self._blocking(work))
 
     async def read(self, what: str, query: Executable) -> Sequence[Row[Any]]:
         """Return the rows of one query.
@@ -124,13 +138,12 @@ class Database:
         async with self._own_turn(), self._writer.begin() as connection:
             return await work(connection)
 
-    async def _insert(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    async def _blocking(self, work: Callable[[Connection], T]) -> T:
         if self._bulk is None:
             async with self._writer.begin() as connection:
-                await connection.exec_driver_sql(statement, rows)
-            return
+                return await connection.run_sync(work)
         async with self._own_turn():
-            await asyncio.get_running_loop().run_in_executor(self._thread, _insert, self._bulk, statement, rows)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, _transaction, self._bulk, work)
 
     @asynccontextmanager
     async def _own_turn(self) -> AsyncIterator[None]:
@@ -158,13 +171,14 @@ class Database:
             # SQLite would go on writing into a file that nobody can find any more.
             work.close()
             raise StoreUnavailable(what, self._where, "the database file was moved away or replaced")
-        task = asyncio.create_task(work)
-        self._under_way.add(task)
-        task.add_done_callback(self._end)
-        try:
-            return await asyncio.shield(task)
-        except FAULTS as fault:
-            raise unavailable(what, self._where, fault) from fault
+        with self._spans.span(what, self._said) if self._spans is not None else _UNTRACED:
+            task = asyncio.create_task(work)
+            self._under_way.add(task)
+            task.add_done_callback(self._end)
+            try:
+                return await asyncio.shield(task)
+            except FAULTS as fault:
+                raise unavailable(what, self._where, fault) from fault
 
     def _end(self, task: asyncio.Task[Any]) -> None:
         self._under_way.discard(task)
@@ -173,9 +187,9 @@ class Database:
             task.exception()
 
 
-def _insert(engine: Engine, statement: str, rows: list[tuple[Any, ...]]) -> None:
+def _transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
     with engine.begin() as connection:
-        connection.exec_driver_sql(statement, rows)
+        return work(connection)
 
 
 def _identity(file: Path | None) -> tuple[int, int] | None:

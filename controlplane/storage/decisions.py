@@ -6,11 +6,14 @@ would have to be written with every decision.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from sqlalchemy import ColumnElement, and_, delete, func, select, true
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, true
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.contracts.base import is_identifier
 from controlplane.storage.database import Database
+from controlplane.storage.log import append, erase
 from controlplane.storage.tables import decisions
 
 DecisionRow = tuple[str, float, str, str, str, bytes]
@@ -72,9 +75,14 @@ class Decisions:
     async def add_many(self, records: Sequence[DecisionRow]) -> None:
         """Keep records, all or none; they are committed when this returns."""
         rows = list(records)
-        if rows:
+
+        def _add(connection: Connection) -> None:
             # Past SQLAlchemy's per-row conversions: this is on the path of every decision.
-            await self._database.insert("record decisions", self._insert, rows)
+            connection.exec_driver_sql(self._insert, rows)
+            append(connection, "decision", [(row[0], row[1], row[5]) for row in rows], keep=False)
+
+        if rows:
+            await self._database.bulk("record decisions", _add)
 
     async def get(self, decision_id: str) -> bytes | None:
         """Return a record as it was serialised, or none."""
@@ -139,12 +147,17 @@ class Decisions:
             query = select(decisions.c.id, decisions.c.time).where(is_old).order_by(decisions.c.time).limit(_SLICE)
             rows = await self._database.read("look for old decisions", query)
             if rows:
-                these = delete(decisions).where(decisions.c.id.in_([row.id for row in rows]))
-                gone += await self._database.change("forget old decisions", these)
+                gone += await self._database.write("forget old decisions", partial(_forget, [row.id for row in rows]))
             if len(rows) < _SLICE:
                 return gone
             # What lies before is gone, or of others: it is not looked through again.
             since = rows[-1].time
+
+
+async def _forget(names: Sequence[str], connection: AsyncConnection) -> int:
+    """Erase decisions and what their entries in the log could still be checked with; the entries stay."""
+    await erase(connection, "decision", names)
+    return (await connection.execute(delete(decisions).where(decisions.c.id.in_(names)))).rowcount
 
 
 def _is_wanted(wanted: Wanted) -> ColumnElement[bool]:

@@ -1,8 +1,8 @@
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from sqlalchemy import Executable
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.storage import Store, StoreUnavailable
 from controlplane.storage.database import Database
@@ -59,14 +59,14 @@ async def test_a_purge_of_much_is_many_small_ones_and_others_write_in_between(
     monkeypatch.setattr("controlplane.storage.decisions._SLICE", 10)
     await store.decisions.add_many([_row(f"old-{number}", NOW - 100 + number // 30) for number in range(95)])
     sizes = []
-    change = Database.change
+    write = Database.write
 
-    async def watched(self: Database, what: str, statement: Executable, parameters: Any = None) -> int:
-        sizes.append(await change(self, what, statement, parameters))
+    async def watched(self: Database, what: str, work: Callable[[AsyncConnection], Awaitable[int]]) -> int:
+        sizes.append(await write(self, what, work))
         await store.decisions.add_many([_row(f"new-{len(sizes)}")])
         return sizes[-1]
 
-    monkeypatch.setattr(Database, "change", watched)
+    monkeypatch.setattr(Database, "write", watched)
     assert await store.decisions.purge(NOW) == 95
     assert sizes == [10] * 9 + [5]
     assert await store.decisions.count(Wanted()) == 10

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.audit.transparency.merkle import (
+from controlplane.transparency.merkle import (
     EMPTY_ROOT,
     ProofFailed,
     Subtree,

@@ -5,8 +5,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.audit.transparency.checkpoints import Checkpoint, Quorum, verify_checkpoint
-from controlplane.audit.transparency.notes import Note, NoteInvalid, Signer, Verifier, time_of
+from controlplane.transparency.checkpoints import Checkpoint, Quorum, verify_checkpoint
+from controlplane.transparency.notes import Note, NoteInvalid, Signer, Verifier, time_of
 
 PUBLISHED_KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 PUBLISHED_NOTE = (

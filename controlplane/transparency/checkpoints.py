@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from controlplane.audit.transparency.merkle import HASH_BYTES
-from controlplane.audit.transparency.notes import Note, NoteInvalid, Signature, Verifier, time_of
+from controlplane.transparency.merkle import HASH_BYTES
+from controlplane.transparency.notes import Note, NoteInvalid, Signature, Verifier, time_of
 
 _MOST_DIGITS = 19
 

@@ -1,0 +1,62 @@
+"""Entries of the log: what is committed to, in the one form that is hashed.
+
+An entry names what happened and when, and commits to the whole record by a salted hash. So a record can be erased, with
+its salt, and the tree still verifies, while nobody can tell from the hash what the record said.
+"""
+
+import hashlib
+import secrets
+from typing import Final, Literal, get_args
+
+import orjson
+from pydantic import Field
+
+from controlplane.contracts.base import Identifier, StrictModel
+from controlplane.transparency.merkle import leaf_hash
+
+EntryKind = Literal["decision", "revocation", "event", "release", "exception", "key", "provenance"]
+"""What an entry stands for; an entry of another kind is not one of this version."""
+
+KINDS: Final[tuple[EntryKind, ...]] = get_args(EntryKind)
+
+SALT_BYTES = 32
+_FIELDS = orjson.OPT_SORT_KEYS
+
+
+class Entry(StrictModel):
+    """One entry of the log.
+
+    Attributes:
+        commitment: SHA-256 of the salt and the record, hexadecimal.
+        id: of what it stands for; a decision's, say.
+        kind: what that is.
+        time_ms: when it happened, Unix milliseconds.
+    """
+
+    commitment: str = Field(pattern=r"^[0-9a-f]{64}$")
+    id: Identifier
+    kind: EntryKind
+    time_ms: int = Field(ge=0, lt=2**53)
+
+    def encoded(self) -> bytes:
+        """Return its canonical JSON (RFC 8785): what the tree holds the hash of."""
+        return encode(self.kind, self.id, self.time_ms, self.commitment)
+
+    def hashed(self) -> bytes:
+        """Return the hash of its leaf."""
+        return leaf_hash(self.encoded())
+
+
+def encode(kind: str, name: str, time_ms: int, commitment: str) -> bytes:
+    """Return the canonical JSON of an entry that is known to be well-formed."""
+    return orjson.dumps({"commitment": commitment, "id": name, "kind": kind, "time_ms": time_ms}, option=_FIELDS)
+
+
+def commit(salt: bytes, record: bytes) -> bytes:
+    """Return what stands for a record in the tree, 32 bytes."""
+    return hashlib.sha256(salt + record).digest()
+
+
+def new_salt() -> bytes:
+    """Return a salt for one record."""
+    return secrets.token_bytes(SALT_BYTES)
