@@ -4,7 +4,7 @@ Nothing here reads or writes: what a proof needs is named as `Subtree`, and whoe
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 HASH_BYTES = 32
@@ -43,6 +43,40 @@ class Subtree(NamedTuple):
 
 Piece = tuple[Subtree, ...]
 """A part of a tree, as complete subtrees from left to right; it becomes one hash by `joined`."""
+
+
+class Peaks:
+    """A tree by its complete subtrees alone: it can grow and tell its root, in memory that is logarithmic in its size.
+
+    Args:
+        leaves: hashes of the entries that it has.
+    """
+
+    def __init__(self, leaves: Iterable[bytes] = ()) -> None:
+        self.size = 0
+        self._peaks: list[bytes] = []
+        self.extend(leaves)
+
+    def extend(self, leaves: Iterable[bytes]) -> None:
+        """Add entries."""
+        for leaf in leaves:
+            found = leaf
+            # Each one bit at the end of the size is a subtree that is as large as the one that is complete now.
+            for _ in range((~self.size & (self.size + 1)).bit_length() - 1):
+                found = node_hash(self._peaks.pop(), found)
+            self._peaks.append(found)
+            self.size += 1
+
+    def copy(self) -> "Peaks":
+        """Return another that grows by itself."""
+        other = Peaks()
+        other.size, other._peaks = self.size, list(self._peaks)
+        return other
+
+    @property
+    def root(self) -> bytes:
+        """The tree's root."""
+        return joined(self._peaks)
 
 
 def leaf_hash(entry: bytes) -> bytes:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from controlplane.transparency.merkle import (
     EMPTY_ROOT,
+    Peaks,
     ProofFailed,
     Subtree,
     consistency_pieces,
@@ -183,3 +184,14 @@ def test_a_proof_grows_with_the_logarithm(index: int, size: int) -> None:
     index %= size
     assert len(inclusion_pieces(index, size)) <= size.bit_length()
     assert sum(one.end - one.start for one in pieces(0, size)) == size
+
+
+def test_a_tree_that_grows_by_its_peaks_has_the_same_roots() -> None:
+    peaks = Peaks()
+    for size in range(41):
+        assert (peaks.size, peaks.root) == (size, TREE.root(0, size))
+        branched = peaks.copy()
+        branched.extend([leaf_hash(b"other")] * 3)
+        if size < 40:
+            peaks.extend([TREE.leaves[size]])
+    assert Peaks(TREE.leaves).root == TREE.root(0, 40)
