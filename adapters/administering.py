@@ -19,6 +19,7 @@ from controlplane.contracts.rollback import (
     RollbackState,
 )
 from controlplane.contracts.standing import BehaviourFound, BehaviourStanding, DeviceBehaviour
+from controlplane.transparency.proofs import LogKeys, RecordProof
 
 
 class Administering(Calls):
@@ -27,6 +28,14 @@ class Administering(Calls):
     async def decision(self, decision_id: str) -> DecisionRecord:
         """Return a recorded decision with the facts behind it."""
         return read_answer(DecisionRecord, await self._get(f"/v1/decisions/{segment(decision_id)}"))
+
+    async def decision_proof(self, decision_id: str) -> RecordProof:
+        """Return a recorded decision and that it is in the log; `controlplane.transparency.proofs` checks it."""
+        return read_answer(RecordProof, await self._get(f"/v1/decisions/{segment(decision_id)}/proof"))
+
+    async def log_keys(self) -> LogKeys:
+        """Return the keys of the log and its witnesses: to be kept, and compared with what others were given."""
+        return read_answer(LogKeys, await self._get("/v1/log/keys"))
 
     async def decisions(
         self, query: DecisionQuery | None = None, *, limit: int = 50, page_token: str = ""

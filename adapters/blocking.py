@@ -52,6 +52,8 @@ class SyncControlPlane(Blocking[ControlPlane]):
     search_actions = blocking(ControlPlane.search_actions)
     decision = blocking(ControlPlane.decision)
     decisions = blocking(ControlPlane.decisions)
+    decision_proof = blocking(ControlPlane.decision_proof)
+    log_keys = blocking(ControlPlane.log_keys)
     device = blocking(ControlPlane.device)
     device_behaviour = blocking(ControlPlane.device_behaviour)
     standings = blocking(ControlPlane.standings)

@@ -1,6 +1,7 @@
 """What audit needs of its surroundings."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 Row = tuple[str, float, str, str, str, bytes]
@@ -46,6 +47,18 @@ class AuditObserver(Protocol):
 
     def lost(self, group: int) -> None:
         """``group`` records could not be kept; their decisions are not given out."""
+        ...
+
+
+class Spans(Protocol):
+    """Traces commits."""
+
+    def current(self) -> object:
+        """Return what is under way where a record is handed in."""
+        ...
+
+    def carrying(self, name: str, under_way: Iterable[object]) -> AbstractContextManager[object]:
+        """Open a span for what is done for several at once."""
         ...
 
 

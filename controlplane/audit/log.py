@@ -4,16 +4,18 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
 from typing import Self
 
 from controlplane.audit.errors import AuditUnavailable
-from controlplane.audit.interfaces import AuditObserver, RecordStore, Row, Unobserved
+from controlplane.audit.interfaces import AuditObserver, RecordStore, Row, Spans, Unobserved
 from controlplane.audit.reading import read_record
 from controlplane.contracts.decision import DecisionRecord
 
 _log = logging.getLogger("ztfm.audit")
 
-_Waiting = tuple[Row, "asyncio.Future[None]"]
+_Waiting = tuple[Row, "asyncio.Future[None]", object]
 
 _CUT_OFF = "the control plane is stopping"
 
@@ -28,10 +30,17 @@ class AuditLog:
         observer: counts commits and losses.
         group: records that go into one commit at most.
         queue: records that may wait at most; above that a decision is refused rather than delayed.
+        spans: traces commits; none does not.
     """
 
     def __init__(
-        self, store: RecordStore, observer: AuditObserver | None = None, *, group: int = 256, queue: int = 16_384
+        self,
+        store: RecordStore,
+        observer: AuditObserver | None = None,
+        *,
+        group: int = 256,
+        queue: int = 16_384,
+        spans: Spans | None = None,
     ) -> None:
         if group < 1 or queue < 1:
             raise ValueError("a group and a queue hold at least one record")
@@ -39,6 +48,9 @@ class AuditLog:
         self._observer = observer or Unobserved()
         self._group = group
         self._queue = queue
+        self._spans = spans
+        # A commit is of many: what is bound to the request that began it is not to be found with the others'.
+        self._own_context = copy_context()
         self._waiting: deque[_Waiting] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._is_open = False
@@ -79,9 +91,10 @@ class AuditLog:
                 f"{self._queue} records wait for the store already; it is slower than decisions come"
             )
         done = asyncio.get_running_loop().create_future()
-        self._waiting.append(((decision_id, time, action, subject, outcome, document), done))
+        within = None if self._spans is None else self._spans.current()
+        self._waiting.append(((decision_id, time, action, subject, outcome, document), done, within))
         if self._writer is None:
-            self._writer = asyncio.create_task(self._write())
+            self._writer = asyncio.get_running_loop().create_task(self._write(), context=self._own_context.copy())
         await done
 
     async def get(self, decision_id: str) -> DecisionRecord | None:
@@ -116,7 +129,8 @@ class AuditLog:
     async def _commit(self, group: Sequence[_Waiting]) -> None:
         why = _CUT_OFF
         try:
-            await self._store.add_many([row for row, _ in group])
+            with self._tracing(group):
+                await self._store.add_many([row for row, _, _ in group])
             why = ""
         except Exception as fault:  # noqa: BLE001 - every caller of the group gets it, as a refusal to go on
             _log.exception("%d decisions could not be recorded and are not given out", len(group))
@@ -124,8 +138,13 @@ class AuditLog:
         finally:
             self._answer(group, why)
 
+    def _tracing(self, group: Sequence[_Waiting]) -> AbstractContextManager[object]:
+        if self._spans is None:
+            return nullcontext()
+        return self._spans.carrying("commit decisions", (within for _, _, within in group))
+
     def _answer(self, group: Sequence[_Waiting], why: str) -> None:
-        for _, done in group:
+        for _, done, _ in group:
             if done.done():
                 continue
             if why:

@@ -97,6 +97,14 @@ class Decisions:
         rows = await self._database.read("look up a decision", query)
         return (rows[0].action, rows[0].document) if rows else None
 
+    async def documents(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Return the records of those of up to a thousand decisions that there are, as they were serialised."""
+        if not names:
+            return {}
+        query = select(decisions.c.id, decisions.c.document).where(decisions.c.id.in_(names))
+        rows = await self._database.read("look decisions up", query)
+        return {row.id: bytes(row.document) for row in rows}
+
     async def page(self, wanted: Wanted, limit: int, scan: int) -> FoundRecords:
         """Return up to ``limit`` wanted records (at most 4096), newest first, of the next ``scan`` that there are."""
         limit = min(max(limit, 1), MAX_PAGE)

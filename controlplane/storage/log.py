@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.contracts.base import is_identifier
 from controlplane.storage.database import Database
+from controlplane.storage.tables import decisions
 from controlplane.storage.tables import log_checkpoints as checkpoints
 from controlplane.storage.tables import log_entries as entries
 from controlplane.storage.tables import log_tiles as tiles
@@ -120,6 +121,14 @@ class Log:
         end = start + min(max(count, 0), MOST_READ)
         query = select(entries).where((entries.c.place >= start) & (entries.c.place < end))
         return await self._kept(query.order_by(entries.c.place))
+
+    async def unlogged(self, limit: int) -> list[str]:
+        """Return decisions that were recorded since the log began, and have no entry."""
+        since = select(func.min(entries.c.time_ms)).scalar_subquery()
+        has_entry = exists().where((entries.c.id == decisions.c.id) & (entries.c.kind == "decision"))
+        query = select(decisions.c.id).where((decisions.c.time * 1000 > since) & ~has_entry)
+        rows = await self._database.read("look for decisions without an entry", query.limit(limit))
+        return [row.id for row in rows]
 
     async def leaves(self, start: int, count: int) -> list[bytes]:
         """Return up to ``count`` leaf hashes (at most 4096) from ``start`` on."""

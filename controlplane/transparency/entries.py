@@ -8,10 +8,9 @@ import hashlib
 import secrets
 from typing import Final, Literal, get_args
 
-import orjson
 from pydantic import Field
 
-from controlplane.contracts.base import Identifier, StrictModel
+from controlplane.contracts.base import Identifier, StrictModel, is_identifier
 from controlplane.transparency.merkle import leaf_hash
 
 EntryKind = Literal["decision", "revocation", "event", "release", "exception", "key", "provenance"]
@@ -20,7 +19,6 @@ EntryKind = Literal["decision", "revocation", "event", "release", "exception", "
 KINDS: Final[tuple[EntryKind, ...]] = get_args(EntryKind)
 
 SALT_BYTES = 32
-_FIELDS = orjson.OPT_SORT_KEYS
 
 
 class Entry(StrictModel):
@@ -48,8 +46,14 @@ class Entry(StrictModel):
 
 
 def encode(kind: str, name: str, time_ms: int, commitment: str) -> bytes:
-    """Return the canonical JSON of an entry that is known to be well-formed."""
-    return orjson.dumps({"commitment": commitment, "id": name, "kind": kind, "time_ms": time_ms}, option=_FIELDS)
+    """Return the canonical JSON of an entry whose kind, time and commitment are known to be well-formed.
+
+    Raises:
+        ValueError: the name is none; nothing that an identifier may hold needs to be escaped in JSON.
+    """
+    if not is_identifier(name):
+        raise ValueError(f"{name!r} names nothing that an entry could stand for")
+    return f'{{"commitment":"{commitment}","id":"{name}","kind":"{kind}","time_ms":{time_ms}}}'.encode()
 
 
 def commit(salt: bytes, record: bytes) -> bytes:

@@ -76,6 +76,20 @@ class Leaves(StrictModel):
     hashes: list[Hash] = Field(max_length=MOST_LEAVES)
 
 
+class LogKeys(StrictModel):
+    """Whose signatures make a head of a log believable.
+
+    Attributes:
+        log: verifier key of the log, ``name+id+key``; the name is the log's origin.
+        witnesses: verifier keys of those who watch it.
+        needed: how many of them must have signed.
+    """
+
+    log: str = Field(max_length=256)
+    witnesses: list[Annotated[str, StringConstraints(max_length=256)]] = Field(max_length=32)
+    needed: int = Field(ge=0, le=32)
+
+
 class LoggedEntry(StrictModel):
     """An entry and where it is.
 
