@@ -1,15 +1,15 @@
 """The transparency log: entries in the order in which they were committed, and the Merkle tree over them.
 
 An entry is written in the transaction that writes what it stands for, so neither is there without the other. Of the
-tree, the hash of each leaf is kept, and that of each complete subtree of 256, 65,536, ... leaves, a tile: what a proof
-needs besides is computed from these.
+tree, the hash of each leaf is kept, and that of each complete subtree of 16, 256, 4,096, ... leaves, a tile: what a
+proof needs besides is computed from these.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, or_, select, text, update
+from sqlalchemy import Connection, Select, delete, exists, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,12 +22,19 @@ from controlplane.storage.tables import log_tiles as tiles
 from controlplane.transparency.entries import Entry, EntryKind, commit, encode, new_salt
 from controlplane.transparency.merkle import Subtree, folded, leaf_hash
 
-TILE_LEVELS = 8
+TILE_LEVELS = 4
 """Levels of the tree between two whose hashes are kept."""
 
 TILE = 1 << TILE_LEVELS
 MOST_READ = 4096
-_SEALED_AT_ONCE = 64
+_SEALED_AT_ONCE = 512
+_SPANS_AT_ONCE = 100
+
+_SPAN = (
+    "SELECT 0, place, hash FROM log_entries WHERE place >= {start} AND place < {stop}",
+    "SELECT level, place, hash FROM log_tiles WHERE level = {level} AND place >= {start} AND place < {stop}",
+)
+"""Hashes side by side, of leaves or of tiles. All that is put in are whole numbers of ours."""
 
 _TURN = text("SELECT pg_advisory_xact_lock(8419)")
 _INSERT = "INSERT INTO log_entries (place, kind, id, time_ms, commitment, hash, salt, document) VALUES "
@@ -143,19 +150,14 @@ class Log:
             LookupError: one of them is not there: the log is shorter, not sealed that far, or damaged.
         """
         subtrees = list(dict.fromkeys(wanted))
-        low = [one for one in subtrees if one.level < TILE_LEVELS]
-        high = [one for one in subtrees if one.level >= TILE_LEVELS]
-        leaves = await self._leaf_parts(low) if low else {}
-        roots = await self._tile_parts(high) if high else {}
+        kept = await self._parts(subtrees)
         found = {}
         for one in subtrees:
-            kept = _kept_level(one)
-            start, count = one.place << (one.level - kept), 1 << (one.level - kept)
-            parts = [(leaves if kept == 0 else roots).get((kept, number)) for number in range(start, start + count)]
-            present = [part for part in parts if part is not None]
-            if len(present) != count:
-                raise LookupError(f"the log lacks {count - len(present)} hashes from {one.start} to {one.end}")
-            found[one] = folded(present)
+            level, numbers = _parts_of(one)
+            parts = [part for number in numbers if (part := kept.get((level, number))) is not None]
+            if len(parts) != len(numbers):
+                raise LookupError(f"the log lacks {len(numbers) - len(parts)} hashes from {one.start} to {one.end}")
+            found[one] = folded(parts)
         return found
 
     async def seal(self) -> int:
@@ -189,13 +191,14 @@ class Log:
 
     async def _seal_some(self, level: int, size: int) -> int:
         """Seal some tiles of a level; return how many."""
-        done = int((await self._database.read("look how far the log is sealed", _count(level)))[0][0])
+        last = (await self._database.read("look how far the log is sealed", _last(level)))[0][0]
+        done = 0 if last is None else int(last) + 1
         until = min(size >> level, done + _SEALED_AT_ONCE)
         if until <= done:
             return 0
         below = level - TILE_LEVELS
-        wanted = [Subtree(below, number) for number in range(done << TILE_LEVELS, until << TILE_LEVELS)]
-        parts = await self._leaf_parts(wanted) if below == 0 else await self._tile_parts(wanted)
+        numbers = range(done << TILE_LEVELS, until << TILE_LEVELS)
+        parts = await self._parts([Subtree(below, number) for number in numbers])
         rows = []
         for number in range(done, until):
             hashes = [parts[below, one] for one in range(number << TILE_LEVELS, (number + 1) << TILE_LEVELS)]
@@ -209,24 +212,24 @@ class Log:
         await self._database.write("seal the log", _write)
         return until - done
 
-    async def _leaf_parts(self, subtrees: Sequence[Subtree]) -> dict[tuple[int, int], bytes]:
-        query = select(entries.c.place, entries.c.hash).where(_within(entries.c.place, subtrees, 0))
-        rows = await self._database.read("read leaves of the log", query)
-        return {(0, row.place): bytes(row.hash) for row in rows}
-
-    async def _tile_parts(self, subtrees: Sequence[Subtree]) -> dict[tuple[int, int], bytes]:
-        levels = {_kept_level(one) for one in subtrees}
-        are_theirs = or_(
-            *(
-                and_(
-                    tiles.c.level == level,
-                    _within(tiles.c.place, [one for one in subtrees if _kept_level(one) == level], level),
-                )
-                for level in sorted(levels)
-            )
-        )
-        rows = await self._database.read("read tiles of the log", select(tiles).where(are_theirs))
-        return {(row.level, row.place): bytes(row.hash) for row in rows}
+    async def _parts(self, subtrees: Sequence[Subtree]) -> dict[tuple[int, int], bytes]:
+        """Return what is kept of the hashes that make up subtrees, by level and place."""
+        spans: dict[int, list[list[int]]] = {}
+        for level, numbers in sorted((_parts_of(one) for one in subtrees), key=lambda part: (part[0], part[1].start)):
+            known = spans.setdefault(level, [])
+            if known and numbers.start <= known[-1][1]:
+                known[-1][1] = max(known[-1][1], numbers.stop)
+            else:
+                known.append([numbers.start, numbers.stop])
+        selects = [
+            _SPAN[level > 0].format(level=level, start=one[0], stop=one[1]) for level in spans for one in spans[level]
+        ]
+        found: dict[tuple[int, int], bytes] = {}
+        for start in range(0, len(selects), _SPANS_AT_ONCE):
+            query = text(" UNION ALL ".join(selects[start : start + _SPANS_AT_ONCE]))
+            rows: Sequence[Any] = await self._database.read("read the tree of the log", query)
+            found.update(((row[0], row[1]), bytes(row[2])) for row in rows)
+        return found
 
     async def _kept(self, query: Select[Any]) -> list[Kept]:
         what = "read the log"
@@ -244,21 +247,11 @@ class Log:
             ]
 
 
-def _kept_level(one: Subtree) -> int:
-    """Return the level whose hashes are kept and make up this subtree."""
-    return one.level // TILE_LEVELS * TILE_LEVELS
+def _parts_of(one: Subtree) -> tuple[int, range]:
+    """Return the level whose hashes are kept, and the places of those that make up this subtree."""
+    level = one.level // TILE_LEVELS * TILE_LEVELS
+    return level, range(one.start >> level, one.end >> level)
 
 
-def _within(column: ColumnElement[int], subtrees: Sequence[Subtree], level: int) -> ColumnElement[bool]:
-    """Return what holds for the hashes of ``level`` that make up subtrees; spans that touch become one."""
-    spans: list[list[int]] = []
-    for start, end in sorted((one.start >> level, one.end >> level) for one in subtrees):
-        if spans and start <= spans[-1][1]:
-            spans[-1][1] = max(spans[-1][1], end)
-        else:
-            spans.append([start, end])
-    return or_(*(and_(column >= start, column < end) for start, end in spans))
-
-
-def _count(level: int) -> Select[Any]:
-    return select(func.count()).select_from(tiles).where(tiles.c.level == level)
+def _last(level: int) -> Select[Any]:
+    return select(func.max(tiles.c.place)).where(tiles.c.level == level)

@@ -96,6 +96,7 @@ async def test_what_is_not_written_has_no_entry(store: Store) -> None:
 async def test_an_erased_decision_leaves_its_entry_and_the_tree_as_they_were(store: Store) -> None:
     rows = [(f"dec-{number}", NOW + number, "inference", "dev-1", "allow", b"{}") for number in range(20)]
     await store.decisions.add_many(rows)
+    await store.log.seal()
     before = await root_of(store, 20)
     assert await store.decisions.purge(NOW + 10) == 10
     kept = await store.log.find("dec-3")
@@ -122,7 +123,7 @@ async def test_every_kind_of_proof_comes_from_what_is_kept(store: Store, size: i
 
 
 async def test_a_tile_of_tiles_is_kept_once_there_are_enough(store: Store) -> None:
-    size = TILE * TILE + 3
+    size = TILE**4 + 3
 
     async def _many(count: int, begin: int) -> None:
         rows = [(f"ev-{number}", NOW, b"") for number in range(begin, begin + count)]
