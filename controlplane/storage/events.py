@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.contracts.events import SecurityEvent
 from controlplane.storage.database import Database
+from controlplane.storage.log import log
 from controlplane.storage.tables import security_events as events
 
 EventRow = tuple[int, float, bytes]
@@ -62,8 +63,9 @@ async def append_events(connection: AsyncConnection, added: Sequence[SecurityEve
     """Append events within a transaction that has taken its turn."""
     if not added:
         return
-    rows = [{"time": _time(event), "document": event.model_dump_json(exclude_none=True).encode()} for event in added]
-    await connection.execute(insert(events), rows)
+    kept = [(one.txn, _time(one), one.model_dump_json(exclude_none=True).encode()) for one in added]
+    await connection.execute(insert(events), [{"time": time, "document": document} for _, time, document in kept])
+    await log(connection, "event", kept)
 
 
 def _time(event: SecurityEvent) -> float:

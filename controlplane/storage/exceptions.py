@@ -32,6 +32,7 @@ from controlplane.contracts.exceptions import (
 )
 from controlplane.storage.database import Database
 from controlplane.storage.decisions import LAST_ID
+from controlplane.storage.log import log
 from controlplane.storage.tables import policy_exceptions as exceptions
 
 MAX_LIVE = 100_000
@@ -110,6 +111,8 @@ class Exceptions:
                 if (await connection.execute(query)).scalar_one() >= most:
                     return False
             await connection.execute(insert(exceptions).values(_values(granted)))
+            record = granted.model_dump_json(exclude={"state"}).encode()
+            await log(connection, "exception", [(granted.id, granted.granted_at, record)])
             return True
 
         return await self._database.write("grant an exception", _add)
@@ -127,7 +130,15 @@ class Exceptions:
         """End an exception at ``now`` (Unix seconds); false when there is none that has not ended."""
         ends = (exceptions.c.id == exception_id) & _is_live(now)
         statement = update(exceptions).where(ends).values(revoked_at=now, revoked_by=by)
-        return await self._database.change("revoke an exception", statement) == 1
+
+        async def _revoke(connection: AsyncConnection) -> bool:
+            if (await connection.execute(statement)).rowcount != 1:
+                return False
+            record = json.dumps({"id": exception_id, "revoked_at": now, "revoked_by": by}).encode()
+            await log(connection, "exception", [(exception_id, now, record)])
+            return True
+
+        return await self._database.write("revoke an exception", _revoke)
 
     async def page(
         self,

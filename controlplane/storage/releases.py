@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.contracts.policies import LAYERS, PolicyLayer, Release, ReleaseOrigin, digest_of
 from controlplane.storage.database import Database
+from controlplane.storage.log import log
 from controlplane.storage.tables import policy_bundles as bundles
 from controlplane.storage.tables import policy_releases as releases
 from controlplane.storage.tables import policy_shadows as shadows
@@ -89,7 +90,10 @@ class Releases:
             digest = await put_bundle(connection, body)
             values = {**vars(new), "digest": digest, "size_bytes": len(body)}
             inserted = await connection.execute(releases.insert().values(values).returning(releases))
-            return _release(inserted.one())
+            release = _release(inserted.one())
+            record = release.model_dump_json().encode()
+            await log(connection, "release", [(f"{release.layer}-{release.sequence}", release.published_at, record)])
+            return release
 
         return await self._database.write("release policies", _add)
 

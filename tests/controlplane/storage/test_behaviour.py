@@ -220,6 +220,24 @@ async def test_subjects_stand_in_order_of_the_evidence_against_them(store: Store
     assert await store.behaviour.counts() == {"watched": 3, "quarantined": 1}
 
 
+async def test_subjects_stand_in_order_of_trust_without_those_that_are_revoked(
+    store: Store, new_device: NewDevice
+) -> None:
+    names = await _enrolled(store, new_device, 3)
+    far = new_device(segment="core")
+    await store.devices.add(far)
+    trust = dict(zip([*names, far.id], (0.5, 0.125, 0.25, 0.375), strict=True))
+    seen = [observed(name, trust=Trust(score=score, observations=2)) for name, score in trust.items()]
+    await store.behaviour.apply(seen)
+    found = await store.behaviour.standings(order="trust")
+    assert [one.subject for one in found] == sorted(trust, key=trust.__getitem__)
+    core = await store.behaviour.standings(segment="core", order="trust")
+    assert [one.subject for one in core] == [far.id]
+    await store.devices.set_status(names[1], "revoked")
+    assert [one.subject for one in await store.behaviour.standings(limit=1, order="trust")] == [names[2]]
+    assert len(await store.behaviour.standings(segment="homes")) == 3
+
+
 async def test_who_is_set_apart_for_longest_comes_first(store: Store, new_device: NewDevice) -> None:
     names = await _enrolled(store, new_device, 3)
     since = dict(zip(names, (NOW + 2, NOW, NOW + 1), strict=True))

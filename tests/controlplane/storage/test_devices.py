@@ -104,3 +104,24 @@ async def test_many_look_ups_at_once_each_get_their_own(store: Store, new_device
     assert await asyncio.gather(*(store.devices.get(device.id) for device in devices)) == devices
     keys = [device.key_thumbprint for device in devices]
     assert await asyncio.gather(*(store.devices.by_thumbprint(key) for key in keys)) == devices
+
+
+async def test_devices_are_listed_by_trust_in_pages_without_gaps_and_by_segment(
+    store: Store, new_device: NewDevice
+) -> None:
+    scores = (0.5, 0.25, 0.5, 0.125, 0.5)
+    added = [new_device(trust=Trust(score=score, observations=1)) for score in scores]
+    added.append(new_device(segment="core", trust=Trust(score=0.0, observations=1)))
+    for device in added:
+        await store.devices.add(device)
+    wanted = sorted(added, key=lambda device: (device.trust.score, device.id))
+    assert await store.devices.by_trust() == wanted
+    seen: list[Device] = []
+    place = (-1.0, "")
+    while page := await store.devices.by_trust(place, 2):
+        seen += page
+        place = (page[-1].trust.score, page[-1].id)
+    assert seen == wanted
+    assert await store.devices.by_trust(segment="core") == wanted[:1]
+    homes = await store.devices.page(segment="homes")
+    assert homes == sorted(added[:-1], key=lambda device: device.id)

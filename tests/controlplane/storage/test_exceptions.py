@@ -196,3 +196,13 @@ async def test_a_row_that_nobody_could_have_granted_is_nothing_that_policy_is_to
     for look in (store.exceptions.get(new().id, NOW), store.exceptions.page(NOW)):
         with pytest.raises(StoreUnavailable, match="a row is not as ztfm writes it"):
             await look
+
+
+async def test_an_exception_is_logged_when_it_is_granted_and_when_it_is_revoked(store: Store, new: New) -> None:
+    granted = new()
+    await store.exceptions.add(granted)
+    assert await store.exceptions.revoke(granted.id, "boss", NOW + 1)
+    assert not await store.exceptions.revoke(granted.id, "boss", NOW + 2)
+    kept = await store.log.page(0, 10)
+    assert [(one.entry.kind, one.entry.id) for one in kept] == [("exception", granted.id)] * 2
+    assert b'"revoked_by": "boss"' in (kept[1].document or b"")

@@ -7,6 +7,7 @@ import random
 import pytest
 from sqlalchemy import text
 
+from controlplane.capabilities.revoking import status_notice
 from controlplane.storage import Store, StoreUnavailable
 from controlplane.storage.log import TILE, Kept, append
 from controlplane.transparency.entries import Entry, commit
@@ -201,3 +202,11 @@ async def test_nothing_is_appended_where_there_is_nothing(store: Store) -> None:
 def test_an_entry_of_an_unknown_kind_is_none() -> None:
     with pytest.raises(ValueError, match="kind"):
         Entry.model_validate({"commitment": "0" * 64, "id": "x", "kind": "other", "time_ms": 0})
+
+
+async def test_what_is_void_is_logged_with_what_makes_it_so(store: Store) -> None:
+    notice = status_notice({"dev-1"}, "revoked", NOW, "admin", "dec-1")
+    await store.revocations.add(notice)
+    kept = await store.log.page(0, 10)
+    assert [(one.entry.kind, one.entry.id) for one in kept] == [("event", "dec-1")] * len(notice.events)
+    assert b"dev-1" in (kept[0].document or b"")

@@ -90,3 +90,12 @@ async def test_a_bundle_comes_back_as_it_was(store: Store, size: int) -> None:
     assert release is not None
     assert release.size_bytes == len(body)
     assert await store.releases.body(release.digest) == body
+
+
+async def test_a_release_is_logged_with_it_or_not_at_all(store: Store) -> None:
+    first = await store.releases.add(new(), b"first")
+    assert first is not None
+    assert await store.releases.add(new(), b"late", after=first.sequence + 7) is None
+    (kept,) = await store.log.page(0, 10)
+    assert (kept.entry.kind, kept.entry.id) == ("release", f"base-{first.sequence}")
+    assert kept.document == first.model_dump_json().encode()

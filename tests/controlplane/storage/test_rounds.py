@@ -3,8 +3,11 @@ from collections.abc import Callable
 
 import pytest
 
-from controlplane.contracts.rounds import MAX_MEMBERS, Round
+from controlplane.contracts.rollback import Contribution
+from controlplane.contracts.rounds import MAX_MEMBERS, Round, RoundQuery
 from controlplane.storage import Store
+from controlplane.storage.contributions import add_contributions
+from tests.controlplane.storage.conftest import NOW
 
 NewRound = Callable[..., Round]
 
@@ -61,3 +64,46 @@ async def test_what_cannot_be_an_identifier_is_no_round_and_submitted_nothing(st
     assert await store.rounds.get(name) is None
     assert await store.rounds.submissions(name, "dev-a") == 0
     assert await store.rounds.submissions("r1", name) == 0
+
+
+async def test_rounds_are_told_in_numbers_newest_first(store: Store, new_round: NewRound) -> None:
+    await store.rounds.add(new_round(id="r1"))
+    await store.rounds.add(new_round(id="r2", opens_at=NOW + 1, closes_at=NOW + 10, members=["dev-a"]))
+    await store.rounds.add(new_round(id="r3", opens_at=NOW + 2, model="fall-detection"))
+    await store.rounds.close("r3")
+    await store.rounds.count_submissions("r1", ["dev-a", "dev-b"])
+    await store.rounds.count_submissions("r1", ["dev-a"])
+    given = Contribution(
+        round_id="r1", subject="dev-a", update_digest="sha256:" + "e" * 64, decision_id="dec-1", time=NOW
+    )
+    await store._database.write("contribute", lambda connection: add_contributions(connection, [given]))
+    found = await store.rounds.standings(RoundQuery(), NOW + 20)
+    assert [(one.id, one.state, one.members, one.accepted, one.dropped) for one in found] == [
+        ("r3", "closed", 2, 0, 0),
+        ("r2", "closed", 1, 0, 0),
+        ("r1", "open", 2, 1, 2),
+    ]
+    assert await store.rounds.standing("r1", NOW + 20) == found[2]
+    assert await store.rounds.standing("r9", NOW) is None
+    assert await store.rounds.submitted("r1") == {"dev-a": 2, "dev-b": 1}
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        (RoundQuery(state="open"), ["r1"]),
+        (RoundQuery(state="closed"), ["r3", "r2"]),
+        (RoundQuery(model="fall-detection"), ["r3"]),
+        (RoundQuery(since=NOW + 1), ["r3", "r2"]),
+        (RoundQuery(until=NOW + 1), ["r1"]),
+        (RoundQuery(since=NOW + 1, state="open"), []),
+    ],
+)
+async def test_each_part_of_a_query_of_rounds_narrows(
+    store: Store, new_round: NewRound, query: RoundQuery, names: list[str]
+) -> None:
+    await store.rounds.add(new_round(id="r1"))
+    await store.rounds.add(new_round(id="r2", opens_at=NOW + 1, closes_at=NOW + 10))
+    await store.rounds.add(new_round(id="r3", opens_at=NOW + 2, model="fall-detection", state="closed"))
+    assert [one.id for one in await store.rounds.standings(query, NOW + 10)] == names
+    assert [one.id for one in await store.rounds.standings(query, NOW + 10, limit=1)] == names[:1]
