@@ -13,6 +13,7 @@ from yarl import URL
 
 from adapters.errors import TimedOut, Unavailable, Unreachable
 from adapters.serversent import EventReader, ServerEvent
+from adapters.tracing import trace_headers
 from adapters.wire import MAX_ANSWER_BYTES
 
 CONNECT_SECONDS = 5.0
@@ -135,8 +136,9 @@ class Transport:
         raise AssertionError("unreachable")
 
     async def _try(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> HttpAnswer:
+        sent = {**trace_headers(), **headers}
         async with self._opened().request(
-            method, URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
+            method, URL(url, encoded=True), data=body, headers=sent, allow_redirects=False
         ) as answer:
             return HttpAnswer(answer.status, await read_bounded(answer), answer.headers)
 

@@ -67,7 +67,7 @@ class Figures:
 
 
 class _Unseen:
-    def head(self, size: int, time: float, witnesses: int) -> None:
+    def head(self, size: int, time: float, witnesses: int, needed: int) -> None:
         """Show nothing."""
 
     def rewritten(self) -> None:

@@ -20,6 +20,7 @@ from controlplane.api.people import PERSON_CAUSES
 from controlplane.api.rates import RateLimit
 from controlplane.api.services import EDGE_CAUSES, EdgeLimits
 from controlplane.audit import AuditLog
+from controlplane.audit.heads import Heads
 from controlplane.bundles import PolicyKeyError
 from controlplane.bundles import Trust as Signers
 from controlplane.capabilities.accesstokens import AccessTokens
@@ -34,11 +35,13 @@ from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.identity import Trust
 from controlplane.contracts.policies import PolicyStanding
 from controlplane.decisions import Coalescer, Decider
+from controlplane.decisions.alerts import AlertDesk
 from controlplane.decisions.behaviour_terms import BehaviourPolicy
 from controlplane.decisions.candidates import Candidates
 from controlplane.decisions.coalescing import CoalescingLimits
 from controlplane.decisions.exceptions import CurrentExceptions
 from controlplane.decisions.gathering import Gatherer
+from controlplane.decisions.holds import CurrentHolds
 from controlplane.decisions.log_policy import LogPolicy
 from controlplane.decisions.opa import OpaAddress, OpaTransport
 from controlplane.decisions.responding import Responder
@@ -75,7 +78,11 @@ from controlplane.sidecar import Sidecar, SidecarOptions, locate_opa
 from controlplane.sidecar.folders import beside
 from controlplane.storage import Store, open_store
 from controlplane.telemetry import Metrics
+from controlplane.telemetry.tracing import Tracing
+from controlplane.tracing import TracingMissing, build_tracing, or_untraced, recording
+from controlplane.transparency.notes import NoteInvalid
 from controlplane.upkeep import keep_up, let_back
+from controlplane.witnessing import WitnessesInvalid, keep_signing, keeping_heads
 
 if TYPE_CHECKING:
     from controlplane.decisions.embedded import EmbeddedTransport
@@ -84,6 +91,7 @@ _log = structlog.get_logger("ztfm.app")
 
 STORE: web.AppKey[Store] = web.AppKey("store", Store)
 AUDIT: web.AppKey[AuditLog] = web.AppKey("audit", AuditLog)
+HEADS: web.AppKey[Heads] = web.AppKey("heads", Heads)
 OPA: web.AppKey[OpaAddress] = web.AppKey("opa", OpaAddress)
 OBSERVER: web.AppKey[Observer] = web.AppKey("observer", Observer)
 ACCESS: web.AppKey[Access] = web.AppKey("access", Access)
@@ -92,6 +100,7 @@ LOG_POLICY: web.AppKey[LogPolicy] = web.AppKey("log_policy", LogPolicy)
 TRUST: web.AppKey[Signers] = web.AppKey("trust", Signers)
 PUBLISHER: web.AppKey[Publisher] = web.AppKey("publisher", Publisher)
 FOLLOWER: web.AppKey[Follower] = web.AppKey("follower", Follower)
+TRACING: web.AppKey[Tracing | None] = web.AppKey("tracing")
 SIDECAR: web.AppKey[Sidecar] = web.AppKey("sidecar", Sidecar)
 EMBEDDED: "web.AppKey[EmbeddedTransport]" = web.AppKey("embedded")
 
@@ -125,9 +134,18 @@ def build_app(
         part: what it has of the others, where it is one of several workers; none where it is alone.
         build: builds the policies of the installation, where they are released for the first time; none for the way
             of the engine.
+
+    Raises:
+        StartFailed: traces are wanted, and what records them is not installed.
     """
     build = build or (build_without_opa if settings.engine == "embedded" else build_base)
-    app = build_edge(product_version())
+    try:
+        tracing = build_tracing(settings, product_version())
+    except TracingMissing as error:
+        raise StartFailed(str(error)) from None
+    app = build_edge(product_version(), tracing)
+    app[TRACING] = tracing
+    app.cleanup_ctx.append(lambda _: recording(tracing))
     metrics = Metrics(product_version(), (*get_args(Cause), *EDGE_CAUSES, *PERSON_CAUSES))
     app[METRICS] = metrics
     app[OBSERVER] = Observer(metrics, clock)
@@ -135,6 +153,7 @@ def build_app(
     app.cleanup_ctx.append(lambda app: _access(app, settings, clock, part is None))
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.append(_audit)
+    app.cleanup_ctx.append(lambda app: _heads(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _policies(app, settings, clock, build if part is None else None))
     engine = _embedded if settings.engine == "embedded" else _opa
     app.cleanup_ctx.append(lambda app: engine(app, settings, clock))
@@ -148,7 +167,7 @@ def build_app(
 
 async def _store(app: web.Application, settings: Settings) -> AsyncIterator[None]:
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    store = app[STORE] = await open_store(settings.resolved_database_url)
+    store = app[STORE] = await open_store(settings.resolved_database_url, spans=app[TRACING])
     try:
         yield
     finally:
@@ -164,10 +183,19 @@ async def _access(
 
 
 async def _audit(app: web.Application) -> AsyncIterator[None]:
-    async with AuditLog(app[STORE].decisions, app[OBSERVER]) as audit:
+    async with AuditLog(app[STORE].decisions, app[OBSERVER], spans=app[TRACING]) as audit:
         app[AUDIT] = audit
         app[METRICS].audit_queue_length.set_function(lambda: audit.waiting)
         yield
+
+
+async def _heads(app: web.Application, settings: Settings, clock: Callable[[], float]) -> AsyncIterator[None]:
+    try:
+        async with keeping_heads(settings, app[STORE], app[OBSERVER], clock) as heads:
+            app[HEADS] = heads
+            yield
+    except (NoteInvalid, WitnessesInvalid) as error:
+        raise StartFailed(str(error)) from None
 
 
 async def _policies(
@@ -249,11 +277,13 @@ async def _upkeep(app: web.Application, settings: Settings, clock: Callable[[], 
     releases = asyncio.create_task(
         let_back(store, services.registry, services.responder, app[OBSERVER]), name="releases"
     )
+    signing = asyncio.create_task(keep_signing(app[HEADS], settings.log_seconds), name="log")
     try:
         yield
     finally:
         await _end(upkeep)
         await _end(releases)
+        await _end(signing)
 
 
 async def _shadow(
@@ -290,9 +320,12 @@ def _external(settings: Settings) -> OpaAddress:
 async def _services(
     app: web.Application, settings: Settings, clock: Callable[[], float], edge: EdgeLimits, part: Part | None
 ) -> AsyncIterator[None]:
-    transport = app[EMBEDDED] if EMBEDDED in app else OpaTransport(app[OPA], layers=settings.layers[1:])
+    tracing = or_untraced(app[TRACING])
+    transport = (
+        app[EMBEDDED] if EMBEDDED in app else OpaTransport(app[OPA], layers=settings.layers[1:], tracing=tracing)
+    )
     limits = CoalescingLimits(queue=settings.queue, deadline_seconds=settings.opa_deadline_seconds)
-    engine = Coalescer(transport, app[OBSERVER], clock=time.monotonic, limits=limits)
+    engine = Coalescer(transport, app[OBSERVER], clock=time.monotonic, limits=limits, tracing=tracing)
     watch: asyncio.Task[None] | None = None
     rotation: asyncio.Task[None] | None = None
     try:
@@ -322,6 +355,7 @@ async def _services(
         async with (
             announcing.following(),
             app[SERVICES].excepted.following(),
+            app[SERVICES].held.following(),
             app[SERVICES].rollbacks.following(),
             app[SERVICES].requests,
         ):
@@ -350,6 +384,7 @@ def _wire(
     log_policy = app[LOG_POLICY] = LogPolicy(engine, app[OBSERVER], clock=time.monotonic)
     rounds = RoundBook(store.rounds, clock)
     excepted = CurrentExceptions(store.exceptions, app[OBSERVER].exception_uses, app[OBSERVER], clock, time.monotonic)
+    held = CurrentHolds(store.holds, app[OBSERVER], clock, time.monotonic)
     newcomer = Trust(score=settings.newcomer_trust, observations=0)
     registry = Registry(store, clock, announcer=announcing.revoker, newcomer=newcomer)
     rollbacks = RollbackBook(store.rollbacks, app[OBSERVER], clock)
@@ -361,6 +396,7 @@ def _wire(
         clock=clock,
         timer=time.perf_counter,
         published_at=app[FOLLOWER].times.at,
+        tracing=or_untraced(app[TRACING]),
     )
     responder = Responder(
         BehaviourPolicy(engine, app[OBSERVER], clock=time.monotonic),
@@ -385,7 +421,7 @@ def _wire(
         federation=settings.federation,
         clock=clock,
         decider=decider,
-        gatherer=Gatherer(rounds, UsageWindow(clock, cells=counted.usage), clock, excepted),
+        gatherer=Gatherer(rounds, UsageWindow(clock, cells=counted.usage), clock, excepted, held),
         rounds=rounds,
         contributions=store.contributions,
         rollbacks=rollbacks,
@@ -398,8 +434,13 @@ def _wire(
         observations=store.observations,
         ledger=store.capabilities,
         records=store.decisions,
+        entries=store.log,
+        heads=app[HEADS],
         exceptions=store.exceptions,
         excepted=excepted,
+        holds=store.holds,
+        held=held,
+        alerts=AlertDesk(decider, store.holds, held, store.behaviour, _revision_of(probe), app[OBSERVER], clock),
         log=app[AUDIT],
         proofs=ProofVerifier(clock, replay=counted.proofs),
         newcomers=ProofVerifier(clock, replay=counted.newcomers),
@@ -436,6 +477,13 @@ def _wire(
         shadows=ShadowBook(store.shadows, app[PUBLISHER].examine, clock),
         policies=lambda revision: _standing(app, settings, revision, clock()),
     )
+
+
+def _revision_of(probe: ReadinessProbe) -> Callable[[], Awaitable[str]]:
+    async def _revision() -> str:
+        return (await probe()).policy_revision
+
+    return _revision
 
 
 def _own_exposition(metrics: Metrics) -> Callable[[str], Awaitable[tuple[bytes, str]]]:

@@ -180,7 +180,8 @@ async def admitting(
             tls_url=settings.resolved_tls_public_url,
             authority=load_authority(settings.state_dir, settings.federation, clock()),
             people=people,
-            metrics_token=_metrics_token(settings.resolved_metrics_token_file, settings.metrics_token_file is None),
+            metrics_token=_token(settings.resolved_metrics_token_file, settings.metrics_token_file is None, "/metrics"),
+            alerts_token=_token(settings.resolved_alerts_token_file, settings.alerts_token_file is None, "/v1/alerts"),
             on_administrator=lambda: _settle(bootstrap),
         )
     finally:
@@ -223,19 +224,19 @@ def _listed(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
-def _metrics_token(path: Path, is_ours: bool) -> str:
-    """Return the token that lets Prometheus read the metrics.
+def _token(path: Path, is_ours: bool, opens: str) -> str:
+    """Return the token that opens one route: to Prometheus the metrics, to Alertmanager where it tells of alerts.
 
-    One that we were given may be readable by a group, since Prometheus runs as somebody else.
+    One that we were given may be readable by a group, since these run as somebody else.
     """
     if is_ours:
         raw = read_private(path)
         if raw is None:
             raw = create_private(path, secrets.token_urlsafe(32).encode() + b"\n")
-            _log.info("metrics_file_made", file=str(path.resolve()))
+            _log.info("token_file_made", file=str(path.resolve()), opens=opens)
     else:
         if path.stat().st_mode & 0o007:
-            raise ListenError(f"{path}: everybody can read the token of /metrics; run `chmod o= {path}`")
+            raise ListenError(f"{path}: everybody can read the token of {opens}; run `chmod o= {path}`")
         raw = path.read_bytes()[:4096]
     token = raw.decode(errors="replace").strip()
     if len(token) < MIN_TOKEN_CHARS or not token.isascii():

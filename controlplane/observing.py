@@ -81,6 +81,14 @@ class Observer:
         self._metrics.exceptions_live.set(live)
         self._metrics.exceptions_age.set(age_seconds)
 
+    def holding(self, current: int) -> None:
+        """Show how many holds last."""
+        self._metrics.holds.set(current)
+
+    def alerted(self, response: str) -> None:
+        """Count an alert by what became of it."""
+        self._metrics.alerts.labels(response).inc()
+
     def exceptions_ending(self, ending: int) -> None:
         """Show how many granted exceptions are in use and end within a day."""
         self._metrics.exceptions_ending.set(ending)
@@ -232,6 +240,21 @@ class Observer:
         """Count an audit commit."""
         self._metrics.audit_records.labels("written").inc(group)
         self._metrics.audit_group_size.observe(group)
+
+    def head(self, size: int, time: float, witnesses: int, needed: int) -> None:
+        """Show the latest signed head of the log."""
+        self._metrics.log_witnesses_needed.set(needed)
+        self._metrics.log_entries.set(size)
+        self._metrics.log_signed.set(time)
+        self._metrics.log_cosignatures.set(witnesses)
+
+    def rewritten(self) -> None:
+        """Count that the log is not what was signed."""
+        self._metrics.log_rewritten.inc()
+
+    def witness(self, name: str, result: str) -> None:
+        """Count what a witness answered; they are few, and named by the settings."""
+        self._metrics.log_witness_answers.labels(name, result).inc()
 
     def shadowed(self, counts: ShadowCounts) -> None:
         """Count what a candidate in the shadow decided."""

@@ -1,13 +1,15 @@
 """The settings: one typed object, read once from ``ZTFM_*`` environment variables and passed down."""
 
+import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from controlplane.contracts.policies import LAYERS, PolicyLayer
+from controlplane.tracesettings import TraceSettings
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -20,6 +22,12 @@ def is_safe_url(url: str) -> bool:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+def _said_to_opentelemetry() -> dict[str, str]:
+    found = {name: os.environ.get(f"OTEL_{name.upper()}", "") for name in TraceSettings.model_fields}
+    # What is empty was not said: so its specification has it.
+    return {name: value for name, value in found.items() if value}
 
 
 class Settings(BaseSettings):
@@ -73,10 +81,23 @@ class Settings(BaseSettings):
         oidc_jwks_file: the provider's key set, where it cannot be fetched; read again every ten minutes.
         metrics_token_file: file with the bearer token of ``/metrics``; none for ``metrics-token`` in ``state_dir``,
             made at the first start.
+        alerts_token_file: file with the bearer token of ``/v1/alerts``; none for ``alerts-token`` in ``state_dir``,
+            made at the first start.
+        log_key_file: private file with the key that signs heads of the transparency log; none for
+            ``log-signing.key`` in ``state_dir``, made at the first start. Replicas of one database share it.
+        log_origin: name of the log when its key is made; none for a random one.
+        log_witnesses_file: names the witnesses that are shown each head, a line each: ``VERIFIER_KEY URL``.
+        log_witnesses_needed: how many of them must have signed a head for it to be believed.
+        log_seconds: how often a head is signed while there is something new.
         newcomer_trust: trust of a device of which nothing is known yet.
         decision_days: how long recorded decisions are kept at most, days; policy may keep them for less.
         log_level: debug, info, warning or error.
         log_format: json or text.
+        traces: ``otlp`` records traces and sends them to a collector, as the ``OTEL_*`` variables say; ``off`` records
+            none.
+        traces_asked_per_second: traces that callers may have recorded by their own ``traceparent``, each second and by
+            each process; those beyond it are not recorded.
+        otel: what the ``OTEL_*`` variables say; none while traces are off.
     """
 
     model_config = SettingsConfigDict(env_prefix="ZTFM_", extra="ignore", frozen=True)
@@ -120,10 +141,26 @@ class Settings(BaseSettings):
     oidc_claims: str = "groups,roles"
     oidc_jwks_file: Path | None = None
     metrics_token_file: Path | None = None
+    alerts_token_file: Path | None = None
+    log_key_file: Path | None = None
+    log_origin: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")
+    log_witnesses_file: Path | None = None
+    log_witnesses_needed: int = Field(default=0, ge=0, le=32)
+    log_seconds: float = Field(default=5.0, ge=0.05, le=3600.0)
     newcomer_trust: float = Field(default=0.6, ge=0.0, le=1.0)
     decision_days: float = Field(default=90.0, gt=0.0, le=36_500.0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
+    traces: Literal["off", "otlp"] = "off"
+    traces_asked_per_second: int = Field(default=100, ge=0, le=1_000_000)
+    otel: TraceSettings | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _opentelemetry_is_read_where_it_is_wanted(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("traces") != "otlp" or given.get("otel") is not None:
+            return given
+        return {**given, "otel": _said_to_opentelemetry()}
 
     @field_validator("public_url", "opa_url", "tls_public_url")
     @classmethod
@@ -190,6 +227,11 @@ class Settings(BaseSettings):
     def resolved_metrics_token_file(self) -> Path:
         """The file with the token of ``/metrics``, or the one in the state folder."""
         return self.metrics_token_file or self.state_dir / "metrics-token"
+
+    @property
+    def resolved_alerts_token_file(self) -> Path:
+        """The file with the token of ``/v1/alerts``, or the one in the state folder."""
+        return self.alerts_token_file or self.state_dir / "alerts-token"
 
     @property
     def resolved_policy_key_file(self) -> Path:

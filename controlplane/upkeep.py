@@ -23,6 +23,9 @@ EXCEPTION_DAYS = 400.0
 """How long an exception is kept after its end: whoever looks back a year finds who approved what, and how often it
 was used."""
 
+HOLD_DAYS = 90.0
+"""How long a hold is kept after its end: for as long an alert that is told of again asks for the same one."""
+
 SCORE_DAYS = 30.0
 """How long scores are kept that others may be compared with; the terms of behaviour look at the latest rounds alone."""
 
@@ -79,7 +82,7 @@ async def keep_up(
     """Forget, every ten minutes and for ever, what has had its time.
 
     That are old decisions, kept answers, revocations that can concern nothing any more, security events of an hour
-    ago, exceptions that ended over a year ago, all but the newest releases of policies, enrolment tokens that
+    ago, exceptions that ended over a year ago, holds, all but the newest releases of policies, enrolment tokens that
     expired a week ago, and what was observed, judged and contributed some months ago.
 
     Args:
@@ -101,6 +104,7 @@ async def keep_up(
             await store.revocations.purge(now)
             await store.events.purge(now - EVENT_SECONDS)
             await store.exceptions.purge(now - EXCEPTION_DAYS * DAY_SECONDS)
+            await store.holds.purge(now - HOLD_DAYS * DAY_SECONDS)
             await store.releases.purge()
             await store.observations.purge(
                 now - SCORE_DAYS * DAY_SECONDS, now - VERDICT_DAYS * DAY_SECONDS, now - WINDOW_SCORE_SECONDS

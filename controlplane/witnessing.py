@@ -1,7 +1,6 @@
 """The log in service: its key, the witnesses that are named, and a head every few seconds."""
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -107,9 +106,10 @@ async def keeping_heads(
 async def keep_signing(heads: Heads, every: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
     """Sign a head every so many seconds while there is something new, for ever."""
     while True:
-        with contextlib.suppress(StoreUnavailable):
-            try:
-                await heads.advance()
-            except LogRewritten as error:
-                _log.error("log_rewritten", cause=str(error))
+        try:
+            await heads.advance()
+        except LogRewritten as error:
+            _log.error("log_rewritten", cause=str(error))
+        except (StoreUnavailable, LookupError) as error:
+            _log.warning("log_not_signed", error=type(error).__name__)
         await sleep(every)

@@ -17,7 +17,11 @@ from controlplane.bundles import Trust
 
 
 def asked(device: dict[str, Any], model: str, prompt_tokens: int, used: dict[str, int]) -> dict[str, Any]:
-    """Return the facts of an inference: what the gateway sees, and what it was told of the device."""
+    """Return the facts of an inference: what the gateway sees, and what it was told of the device.
+
+    What alerts have had held since the line went down, nobody here can know: a gateway that must not answer then says
+    `"known": False`, and denies.
+    """
     return {
         "subject": {"type": "device", "id": device["id"], "properties": device["properties"]},
         "action": {"name": "inference"},
@@ -25,6 +29,7 @@ def asked(device: dict[str, Any], model: str, prompt_tokens: int, used: dict[str
         "context": {
             "network": {"address": device["address"]},
             "usage": {"window_seconds": 60.0, **used},
+            "holds": {"known": True, "current": {}},
             "inference": {"prompt_tokens": prompt_tokens, "max_output_tokens": 64},
         },
     }

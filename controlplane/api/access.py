@@ -30,6 +30,7 @@ class Access:
         authority: signs client certificates.
         people: none where no person is let in.
         metrics_token: lets Prometheus read the metrics.
+        alerts_token: lets Alertmanager tell of alerts.
         on_administrator: told that an administrator enrolled.
     """
 
@@ -37,4 +38,5 @@ class Access:
     authority: CertificateAuthority
     people: People | None
     metrics_token: str
+    alerts_token: str
     on_administrator: Callable[[], Awaitable[object]]

@@ -6,8 +6,10 @@ from itertools import chain
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from controlplane.api import (
+    alerts,
     behaviour,
     capabilities,
     certificates,
@@ -18,6 +20,7 @@ from controlplane.api import (
     events,
     exceptions,
     health,
+    holds,
     introspection,
     keys,
     oauth,
@@ -26,12 +29,14 @@ from controlplane.api import (
     reference,
     rollbacks,
     rounds,
+    rounds_found,
     search,
     shadow,
     signals,
     site,
     standing,
     statuslists,
+    transparency,
     wellknown,
 )
 from controlplane.api.authentication import challenge
@@ -42,10 +47,12 @@ from controlplane.api.reading import MAX_BODY_BYTES
 from controlplane.api.replies import reply
 from controlplane.api.routing import Responder, Route
 from controlplane.api.services import SERVICES
+from controlplane.api.tracing import traced
 from controlplane.audit import AuditUnavailable
 from controlplane.capabilities.errors import NoSigningKey
 from controlplane.decisions.responding import Contended
 from controlplane.storage import StoreUnavailable
+from controlplane.telemetry.tracing import Tracing
 
 _UNKNOWN_ROUTE = "unmatched"
 _REQUEST_ID = re.compile(r"[\x20-\x7e]{1,1024}")
@@ -60,10 +67,12 @@ ROUTES: tuple[Route, ...] = tuple(
         certificates.ROUTES,
         capabilities.ROUTES,
         rounds.ROUTES,
+        rounds_found.ROUTES,
         rollbacks.ROUTES,
         signals.ROUTES,
         site.ROUTES,
         decisions.ROUTES,
+        transparency.ROUTES,
         evaluation.ROUTES,
         search.ROUTES,
         oauth.ROUTES,
@@ -73,6 +82,8 @@ ROUTES: tuple[Route, ...] = tuple(
         shadow.ROUTES,
         policies.ROUTES,
         exceptions.ROUTES,
+        alerts.ROUTES,
+        holds.ROUTES,
         events.ROUTES,
         statuslists.ROUTES,
         wellknown.ROUTES,
@@ -81,9 +92,15 @@ ROUTES: tuple[Route, ...] = tuple(
 )
 
 
-def build_edge(version: str) -> web.Application:
-    """Return the application; its `SERVICES` are set by the composition root before it serves."""
-    app = web.Application(middlewares=[edge], client_max_size=MAX_BODY_BYTES)
+def build_edge(version: str, tracing: Tracing | None = None) -> web.Application:
+    """Return the application; its `SERVICES` are set by the composition root before it serves.
+
+    Args:
+        version: of the product.
+        tracing: gives each request a span; none where traces are off.
+    """
+    middlewares: list[Middleware] = [edge] if tracing is None else [traced(tracing), edge]
+    app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
     for route in ROUTES:
         app.router.add_route(route.method, route.pattern, route.responder)
     app.on_response_prepare.append(_harden)

@@ -4,6 +4,7 @@ A method is a way to present who one is. Each returns the enrolled subject that 
 cause; the cause goes to our logs and metrics, the caller learns 401. What the subject may do, policy says.
 """
 
+import secrets
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -246,6 +247,21 @@ def challenge(issuer: str, error: ChallengeError = "") -> str:
     stated = [f'error="{error}"'] if error else []
     metadata = f"{issuer}/.well-known/oauth-protected-resource"
     return "DPoP " + ", ".join([*stated, 'algs="ES256"', f'resource_metadata="{metadata}"'])
+
+
+def bears_token(request: web.Request, token: str, name: str) -> bool:
+    """Whether the request bears a token of a file, and nothing else that says who sends it.
+
+    Args:
+        request: what came.
+        token: the secret.
+        name: of the method in metrics, where it is the one; what else comes is the caller's to count.
+    """
+    shown = request.headers.getall("Authorization", [])
+    is_it = len(shown) == 1 and secrets.compare_digest(shown[0].encode(errors="replace"), f"Bearer {token}".encode())
+    if is_it:
+        request.app[SERVICES].metrics.authentications.labels(name, "ok").inc()
+    return is_it
 
 
 def scheme_of(request: web.Request) -> str:

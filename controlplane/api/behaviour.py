@@ -2,9 +2,10 @@
 
 import asyncio
 import re
-from typing import get_args
+from typing import Any, TypeVar, get_args
 
 from aiohttp import web
+from pydantic import TypeAdapter
 
 from controlplane.api.admin import administer
 from controlplane.api.people import authenticate_administrator
@@ -12,16 +13,20 @@ from controlplane.api.problems import not_found, problem
 from controlplane.api.replies import reply
 from controlplane.api.routing import Parameter, Route
 from controlplane.api.services import SERVICES
-from controlplane.contracts.base import is_identifier
+from controlplane.contracts.base import Label, is_identifier
 from controlplane.contracts.behaviour import BehaviourState, Verdict
 from controlplane.contracts.identity import Device
 from controlplane.contracts.observed import Kept
-from controlplane.contracts.standing import MAX_STANDINGS, MAX_VERDICTS, BehaviourFound, DeviceBehaviour
+from controlplane.contracts.standing import MAX_STANDINGS, MAX_VERDICTS, BehaviourFound, DeviceBehaviour, StandingOrder
+
+Choice = TypeVar("Choice", bound=str)
 
 ALL = "behaviour"
 DEFAULT_LIMIT = 50
 
-_STATES: tuple[str, ...] = get_args(BehaviourState)
+_STATES: tuple[BehaviourState, ...] = get_args(BehaviourState)
+_ORDERS: tuple[StandingOrder, ...] = get_args(StandingOrder)
+_LABEL: dict[str, Any] = TypeAdapter(Label).json_schema()
 _LIMIT = re.compile(r"[0-9]{1,3}")
 _VERDICTS = 20
 
@@ -45,16 +50,18 @@ async def read_behaviour(request: web.Request) -> web.Response:
 
 
 async def list_behaviour(request: web.Request) -> web.Response:
-    """Return the subjects that most speaks against, to those whom policy lets read it."""
+    """Return subjects that most speaks against, or that are trusted least, to those whom policy lets read it."""
     services = request.app[SERVICES]
     caller = await authenticate_administrator(request)
-    limit = _limit(request, {"state", "limit"}, DEFAULT_LIMIT, MAX_STANDINGS)
-    state = request.query.get("state")
-    if state is not None and state not in _STATES:
-        raise problem("invalid-request", 400, "The state is none", f"It is one of {', '.join(_STATES)}.")
+    limit = _limit(request, {"state", "segment", "order", "limit"}, DEFAULT_LIMIT, MAX_STANDINGS)
+    state = _one_of(request, "state", _STATES)
+    order = _one_of(request, "order", _ORDERS) or "evidence"
+    segment = request.query.get("segment")
+    if segment is not None and re.fullmatch(_LABEL["pattern"], segment) is None:
+        raise problem("invalid-request", 400, "The segment does not fit", "It is the name of one, such as homes.")
     await administer(request, caller, "behaviour:read", "behaviour", ALL)
-    wanted = next((one for one in get_args(BehaviourState) if one == state), None)
-    return reply(BehaviourFound(subjects=await services.behaviour.standings(wanted, limit)))
+    found = await services.behaviour.standings(state, limit, segment=segment, order=order)
+    return reply(BehaviourFound(subjects=found))
 
 
 def described(device: Device, kept: Kept, verdicts: list[Verdict]) -> DeviceBehaviour:
@@ -76,6 +83,19 @@ def described(device: Device, kept: Kept, verdicts: list[Verdict]) -> DeviceBeha
         deviating=record.deviating if record else 0.0,
         verdicts=verdicts,
     )
+
+
+def _one_of(request: web.Request, name: str, known: tuple[Choice, ...]) -> Choice | None:
+    """Return one of the known values; none when the parameter is not given.
+
+    Raises:
+        ProblemError: 400 for another.
+    """
+    given = request.query.get(name)
+    found = next((one for one in known if one == given), None)
+    if given is not None and found is None:
+        raise problem("invalid-request", 400, f"There is no such {name}", f"It is one of {', '.join(known)}.")
+    return found
 
 
 def _limit(request: web.Request, known: set[str], default: int, most: int) -> int:
@@ -115,13 +135,20 @@ ROUTES = (
         "GET",
         "/v1/behaviour",
         list_behaviour,
-        "List subjects by the evidence against them, most first",
+        "List subjects by the evidence against them, or by trust",
         replies={200: BehaviourFound},
         problems=(400, 401, 403, 429, 503),
         proof=True,
         people=True,
         parameters=(
             Parameter("state", "query", "Subjects in this state alone.", {"type": "string", "enum": list(_STATES)}),
+            Parameter("segment", "query", "Subjects of this segment alone.", _LABEL),
+            Parameter(
+                "order",
+                "query",
+                "By the evidence against them, most first, or by trust, least first.",
+                {"type": "string", "enum": list(_ORDERS), "default": "evidence"},
+            ),
             _limit_parameter("Subjects at most.", DEFAULT_LIMIT, MAX_STANDINGS),
         ),
     ),

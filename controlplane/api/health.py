@@ -1,11 +1,11 @@
 """``/livez``, ``/readyz`` and ``/metrics``."""
 
 import json
-import secrets
 
 from aiohttp import web
 
 from controlplane.api.admin import administer
+from controlplane.api.authentication import bears_token
 from controlplane.api.people import authenticate_administrator
 from controlplane.api.routing import Route
 from controlplane.api.services import SERVICES
@@ -34,7 +34,7 @@ async def ready(request: web.Request) -> web.Response:
 async def metrics(request: web.Request) -> web.Response:
     """Prometheus exposition, for the holder of its token and for those whom policy lets read it."""
     services = request.app[SERVICES]
-    if not _bears_token(request, services.access.metrics_token):
+    if not bears_token(request, services.access.metrics_token, "metrics_token"):
         caller = await authenticate_administrator(request)
         await administer(request, caller, "metrics:read", "metrics", "metrics")
     body, content_type = await services.exposition(request.headers.get("Accept", ""))
@@ -50,14 +50,6 @@ def _layer(standing: LayerStanding) -> dict[str, object]:
         "age_seconds": standing.age_seconds,
         "refused": standing.refusal.reason if standing.refusal is not None else None,
     }
-
-
-def _bears_token(request: web.Request, token: str) -> bool:
-    shown = request.headers.getall("Authorization", [])
-    is_it = len(shown) == 1 and secrets.compare_digest(shown[0].encode(errors="replace"), f"Bearer {token}".encode())
-    if is_it:
-        request.app[SERVICES].metrics.authentications.labels("metrics_token", "ok").inc()
-    return is_it
 
 
 ROUTES = (

@@ -38,6 +38,7 @@ TAGS: dict[str, str] = {
     "AuthZEN": "The Authorization API 1.0, for enforcement points that speak the standard.",
     "OAuth": "Token exchange, introspection and revocation, for clients that speak OAuth 2.0.",
     "exceptions": "Waive a few requirements for one subject, resource and action, for a time.",
+    "alerts": "Tell of alerts, see what policy holds because of them, and release it.",
     "policies": "See what decides, publish, and go back.",
     "signing keys": "Rotate and withdraw the keys that sign capabilities.",
     "revocation": "Learn within a second what is void.",
@@ -53,6 +54,8 @@ _TAG_OF = {
     "/v1/decisions": "decisions",
     "/v1/keys": "signing keys",
     "/v1/exceptions": "exceptions",
+    "/v1/alerts": "alerts",
+    "/v1/holds": "alerts",
     "/v1/policies": "policies",
     "/v1/events": "revocation",
     "/v1/status-lists": "revocation",
@@ -81,6 +84,11 @@ _SECURITY_SCHEMES: dict[str, Any] = {
         "scheme": "bearer",
         "bearerFormat": "JWT",
         "description": "A person's token of the identity provider (OpenID Connect) that the operator configured.",
+    },
+    "alertsToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "What the alerts' token file of the control plane holds; it opens this route alone.",
     },
 }
 
@@ -246,11 +254,14 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         "name": parameter.name,
         "in": parameter.place,
         "description": parameter.text,
+        **({"required": True} if parameter.required else {}),
         "schema": dict(parameter.schema),
     }
 
 
 def _security(route: Route) -> list[dict[str, Any]]:
+    if route.scheme:
+        return [{route.scheme: []}]
     if not route.proof:
         return []
     if route.path == "/v1/devices":

@@ -128,6 +128,13 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = MappingProxyType(
             "deciding.",
             "Mend what `detail` says; `ztfm policy check` and `ztfm policy test` find the same before.",
         ),
+        "alerts-untimely": ProblemType(
+            (422,),
+            "The alerts are not of now",
+            "All alerts of a delivery began, or were resolved, more than an hour ago, or one is of a time that has not "
+            "come. Nothing was decided.",
+            "Compare the clocks of Prometheus, Alertmanager and the control plane. What is old, a person looks at.",
+        ),
         "too-many-requests": ProblemType(
             (429,),
             "Too many requests",

@@ -21,6 +21,7 @@ _ACCEPTED = {
     "accessToken": "access token with proof",
     "clientCertificate": "client certificate",
     "person": "person's token",
+    "alertsToken": "token of the alerts",
 }
 
 

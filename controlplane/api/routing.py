@@ -21,12 +21,14 @@ class Parameter:
         place: where it stands.
         text: one line for people.
         schema: JSON Schema of its value.
+        required: nothing is answered without it.
     """
 
     name: str
     place: Literal["header", "query"]
     text: str
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+    required: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Route:
         error: contract of those errors; `Problem` documents are ``application/problem+json``.
         proof: the request carries a DPoP proof of an enrolled key.
         people: a person's token from their identity provider serves as well.
+        scheme: of a token of its own, which opens this route and no other; empty for none.
         media_type: of what it answers with when it succeeds; empty for an empty answer.
         parameters: what else it reads.
         idempotent: it takes an ``Idempotency-Key``.
@@ -60,6 +63,7 @@ class Route:
     error: type[StrictModel] = Problem
     proof: bool = False
     people: bool = False
+    scheme: str = ""
     media_type: str = "application/json"
     parameters: tuple[Parameter, ...] = ()
     idempotent: bool = False

@@ -10,6 +10,7 @@ from controlplane.api.access import Access
 from controlplane.api.idempotency import Repeats
 from controlplane.api.paging import PageTokens
 from controlplane.api.rates import RateLimit
+from controlplane.audit.heads import Heads
 from controlplane.capabilities.accesstokens import AccessTokens
 from controlplane.capabilities.broadcasting import Broadcast
 from controlplane.capabilities.keykeeping import KeyKeeper
@@ -24,10 +25,12 @@ from controlplane.contracts.identity import Device, DeviceStatus, EnrolmentGrant
 from controlplane.contracts.observed import Observed
 from controlplane.contracts.policies import PolicyStanding
 from controlplane.contracts.rollback import Contribution
+from controlplane.decisions.alerts import AlertDesk
 from controlplane.decisions.candidates import Candidates
 from controlplane.decisions.decider import Decider
 from controlplane.decisions.exceptions import CurrentExceptions
 from controlplane.decisions.gathering import Gatherer
+from controlplane.decisions.holds import CurrentHolds
 from controlplane.decisions.responding import Responder
 from controlplane.decisions.rollbacks import RollbackBook
 from controlplane.decisions.rounds import RoundBook
@@ -38,6 +41,8 @@ from controlplane.storage.behaviour import Behaviour
 from controlplane.storage.contributions import Contributions
 from controlplane.storage.decisions import Decisions
 from controlplane.storage.exceptions import Exceptions
+from controlplane.storage.holds import Holds
+from controlplane.storage.log import Log
 from controlplane.storage.observations import Observations
 from controlplane.storage.releases import Releases
 from controlplane.telemetry.metrics import Metrics
@@ -135,6 +140,7 @@ EDGE_CAUSES = (
     "two_credentials",
     "unknown_scheme",
     "certificate_expired",
+    "wrong_token",
 )
 """Why an update's capability or a caller's credential does not count, beside the causes of `capabilities.refusals`."""
 
@@ -170,8 +176,13 @@ class Services:
         revoker: revokes capabilities, subjects and keys, and knows what is void.
         broadcast: pushes revocations to those who listen.
         status_lists: revocations for those who poll.
+        entries: the transparency log, as it is kept.
+        heads: signs heads of it, and proves what is in it.
         exceptions: granted exceptions as they are kept.
         excepted: those that have not ended, as decisions see them.
+        holds: what alerts had held, as it is kept.
+        held: what is held, as decisions see it.
+        alerts: has policy asked about alerts.
         responder: judges behaviour, decides where subjects stand, and keeps it.
         requests: has decided requests judged.
         signals: has reported inferences judged.
@@ -204,8 +215,13 @@ class Services:
     observations: Observations
     ledger: Ledger
     records: Decisions
+    entries: Log
+    heads: Heads
     exceptions: Exceptions
     excepted: CurrentExceptions
+    holds: Holds
+    held: CurrentHolds
+    alerts: AlertDesk
     log: DecisionLog
     proofs: ProofVerifier
     newcomers: ProofVerifier

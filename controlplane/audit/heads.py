@@ -89,8 +89,8 @@ class WitnessRefused(AuditError):  # noqa: N818 - named for what happened
 class HeadsObserver(Protocol):
     """Shows how the log stands."""
 
-    def head(self, size: int, time: float, witnesses: int) -> None:
-        """A head of so many entries was signed, by so many witnesses."""
+    def head(self, size: int, time: float, witnesses: int, needed: int) -> None:
+        """A head of so many entries was signed, by so many witnesses of those that are needed."""
         ...
 
     def rewritten(self) -> None:
@@ -171,7 +171,7 @@ class Heads:
             note = note.with_signatures(await self._cosigned(note, size))
             now = self._clock()
             await self._tree.keep_checkpoint(size, now, str(note), KEPT)
-            self._observer.head(size, now, self._signatures(note))
+            self._observer.head(size, now, self._signatures(note), self.quorum.needed)
             return checkpoint, note
 
     async def include(self, place: int, size: int) -> list[bytes]:

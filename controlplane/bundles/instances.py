@@ -5,6 +5,7 @@ the whole query, where Rego says that the expression is undefined.
 """
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,6 +19,9 @@ from opapywasm.memory import MemoryCodec
 from opapywasm.runtime import WasmtimeRuntimeFactory
 
 from controlplane.bundles.builtins import Undefined
+
+# That a policy of some size begins with more memory than the smallest is nothing to be told of each time.
+logging.getLogger("opapywasm.runtime").setLevel(logging.ERROR)
 
 _NO_VALUE = 0
 """The address by which a builtin tells the policy that it has no answer."""

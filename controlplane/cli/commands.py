@@ -4,9 +4,12 @@ import typer
 
 from controlplane.cli import (
     adapter,
+    audit,
+    decisions,
     demo,
     devices,
     doctor,
+    holds,
     keys,
     policy,
     policy_built,
@@ -20,6 +23,8 @@ from controlplane.cli import (
     site,
     tls,
     tokens,
+    top,
+    witness,
 )
 
 app = typer.Typer(
@@ -32,6 +37,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
+app.command("top")(top.top)
 app.command("demo")(demo.demo)
 policy_built.register(policy.app)
 policy_history.register(policy.app)
@@ -42,8 +48,12 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(sidecar.app, name="sidecar")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(keys.app, name="keys")
+app.add_typer(decisions.app, name="decisions")
 app.add_typer(devices.app, name="devices")
 app.add_typer(rounds.app, name="rounds")
+app.add_typer(holds.app, name="holds")
+app.add_typer(audit.app, name="audit")
+app.add_typer(witness.app, name="witness")
 app.add_typer(tls.app, name="tls")
 app.add_typer(adapter.app, name="adapter")
 app.add_typer(site.app, name="site")

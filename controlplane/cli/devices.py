@@ -5,13 +5,14 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn, TypeVar
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from controlplane.api.behaviour import described
+from controlplane.cli import devices_listed
 from controlplane.cli.devices_why import show as show_why
 from controlplane.cli.serve import load_settings
 from controlplane.cli.stores import existing_store
@@ -27,45 +28,17 @@ Result = TypeVar("Result")
 
 app = typer.Typer(
     help="Devices and services: who is enrolled, and setting one apart, back, or out for good.\n\n"
-    "Example: `ztfm devices list --status quarantined`",
+    "Example: `ztfm devices list --sort trust --limit 20`",
     no_args_is_help=True,
 )
+
+devices_listed.register(app)
 
 Identifier = Annotated[str, typer.Argument(metavar="ID", help="The device, such as dev-Qm2f...")]
 StateDir = Annotated[Path | None, typer.Option(help="The control plane's state folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
-_Listed = tuple[Device, DeviceBehaviour]
 Work = Callable[[Settings, Store, Registry], Awaitable[Result]]
-
-
-@app.command("list")
-def list_devices(
-    status: Annotated[Literal["active", "quarantined", "revoked"] | None, typer.Option(help="These alone.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 1_000,
-    after: Annotated[str, typer.Option(metavar="ID", help="Go on after this device.")] = "",
-    state_dir: StateDir = None,
-    json_output: AsJson = False,
-) -> None:
-    """List who is enrolled and where each stands, in order of id; `more` in the JSON says that others follow these.
-
-    Example: `ztfm devices list --status quarantined`
-    """
-
-    async def _look(_settings: Settings, store: Store, _registry: Registry) -> list[_Listed]:
-        found: list[_Listed] = []
-        last = after
-        while len(found) <= limit and (page := await store.devices.page(last, 1_000)):
-            kept = await store.behaviour.kept([device.id for device in page])
-            found += [
-                (device, described(device, kept[device.id], []))
-                for device in page
-                if status in (None, device.status) and device.id in kept
-            ]
-            last = page[-1].id
-        return found
-
-    _print_all(_run("list", state_dir, _look), limit, json_output)
 
 
 @app.command("show")
@@ -189,26 +162,3 @@ def _print(device: Device, json_output: bool) -> None:
     for name, value in rows.items():
         table.add_row(name, value)
     Console().print(table)
-
-
-def _in_a_word(stands: DeviceBehaviour) -> str:
-    if stands.status == "active":
-        return stands.state
-    return "held" if stands.held else stands.status
-
-
-def _print_all(found: list[_Listed], limit: int, json_output: bool) -> None:
-    shown, is_more = found[:limit], len(found) > limit
-    if json_output:
-        listed = [{**one.model_dump(mode="json"), "state": stands.state, "held": stands.held} for one, stands in shown]
-        typer.echo(json.dumps({"devices": listed, "more": is_more}))
-        return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("id", no_wrap=True)  # whole, to be copied
-    table.add_column("stands", no_wrap=True)
-    table.add_column("roles")
-    for device, stands in shown:
-        table.add_row(device.id, _in_a_word(stands), ", ".join(device.roles))
-    Console().print(table)
-    if is_more:
-        typer.echo(f"there are more: --after {shown[-1][0].id}", err=True)

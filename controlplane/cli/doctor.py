@@ -155,7 +155,7 @@ def _serving(settings: Settings) -> Finding | None:
     place = f"{settings.listen_host}:{settings.listen_port}: a control plane serves there"
     if answer.status == HTTPStatus.OK:
         return Finding("port", True, True, f"{place} and is ready")
-    return Finding("port", False, True, f"{place} and is not ready: {failing}", "docs/runbook.md, ZtfmNotReady")
+    return Finding("port", False, True, f"{place} and is not ready: {failing}", "docs/runbooks/ZtfmNotReady.md")
 
 
 def _regal(_settings: Settings) -> Finding:

@@ -1,6 +1,5 @@
 """``ztfm rounds``: which rounds there were and who contributed, and having what somebody contributed undone."""
 
-import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -12,15 +11,13 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from controlplane.cli import rounds_archived
+from controlplane.cli import rounds_archived, rounds_listed
 from controlplane.cli.local import local_user
-from controlplane.cli.serve import load_settings
-from controlplane.cli.stores import existing_store
+from controlplane.cli.stores import on_store
 from controlplane.contracts.rollback import Rollback, RollbackOrder
 from controlplane.contracts.rounds import Round
 from controlplane.decisions.rollbacks import RollbackBook
 from controlplane.storage import Store
-from controlplane.storage.errors import StoreError
 from controlplane.storage.rollbacks import Reached
 from controlplane.storage.undoing import Ordered
 
@@ -31,36 +28,16 @@ LOCAL_DECISION = "local"
 
 app = typer.Typer(
     help="Rounds: who contributed to a model, and having what somebody contributed undone.\n\n"
-    "Example: `ztfm rounds contributions --subject dev-Qm2f`",
+    "Example: `ztfm rounds list --state open`",
     no_args_is_help=True,
 )
+rounds_listed.register(app)
 rounds_archived.register(app)
 
 StateDir = Annotated[Path | None, typer.Option(help="The control plane's state folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Model = Annotated[str | None, typer.Option(help="Of this model alone.")]
 Limit = Annotated[int, typer.Option(min=1, max=1_000, help="The newest so many.")]
-
-
-@app.command("list")
-def list_rounds(
-    model: Model = None, limit: Limit = 50, state_dir: StateDir = None, json_output: AsJson = False
-) -> None:
-    """List rounds, newest first, with how many updates went into the model of each.
-
-    Example: `ztfm rounds list --model smart-home-intents`
-    """
-    found = _run("list", state_dir, lambda store: store.rounds.page(model, limit))
-    if json_output:
-        listed = [{**one.round.model_dump(mode="json", exclude={"members"}), "updates": one.updates} for one in found]
-        typer.echo(json.dumps({"rounds": listed}))
-        return
-    table = _table("round", "model", "opened", "members", "updates", "aggregation")
-    for one in found:
-        opened = one.round
-        numbers = str(len(opened.members)), str(one.updates)
-        table.add_row(opened.id, opened.model, _time(opened.opens_at), *numbers, opened.aggregation)
-    Console().print(table)
 
 
 @app.command("contributions")
@@ -191,16 +168,7 @@ def _ending(one: Rollback) -> str:
 
 
 def _run(command: str, state_dir: Path | None, work: Callable[[Store], Awaitable[Result]]) -> Result:
-    settings = load_settings(state_dir=state_dir)
-
-    async def opened() -> Result:
-        async with existing_store(settings) as store:
-            return await work(store)
-
-    try:
-        return asyncio.run(opened())
-    except (StoreError, OSError) as error:
-        _fail(command, str(error))
+    return on_store(f"rounds {command}", state_dir, work)
 
 
 def _fail(command: str, message: str, status: int = 1) -> NoReturn:

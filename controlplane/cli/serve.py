@@ -68,8 +68,9 @@ def load_settings(**given: Any) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         for item in error.errors(include_input=False):
-            name = "ZTFM_" + "_".join(str(part) for part in item["loc"]).upper() if item["loc"] else "settings"
-            typer.echo(f"{name}: {item['msg']}", err=True)
+            name = "_".join(str(part) for part in item["loc"]).upper()
+            name = name if name.startswith("OTEL_") else f"ZTFM_{name}"
+            typer.echo(f"{name if item['loc'] else 'settings'}: {item['msg']}", err=True)
         raise typer.Exit(2) from None
 
 

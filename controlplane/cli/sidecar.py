@@ -38,6 +38,9 @@ def prepare(
     metrics_token: Annotated[
         Path | None, typer.Option(help="Also make the token of /metrics in this file, for our group to read.")
     ] = None,
+    alerts_token: Annotated[
+        Path | None, typer.Option(help="Also make the token of /v1/alerts in this file, for our group to read.")
+    ] = None,
     state_dir: StateDir = None,
     json_output: AsJson = False,
 ) -> None:
@@ -47,7 +50,8 @@ def prepare(
     machine's, which is made when there is none. Done again after they changed, OPA must be restarted. The policies
     come from the control plane.
 
-    The token of `/metrics` is for the control plane (`ZTFM_METRICS_TOKEN_FILE`) and Prometheus, which run as others.
+    The token of `/metrics` is for the control plane (`ZTFM_METRICS_TOKEN_FILE`) and Prometheus, which run as others;
+    that of `/v1/alerts` for the control plane (`ZTFM_ALERTS_TOKEN_FILE`) and Alertmanager.
 
     Example: `ztfm sidecar prepare --dir /run/ztfm`
     """
@@ -56,8 +60,9 @@ def prepare(
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         keep_token(folder / TOKEN)
-        if metrics_token is not None:
-            keep_token(metrics_token, GROUP_READABLE)
+        for shared in (metrics_token, alerts_token):
+            if shared is not None:
+                keep_token(shared, GROUP_READABLE)
         keys = keys_for_opa(trust_of(settings), settings.layers)
         # Who serves the bundles listens where only OPA reaches it and asks for no token; OPA's configuration wants one.
         unasked = secrets.token_urlsafe(32)

@@ -105,6 +105,9 @@ Timestamp = Annotated[float, Field(ge=0.0, le=253_402_300_799.0)]
 Text = Annotated[str, StringConstraints(max_length=512)]
 """A short human sentence."""
 
+Why = Annotated[str, StringConstraints(max_length=512, pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$")]
+"""A sentence for those who ask later: no control characters, and not blank."""
+
 Token = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
 """A serialised JWT or an opaque secret. Never log one."""
 

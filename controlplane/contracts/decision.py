@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 from controlplane.contracts.access import AccessReason
 from controlplane.contracts.base import Count, Identifier, Label, Name, ResourceName, StrictModel, Timestamp
 from controlplane.contracts.behaviour import BehaviourState
+from controlplane.contracts.holds import HoldObligation
 
 Outcome = Literal["allow", "deny", "error"]
 """``error`` denies as ``deny`` does; it says that policy could not be asked."""
@@ -37,6 +38,8 @@ class Obligations(StrictModel):
         state: where a subject stands from now on; ``quarantined`` sets it apart.
         rollback_rounds: undo what the subject contributed to the latest rounds, so many at most.
         aggregation: how the updates of a round are brought together.
+        hold: deny actions in a segment, or everywhere, for a time.
+        release: end what the alert had held.
     """
 
     clip_norm_ratio: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
@@ -52,6 +55,8 @@ class Obligations(StrictModel):
     state: BehaviourState | None = None
     rollback_rounds: Annotated[int, Field(ge=1, le=1000)] | None = None
     aggregation: Aggregation | None = None
+    hold: HoldObligation | None = None
+    release: bool | None = None
 
 
 class PolicyDecision(StrictModel):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from controlplane.contracts.base import Count, Identifier, Name, StrictModel, Timestamp
+from controlplane.contracts.base import Count, Identifier, Name, StrictModel, Timestamp, Why
 from controlplane.contracts.decision import MAX_PAGE_TOKEN
 
 Waivable = Literal[
@@ -31,9 +31,6 @@ MAX_ALIKE = 16
 """Exceptions for one subject, resource and action that have not ended."""
 
 DAY_SECONDS = 86_400.0
-
-Why = Annotated[str, StringConstraints(max_length=512, pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$")]
-"""A sentence for those who ask later: no control characters, and not blank."""
 
 ExceptedResource = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 

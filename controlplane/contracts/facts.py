@@ -15,6 +15,7 @@ from controlplane.contracts.access import (
     Purpose,
     ResourceProperties,
 )
+from controlplane.contracts.alerts import AlertFact
 from controlplane.contracts.base import (
     Count,
     Digest,
@@ -27,10 +28,18 @@ from controlplane.contracts.base import (
     Thumbprint,
     Timestamp,
 )
-from controlplane.contracts.behaviour import Attack, BehaviourFact, BehaviourQuery, Channel, EValue
+from controlplane.contracts.behaviour import (
+    Attack,
+    BehaviourFact,
+    BehaviourQuery,
+    BehaviourState,
+    Channel,
+    EValue,
+)
 from controlplane.contracts.claims import Claims
 from controlplane.contracts.evidence import UpdateEvidence
 from controlplane.contracts.exceptions import MAX_ALIKE, ExceptionFact
+from controlplane.contracts.holds import HoldsFact
 from controlplane.contracts.identity import AttestationLevel, DeviceStatus, Roles, Trust
 from controlplane.contracts.log import LogQuery
 from controlplane.contracts.policies import PolicyLayer
@@ -154,14 +163,24 @@ class AnyContext(OpenModel):
     exceptions: CurrentExceptions | None = None
 
 
-class ModelAccessContext(AnyContext):
+class HoldableContext(AnyContext):
+    """Circumstances of an action that can be held.
+
+    Attributes:
+        holds: of the action in the subject's segment.
+    """
+
+    holds: HoldsFact
+
+
+class ModelAccessContext(HoldableContext):
     """Circumstances of a model pull."""
 
     purpose: Purpose | None = None
     round: RoundFact | None = None
 
 
-class GradientSubmissionContext(AnyContext):
+class GradientSubmissionContext(HoldableContext):
     """Circumstances of a submission: ``grant`` asks for a capability, ``admit`` has the update and its evidence."""
 
     phase: Literal["grant", "admit"]
@@ -171,7 +190,7 @@ class GradientSubmissionContext(AnyContext):
     behaviour: BehaviourFact | None = None
 
 
-class InferenceContext(AnyContext):
+class InferenceContext(HoldableContext):
     """Circumstances of an inference."""
 
     inference: InferenceSize | None = None
@@ -316,6 +335,8 @@ AdminActionName = Literal[
     "exception:grant",
     "exception:list",
     "exception:revoke",
+    "hold:list",
+    "hold:release",
     "key:read",
     "key:rotate",
     "key:withdraw",
@@ -344,6 +365,7 @@ AdministeredKind = Literal[
     "evaluation",
     "events",
     "exception",
+    "hold",
     "key",
     "metrics",
     "policy",
@@ -535,6 +557,51 @@ class ResponseFacts(StrictModel):
     context: ResponseContext
 
 
+class AlertSource(StrictModel):
+    """Who tells of an alert: a receiver of Alertmanager, by its name."""
+
+    type: Literal["alertmanager"]
+    id: Name
+
+
+class AlertAction(StrictModel):
+    """The action of an alert that asks for a response."""
+
+    name: Literal["alert"]
+
+
+class AlertResource(StrictModel):
+    """The alert, by its name."""
+
+    type: Literal["alert"]
+    id: Name
+
+
+class AlertContext(StrictModel):
+    """Circumstances of an alert.
+
+    Attributes:
+        policy_revision: that decided when the alert came; empty when none was known.
+        subjects: how many stand where; a state without any is absent.
+        holds: all that is held.
+    """
+
+    time: Timestamp
+    alert: AlertFact
+    policy_revision: Annotated[str, StringConstraints(max_length=256)]
+    subjects: Annotated[dict[BehaviourState, Count], Field(max_length=8)]
+    holds: HoldsFact
+
+
+class AlertFacts(StrictModel):
+    """Input of ``data.ztfm.alert``: what is to be done because of an alert."""
+
+    subject: AlertSource
+    action: AlertAction
+    resource: AlertResource
+    context: AlertContext
+
+
 FACTS: dict[str, type[StrictModel]] = {
     "model_access": ModelAccessFacts,
     "gradient_submission": GradientSubmissionFacts,
@@ -543,6 +610,7 @@ FACTS: dict[str, type[StrictModel]] = {
     "admin": AdminFacts,
     "enrolment": EnrolmentFacts,
     "response": ResponseFacts,
+    "alert": AlertFacts,
 }
 """Facts by Rego package (``data.ztfm.<name>``)."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from controlplane.contracts.access import AccessReason, Verification
-from controlplane.contracts.base import Digest, Identifier, Share, StrictModel, Timestamp, Token
+from controlplane.contracts.base import Count, Digest, Identifier, Share, StrictModel, Timestamp, Token
 from controlplane.contracts.behaviour import Attribution, BehaviourState
 from controlplane.contracts.decision import Aggregation
 from controlplane.contracts.evidence import UpdateEvidence
@@ -15,6 +15,7 @@ RoundState = Literal["open", "closed"]
 
 MAX_MEMBERS = 10_000
 MAX_UPDATES = 1_000
+MAX_ROUNDS = 1_000
 
 
 class RoundRequest(StrictModel):
@@ -59,6 +60,51 @@ class Round(StrictModel):
     closes_at: Timestamp
     state: RoundState
     aggregation: Aggregation = "mean"
+
+
+class RoundQuery(StrictModel):
+    """Which rounds are looked for; each member that is given narrows.
+
+    Attributes:
+        model: rounds of this model alone.
+        state: ``open`` also means that its time is not over; ``closed`` is every other.
+        since: only rounds that opened at this time and later.
+        until: only rounds that opened before this time.
+    """
+
+    model: Identifier | None = None
+    state: RoundState | None = None
+    since: Timestamp | None = None
+    until: Timestamp | None = None
+
+
+class RoundStanding(StrictModel):
+    """A round in numbers.
+
+    Attributes:
+        state: ``closed`` from ``closes_at`` on, whether or not somebody closed it.
+        members: how many may take part.
+        accepted: updates that went into its model, as long as contributions are kept.
+        dropped: updates that came with a capability that held, and did not.
+    """
+
+    id: Identifier
+    model: Identifier
+    model_digest: Digest
+    opened_by: Identifier
+    opens_at: Timestamp
+    closes_at: Timestamp
+    state: RoundState
+    aggregation: Aggregation
+    members: Count
+    accepted: Count
+    dropped: Count
+
+
+class RoundsFound(StrictModel):
+    """Rounds, newest first."""
+
+    rounds: Annotated[list[RoundStanding], Field(max_length=MAX_ROUNDS)]
 
 
 class UpdateReport(StrictModel):

@@ -1,6 +1,6 @@
 """How subjects stand, for whoever asks why."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,9 @@ from controlplane.contracts.identity import DeviceStatus, Trust
 
 MAX_VERDICTS = 50
 MAX_STANDINGS = 200
+
+StandingOrder = Literal["evidence", "trust"]
+"""Subjects by the evidence against them, most first; or by trust, least first."""
 
 
 class BehaviourStanding(StrictModel):
@@ -55,6 +58,6 @@ class DeviceBehaviour(BehaviourStanding):
 
 
 class BehaviourFound(StrictModel):
-    """Subjects by the evidence against them, most first."""
+    """Subjects, by the evidence against them, most first, unless they were asked for by trust."""
 
     subjects: Annotated[list[BehaviourStanding], Field(max_length=MAX_STANDINGS)]

@@ -7,6 +7,7 @@ Forwarding requests one by one costs OPA an HTTP exchange and a query set-up eac
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from controlplane.decisions.engine import (
     BatchTransport,
     Unanswered,
 )
+from controlplane.telemetry.tracing import UNTRACED, Tracing
 
 
 class CallObserver(Protocol):
@@ -60,6 +62,7 @@ class _Question:
     facts: bytes
     deadline: float
     answer: asyncio.Future[Answer] = field(repr=False)
+    asked_within: object = field(repr=False)
 
     def settle(self, answer: Answer) -> None:
         if not self.answer.done():
@@ -77,12 +80,16 @@ class Coalescer:
         clock: Callable[[], float],
         limits: CoalescingLimits | None = None,
         breaker: CircuitBreaker | None = None,
+        tracing: Tracing = UNTRACED,
     ) -> None:
         self._transport = transport
         self._observer = observer
         self._clock = clock
         self._limits = limits or CoalescingLimits()
         self._breaker = breaker or CircuitBreaker(clock)
+        self._tracing = tracing
+        # Calls belong to nobody who asks: what is bound to the first of them is not to be found with the others'.
+        self._own_context = copy_context()
         self._waiting: deque[_Question] = deque()
         self._in_flight: set[asyncio.Task[None]] = set()
         self._pump_scheduled = False
@@ -93,11 +100,12 @@ class Coalescer:
         if len(self._waiting) >= self._limits.queue:
             return Unanswered("overloaded")
         loop = asyncio.get_running_loop()
-        question = _Question(package, facts, self._clock() + self._limits.deadline_seconds, loop.create_future())
+        deadline = self._clock() + self._limits.deadline_seconds
+        question = _Question(package, facts, deadline, loop.create_future(), self._tracing.current())
         self._waiting.append(question)
         if not self._pump_scheduled:
             self._pump_scheduled = True
-            loop.call_soon(self._pump)
+            loop.call_soon(self._pump, context=self._own_context)
         if self._expiry is None:
             self._expiry = loop.call_later(self._limits.deadline_seconds, self._expire)
         return await question.answer
@@ -162,6 +170,16 @@ class Coalescer:
                 question.settle(Unanswered("engine_error"))
 
     async def _call(self, batch: list[_Question]) -> BatchFault | None:
+        carried = (question.asked_within for question in batch)
+        with self._tracing.carrying("ask policy", carried) as span:
+            fault = await self._exchange(batch)
+            if span.is_recorded:
+                span.note({"ztfm.batch.size": len(batch)})
+                if fault is not None:
+                    span.failed(fault.cause)
+        return fault
+
+    async def _exchange(self, batch: list[_Question]) -> BatchFault | None:
         started = self._clock()
         timeout = min(question.deadline for question in batch) - started
         if timeout <= 0:

@@ -13,6 +13,7 @@ from controlplane.contracts.decision import Decision, Obligations, PolicyDecisio
 from controlplane.contracts.facts import FACTS
 from controlplane.decisions.engine import Answer, Answered, Cause, PolicyEngine
 from controlplane.decisions.ids import new_id
+from controlplane.telemetry.tracing import NO_SPAN, UNTRACED, Span, Tracing, said_of
 
 _NAMED_BY_ACTION = frozenset({"admin", "other"})
 """Packages that decide many actions; the others are called as their action is."""
@@ -82,6 +83,7 @@ class Decider:
         clock: Callable[[], float],
         timer: Callable[[], float],
         published_at: Callable[[str], float | None] = lambda _revision: None,
+        tracing: Tracing = UNTRACED,
     ) -> None:
         self._engine = engine
         self._recorder = recorder
@@ -90,6 +92,7 @@ class Decider:
         self._clock = clock
         self._timer = timer
         self._published_at = published_at
+        self._tracing = tracing
         self._shadow: Shadow | None = None
 
     async def decide(self, package: str, facts: dict[str, Any]) -> Decision:
@@ -99,17 +102,25 @@ class Decider:
             ValidationError: the facts do not fit the package's contract; OPA was not asked.
             Exception: the decision could not be recorded, and so was not made.
         """
+        # A search asks by the hundred: what it asked is seen in its request.
+        context = facts.get("context")  # not validated yet
+        is_request = not (isinstance(context, dict) and "search" in context)
+        with self._tracing.span(f"decide {package}") if is_request else NO_SPAN as span:
+            return await self._decide(package, facts, _SEARCH if not is_request else package, span)
+
+    async def _decide(self, package: str, facts: dict[str, Any], counted_as: str, span: Span) -> Decision:
         started = self._timer()
         checked = FACTS[package].model_validate(facts)
         document = checked.__pydantic_serializer__.to_json(checked, exclude_none=True)
         answer = await self._engine.ask(package, document)
         seconds = self._timer() - started
         decision = conclude(answer, package, facts, self._clock(), self._published_at)
+        if span.is_recorded:
+            span.note(said_of(package, decision))
         kept, masked = await self._log.kept(package, decision.policy_revision, checked, document)
         record = _record(decision, kept, masked, seconds)
         await self._recorder.record(decision.id, decision.time, package, decision.subject, decision.outcome, record)
         # What a search asks is nobody's request: counted apart, it distorts no rate of requests or denials.
-        counted_as = _SEARCH if "search" in facts["context"] else package
         self._observer.decided(counted_as, decision, self._timer() - started)
         if self._shadow is not None and counted_as == package:
             self._shadow.offer(package, document, decision)

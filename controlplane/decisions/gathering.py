@@ -48,16 +48,30 @@ class ExceptionSource(Protocol):
         ...
 
 
+class HoldSource(Protocol):
+    """Knows what is held; `decisions.holds` does."""
+
+    def of(self, segment: str | None, action: str) -> Mapping[str, Any]:
+        """Return the `HoldsFact` of an action in a segment; none for a subject that nobody registered."""
+        ...
+
+
 class Gatherer:
     """Turns a request and what is known into the facts document of its action."""
 
     def __init__(
-        self, rounds: RoundBook, usage: UsageWindow, clock: Callable[[], float], exceptions: ExceptionSource
+        self,
+        rounds: RoundBook,
+        usage: UsageWindow,
+        clock: Callable[[], float],
+        exceptions: ExceptionSource,
+        holds: HoldSource,
     ) -> None:
         self._rounds = rounds
         self._usage = usage
         self._clock = clock
         self._exceptions = exceptions
+        self._holds = holds
 
     async def gather(
         self,
@@ -83,6 +97,7 @@ class Gatherer:
         context = added(stated, _OWNED_OF_CONTEXT)
         context |= self._circumstances(device, _tokens(request), now, address, search)
         context |= self.excepted(request.subject.id, request.resource.id, request.action.name, now)
+        context["holds"] = self._holds.of(device.segment if device else None, request.action.name)
         if stated.network:
             context["network"] = stated.network.model_dump()
         if request.action.name == "inference":

@@ -14,6 +14,7 @@ import orjson
 
 from controlplane.contracts.policies import PolicyLayer
 from controlplane.decisions.engine import BatchAnswer, BatchFault
+from controlplane.telemetry.tracing import UNTRACED, Tracing
 
 BATCH_PATH = "/v1/data/combined/batch"
 """The decisions of all layers together, as ``opa/layers.rego`` combines them."""
@@ -49,10 +50,16 @@ class OpaTransport:
         connections: at most.
         layers: those beside the base that must have decided, in order; an OPA that was started for others, or for
             none, answers nothing. None takes what it was started for.
+        tracing: tells OPA which span it is asked from.
     """
 
     def __init__(
-        self, address: OpaAddress, *, connections: int = 4, layers: Sequence[PolicyLayer] | None = None
+        self,
+        address: OpaAddress,
+        *,
+        connections: int = 4,
+        layers: Sequence[PolicyLayer] | None = None,
+        tracing: Tracing = UNTRACED,
     ) -> None:
         connector: aiohttp.BaseConnector
         if address.socket is not None:
@@ -71,6 +78,7 @@ class OpaTransport:
         )
         self._url = address.url + BATCH_PATH
         self._layers = None if layers is None else list(layers)
+        self._tracing = tracing
 
     async def close(self) -> None:
         """Close the connections."""
@@ -90,7 +98,8 @@ class OpaTransport:
             raise BatchFault("unreachable", whole=True) from None
 
     async def _post(self, body: bytes) -> BatchAnswer:
-        async with self._session.post(self._url, data=body, allow_redirects=False) as response:
+        headers = self._tracing.outgoing()
+        async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
             raw = await response.content.read(MAX_RESPONSE_BYTES + 1)
             while not response.content.at_eof() and len(raw) <= MAX_RESPONSE_BYTES:
                 raw += await response.content.read(MAX_RESPONSE_BYTES + 1)

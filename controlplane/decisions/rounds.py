@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from controlplane.contracts.rounds import Round
+from controlplane.contracts.rounds import Round, RoundQuery, RoundStanding
 
 FRESH_SECONDS = 1.0
 
@@ -20,6 +20,10 @@ class RoundStore(Protocol):
 
     async def get(self, round_id: str) -> Round | None:
         """Return a round, or none."""
+        ...
+
+    async def standings(self, query: RoundQuery, now: float, limit: int = 100) -> list[RoundStanding]:
+        """Return rounds in numbers, newest first."""
         ...
 
     async def submissions(self, round_id: str, subject: str) -> int:
@@ -63,6 +67,10 @@ class RoundBook:
         """Return the round, or none."""
         known = await self._look(round_id)
         return known.found if known else None
+
+    async def standings(self, query: RoundQuery, limit: int) -> list[RoundStanding]:
+        """Return rounds in numbers as they are kept, newest first, so many at most."""
+        return await self._store.standings(query, self._clock(), limit)
 
     async def facts(self, round_id: str, subject: str) -> dict[str, Any] | None:
         """Return the `RoundFact` of ``round_id``, seen from ``subject``, or none for an unknown round."""

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 
 from controlplane.contracts.decision import DecisionQuery
 from controlplane.contracts.facts import FACTS
+from controlplane.contracts.holds import HeldAction
 from controlplane.decisions.logged import wanted_by
 from controlplane.storage.decisions import LAST_ID, Decisions, Wanted
 
@@ -15,6 +16,7 @@ PIECE = 2048
 _SCAN = 50_000
 _ALIKE = 64
 _DONORS = 8
+_HELD = frozenset(get_args(HeldAction))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,13 @@ async def allowed_alike(store: Decisions, recorded: Recorded) -> list[dict[str, 
     return [one.facts for one in found[:_DONORS]]
 
 
+def _complete(package: str, read: dict[str, Any]) -> None:
+    """Add to facts of before there were holds that nothing was held, which was so."""
+    # Where policy keeps all of it out, a marker stands there.
+    if package in _HELD and isinstance(context := read["facts"].get("context"), dict):
+        context.setdefault("holds", {"known": True, "current": {}})
+
+
 def parse(identifier: str, package: str, document: bytes) -> Recorded:
     """Return a record as it was kept.
 
@@ -112,6 +121,7 @@ def parse(identifier: str, package: str, document: bytes) -> Recorded:
     try:
         read = orjson.loads(document)
         found = Recorded(identifier, package, read)
+        _complete(package, read)
         # Whatever is not there is missed now, by name, and not in the middle of a report.
         _ = (read["action"], read["outcome"], read["obligations"], read["ttl_seconds"], found.codes, found.segment)
     except (ValueError, KeyError, TypeError, AttributeError):

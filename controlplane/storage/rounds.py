@@ -2,28 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import Row, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, and_, case, cast, func, not_, select, true, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controlplane.contracts.base import is_identifier
-from controlplane.contracts.rounds import Round
+from controlplane.contracts.rounds import MAX_MEMBERS, MAX_ROUNDS, Round, RoundQuery, RoundStanding
 from controlplane.storage.counting import Counts
 from controlplane.storage.database import Database
 from controlplane.storage.lookups import Coalesced
 from controlplane.storage.tables import contributions, rounds, submissions
 
-MAX_PAGE = 1000
-
 _Submission = tuple[str, str]
-
-
-class Listed(NamedTuple):
-    """A round, and how many updates went into its model."""
-
-    round: Round
-    updates: int
 
 
 class Rounds:
@@ -50,22 +41,34 @@ class Rounds:
             return None
         return _round(found[0])
 
-    async def page(self, model: str | None = None, limit: int = 100) -> list[Listed]:
-        """Return rounds, newest first, with how many updates went into the model of each.
+    async def standings(self, query: RoundQuery, now: float, limit: int = 100) -> list[RoundStanding]:
+        """Return rounds in numbers, newest first.
 
         Args:
-            model: of this one alone.
+            query: which ones.
+            now: Unix seconds; a round whose time is over is closed.
             limit: how many, at most 1000.
         """
-        counted = (
-            select(func.count()).select_from(contributions).where(contributions.c.round_id == rounds.c.id)
-        ).scalar_subquery()
-        query = select(rounds, counted.label("updates")).order_by(rounds.c.opens_at.desc(), rounds.c.id.desc())
-        if model is not None:
-            query = query.where(rounds.c.model == model)
-        rows = await self._database.read("list rounds", query.limit(min(max(limit, 1), MAX_PAGE)))
-        with self._database.understanding("list rounds"):
-            return [Listed(_round(row), row.updates) for row in rows]
+        order = (rounds.c.opens_at.desc(), rounds.c.id.desc())
+        wanted = select(rounds.c.id).where(_is_wanted(query, now)).order_by(*order)
+        # What came to a round is counted for those alone that are told.
+        told = wanted.limit(min(max(limit, 1), MAX_ROUNDS))
+        return await self._standings(self._standing_of(now).where(rounds.c.id.in_(told)).order_by(*order))
+
+    async def standing(self, round_id: str, now: float) -> RoundStanding | None:
+        """Return a round in numbers, or none."""
+        if not is_identifier(round_id):
+            return None
+        found = await self._standings(self._standing_of(now).where(rounds.c.id == round_id))
+        return found[0] if found else None
+
+    async def submitted(self, round_id: str) -> dict[str, int]:
+        """Return how many updates came to a round with a capability that held, by subject; of 10,000 at most."""
+        if not is_identifier(round_id):
+            return {}
+        is_its = (submissions.c.round_id == round_id) & (submissions.c.uses > 0)
+        query = select(submissions).where(is_its).order_by(submissions.c.subject).limit(MAX_MEMBERS)
+        return {row.subject: row.uses for row in await self._database.read("look up submissions", query)}
 
     async def close(self, round_id: str) -> bool:
         """Close an open round; false when there is none of that id."""
@@ -94,10 +97,47 @@ class Rounds:
             return 0
         return await self._submitted.get((round_id, subject)) or 0
 
+    def _standing_of(self, now: float) -> Select[Any]:
+        # The members of many rounds are megabytes: they are counted where they are.
+        members = rounds.c.members if self._database.kind == "sqlite" else cast(rounds.c.members, postgresql.JSON)
+        accepted = select(func.count()).select_from(contributions).where(contributions.c.round_id == rounds.c.id)
+        submitted = select(func.coalesce(func.sum(submissions.c.uses), 0)).where(submissions.c.round_id == rounds.c.id)
+        return select(
+            *(column for column in rounds.c if column.name not in {"members", "state"}),
+            func.json_array_length(members).label("members"),
+            case((_is_open(now), "open"), else_="closed").label("state"),
+            accepted.scalar_subquery().label("accepted"),
+            submitted.scalar_subquery().label("submitted"),
+        )
+
+    async def _standings(self, query: Select[Any]) -> list[RoundStanding]:
+        rows = await self._database.read("list rounds", query)
+        with self._database.understanding("list rounds"):
+            return [_standing(row) for row in rows]
+
     async def _look(self, keys: Sequence[_Submission]) -> dict[_Submission, int]:
         query = select(submissions).where(tuple_(submissions.c.round_id, submissions.c.subject).in_(keys))
         found = await self._database.read("look up submissions", query)
         return {(row.round_id, row.subject): row.uses for row in found}
+
+
+def _is_open(now: float) -> ColumnElement[bool]:
+    return (rounds.c.state == "open") & (rounds.c.closes_at > now)
+
+
+def _is_wanted(query: RoundQuery, now: float) -> ColumnElement[bool]:
+    is_open = _is_open(now)
+    return and_(
+        true() if query.model is None else rounds.c.model == query.model,
+        true() if query.state is None else (is_open if query.state == "open" else not_(is_open)),
+        true() if query.since is None else rounds.c.opens_at >= query.since,
+        true() if query.until is None else rounds.c.opens_at < query.until,
+    )
+
+
+def _standing(row: Row[Any]) -> RoundStanding:
+    stated = {name: value for name, value in row._mapping.items() if name != "submitted"}
+    return RoundStanding(**stated, dropped=max(0, row.submitted - row.accepted))
 
 
 def _round(row: Row[Any]) -> Round:

@@ -9,12 +9,14 @@ from controlplane.storage.behaviour import Behaviour
 from controlplane.storage.capabilities import Capabilities
 from controlplane.storage.contributions import Contributions
 from controlplane.storage.counting import Counts
-from controlplane.storage.database import Database
+from controlplane.storage.database import Database, Spans
 from controlplane.storage.decisions import Decisions
 from controlplane.storage.devices import Devices, insert_device
 from controlplane.storage.events import Events
 from controlplane.storage.exceptions import Exceptions
+from controlplane.storage.holds import Holds
 from controlplane.storage.idempotency import Idempotency
+from controlplane.storage.log import Log
 from controlplane.storage.migrating import migrate
 from controlplane.storage.observations import Observations
 from controlplane.storage.profiles import Profiles
@@ -46,6 +48,8 @@ class Store:
         signing_keys: signing keys, sealed.
         shadows: policies that decide beside the live ones, and what they would change.
         exceptions: granted exceptions.
+        holds: what alerts had held.
+        log: the transparency log.
         idempotency: answers that are kept for requests that are sent again.
         releases: published policies.
     """
@@ -68,6 +72,8 @@ class Store:
         self.signing_keys = SigningKeys(database)
         self.shadows = Shadows(database)
         self.exceptions = Exceptions(database)
+        self.holds = Holds(database)
+        self.log = Log(database)
         self.idempotency = Idempotency(database)
         self.releases = Releases(database)
 
@@ -97,7 +103,7 @@ class Store:
         await self._database.close()
 
 
-async def open_store(url: str, *, synchronous: Synchronous = "NORMAL") -> Store:
+async def open_store(url: str, *, synchronous: Synchronous = "NORMAL", spans: Spans | None = None) -> Store:
     """Open the database of a SQLAlchemy URL, bring it to this version's schema, and return it.
 
     SQLite (``sqlite+aiosqlite:///PATH``) and PostgreSQL (``postgresql+asyncpg://...``) are known.
@@ -105,6 +111,7 @@ async def open_store(url: str, *, synchronous: Synchronous = "NORMAL") -> Store:
     Args:
         url: the database.
         synchronous: how SQLite commits; ``FULL`` keeps what was recorded, and what was used up, through a power cut.
+        spans: traces what is done; none does not.
 
     Raises:
         StoreAddressError: the URL names nothing that can be opened.
@@ -112,4 +119,4 @@ async def open_store(url: str, *, synchronous: Synchronous = "NORMAL") -> Store:
     """
     address = read_address(url)
     await migrate(address)
-    return Store(Database(address, synchronous))
+    return Store(Database(address, synchronous, spans))

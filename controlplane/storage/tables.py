@@ -55,6 +55,7 @@ rounds = Table(
     Column("closes_at", Double, nullable=False),
     Column("state", String(16), nullable=False),
     Column("aggregation", String(32), nullable=False, server_default="mean"),
+    Index("ix_rounds_opens_at", "opens_at"),
 )
 
 submissions = Table(
@@ -238,6 +239,23 @@ policy_exceptions = Table(
     Index("ix_policy_exceptions_ends_at", "ends_at", "revoked_at", "granted_at"),
 )
 
+holds = Table(
+    "holds",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("segment", String(64), nullable=False),
+    Column("actions", Text, nullable=False),
+    Column("alert", String(128), nullable=False),
+    Column("fingerprint", String(16), nullable=False),
+    Column("alert_started_at", Double, nullable=False),
+    Column("starts_at", Double, nullable=False),
+    Column("ends_at", Double, nullable=False, index=True),
+    Column("decision_id", String(128), nullable=False),
+    Column("released_at", Double),
+    Column("released_by", String(128)),
+    Column("release_reason", Text),
+)
+
 signing_keys = Table(
     "signing_keys",
     metadata,
@@ -275,4 +293,33 @@ idempotency = Table(
     Column("status", Integer, nullable=False),
     Column("sealed", LargeBinary),
     Column("expires_at", Double, nullable=False, index=True),
+)
+
+log_entries = Table(
+    "log_entries",
+    metadata,
+    Column("place", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),
+    Column("id", String(128), nullable=False, index=True),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("commitment", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("salt", LargeBinary),
+    Column("document", LargeBinary),
+)
+
+log_tiles = Table(
+    "log_tiles",
+    metadata,
+    Column("level", Integer, primary_key=True),
+    Column("place", BigInteger, primary_key=True),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+log_checkpoints = Table(
+    "log_checkpoints",
+    metadata,
+    Column("size", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("time", Double, nullable=False),
+    Column("note", Text, nullable=False),
 )

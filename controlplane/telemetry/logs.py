@@ -26,6 +26,18 @@ def redact(value: object) -> object:
     return value
 
 
+def add_trace(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Structlog processor: say to which trace and span a line belongs, where there is one."""
+    # Where traces are off nothing has loaded it, and nothing is to.
+    tracing = sys.modules.get("opentelemetry.trace")
+    if tracing is not None:
+        context = tracing.get_current_span().get_span_context()
+        if context.is_valid:
+            event["trace_id"] = f"{context.trace_id:032x}"
+            event["span_id"] = f"{context.span_id:016x}"
+    return event
+
+
 def redact_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Structlog processor: drop fields named like secrets, and tokens inside any text."""
     for name, value in event.items():
@@ -45,6 +57,7 @@ def configure_logs(level: str = "info", json: bool = True, stream: TextIO | None
     renderer: Any = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        add_trace,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,

@@ -11,6 +11,7 @@ from typing import TypeVar, get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
+from controlplane.contracts.alerts import AlertResponse
 from controlplane.contracts.behaviour import Attack, BehaviourState
 from controlplane.contracts.policies import LAYERS, RefusalReason, ReleaseOrigin
 from controlplane.contracts.shadow import DISAGREEMENTS
@@ -26,12 +27,13 @@ SCORE_BUCKETS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 RATIO_BUCKETS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 
 ACTIONS = ("model_access", "gradient_submission", "inference")
-PACKAGES = (*ACTIONS, "other", "search", "admin", "enrolment", "response")
+PACKAGES = (*ACTIONS, "other", "search", "admin", "enrolment", "response", "alert")
 OUTCOMES = ("allow", "deny", "error")
 REVOKED = ("capability", "subject", "key")
 EVENTS = ("session-revoked", "credential-change", "device-compliance-change")
 SEARCHES = ("subject", "resource", "action")
-METHODS = ("proof", "access_token", "certificate", "person", "metrics_token", "none")  # ways to say who one is
+TOKENS = ("metrics_token", "alerts_token")
+METHODS = ("proof", "access_token", "certificate", "person", *TOKENS, "none")  # ways to say who one is
 STATES: tuple[str, ...] = get_args(BehaviourState)
 ATTACKS: tuple[str, ...] = get_args(Attack)
 ROLLBACKS = ("ordered", "done", "failed")
@@ -160,6 +162,23 @@ class Metrics:
             "ztfm_search_candidates", "Candidates that a page of a search asked of", BATCH_BUCKETS, "kind"
         )
         self.audit_records = self._counter("ztfm_audit_records_total", "Decision records by result", "result")
+        self.log_entries = self._gauge("ztfm_log_entries", "Entries of the log in its latest signed head")
+        self.log_signed = self._gauge(
+            "ztfm_log_checkpoint_timestamp_seconds", "When the latest head of the log was signed"
+        )
+        self.log_cosignatures = self._gauge("ztfm_log_cosignatures", "Witnesses that signed the latest head of the log")
+        self.log_witnesses_needed = self._gauge(
+            "ztfm_log_witnesses_needed", "Witnesses that must have signed a head for it to be believed"
+        )
+        self.log_witness_answers = self._counter(
+            "ztfm_log_witness_answers_total",
+            "Heads that witnesses were shown by what they answered",
+            "witness",
+            "result",
+        )
+        self.log_rewritten = self._counter(
+            "ztfm_log_rewritten_total", "Times that the log was found not to begin with what was signed"
+        )
         self.audit_queue_length = self._gauge("ztfm_audit_queue_length", "Decision records waiting for the store")
         self.audit_group_size = self._histogram("ztfm_audit_group_size", "Records per audit commit", BATCH_BUCKETS)
 
@@ -269,6 +288,8 @@ class Metrics:
         self.site_told = self._counter(
             "ztfm_site_statements_total", "Statements of sites' decisions by what became of them", "result"
         )
+        self.alerts = self._counter("ztfm_alerts_total", "Alerts that asked policy by what became of them", "response")
+        self.holds = self._gauge("ztfm_holds", "Holds that last: actions that alerts had denied for a time")
         self.rounds_opened = self._counter("ztfm_rounds_opened_total", "Rounds opened")
         self.updates = self._counter("ztfm_updates_total", "Updates judged", "verdict", "segment")
 
@@ -348,6 +369,8 @@ class Metrics:
                 self.site_decisions.labels(site_action, outcome)
         for result in SiteReportsTaken.model_fields:
             self.site_told.labels(result)
+        for response in get_args(AlertResponse):
+            self.alerts.labels(response)
         for outcome in ROLLBACKS:
             self.rollbacks.labels(outcome)
         for kind in REVOKED:

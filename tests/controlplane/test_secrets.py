@@ -41,6 +41,8 @@ def misuse(plane: ControlPlane) -> None:
     plane.call("GET", f"/{proof}?token={token}", proof=proof)
     plane.raw(f"GET /livez HTTP/1.1\r\nHost: x\r\nDPoP: {proof}{'a' * 20_000}\r\n\r\n".encode())
     plane.raw(f"GET /{proof} HTTP/9.9\r\nDPoP: {proof}\r\n\r\n".encode())
+    shown = {"Authorization": f"Bearer {plane.services.access.alerts_token}"}
+    assert plane.call("POST", "/v1/alerts", {}, headers=shown).status == 400
     keeper = plane.enrol("administrator")
     following = keeper.post("/v1/keys").expect(202)["kid"]
     keeper.post(f"/v1/keys/{following}/withdraw", {"reason": "a test"}).expect(200)
@@ -51,7 +53,7 @@ def misuse(plane: ControlPlane) -> None:
 
 def test_no_secret_is_logged_stored_or_counted(logged: io.StringIO) -> None:
     with running() as plane:
-        files = [plane.state / name for name in ("metrics-token", "bootstrap-secret", "sealing.key")]
+        files = [plane.state / name for name in ("metrics-token", "alerts-token", "bootstrap-secret", "sealing.key")]
         secrets = [plane.sidecar.token, *(path.read_text().strip() for path in files)]
         secrets += plane.services.keys.ring.current().to_pem().decode().splitlines()[1:-1]
         misuse(plane)

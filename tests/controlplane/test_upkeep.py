@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from controlplane.contracts.identity import Device
+from controlplane.contracts.identity import Device, Trust
 from controlplane.contracts.policies import digest_of
 from controlplane.contracts.rollback import Contribution
 from controlplane.contracts.rounds import Round
@@ -162,6 +162,7 @@ class Asked:
         self._outcomes = outcomes
         self.subjects: list[str] = []
         self.shown: list[Mapping[str, int]] = []
+        self.least: list[float] = []
 
     async def get(self, device_id: str) -> Device | None:
         return await self._store.devices.get(device_id)
@@ -193,7 +194,7 @@ async def looked(tmp_path: Path, outcomes: Mapping[str, str]) -> Asked:
         apart = behaving.record(state="quarantined", since=NOW + number)
         await store.behaviour.apply([behaving.observed(name, record=apart, status="quarantined")])
     asked = Asked(store, outcomes)
-    observer = SimpleNamespace(subjects=asked.subjects_)
+    observer = SimpleNamespace(subjects=asked.subjects_, least_trusted=asked.least.extend)
 
     async def sleep(_seconds: float) -> None:
         raise asyncio.CancelledError
@@ -237,3 +238,17 @@ async def test_a_pass_that_fails_is_followed_by_another(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await let_back(store, asked, asked, SimpleNamespace(subjects=asked.subjects_), sleep)
     assert passes_ == 2
+
+
+async def test_the_least_trusted_of_those_who_may_ask_are_shown(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite+aiosqlite:///{tmp_path / 'ztfm.db'}")
+    for name, score, seen, status in (
+        ("dev-1", 0.5, 4, "active"),
+        ("dev-2", 0.1, 4, "active"),
+        ("dev-3", 0.2, 0, "active"),
+        ("dev-4", 0.05, 4, "quarantined"),
+    ):
+        await store.devices.add(behaving.device(id=name, status=status, trust=Trust(score=score, observations=seen)))
+    assert await store.behaviour.least_trusted(10) == [0.1, 0.5]
+    assert await store.behaviour.least_trusted(1) == [0.1]
+    await store.close()

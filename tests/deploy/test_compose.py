@@ -79,13 +79,17 @@ def test_no_secret_is_in_the_file_and_none_has_a_default() -> None:
     }
     assert stated.pop("ZTFM_OPA_TOKEN_FILE").startswith("/run/ztfm/")
     assert stated.pop("ZTFM_METRICS_TOKEN_FILE").startswith("/run/ztfm-metrics/")
+    assert stated.pop("ZTFM_ALERTS_TOKEN_FILE").startswith("/run/ztfm-alerts/")
     assert re.fullmatch(r"\$\{GRAFANA_ADMIN_PASSWORD:\?.+\}", stated.pop("GF_SECURITY_ADMIN_PASSWORD"))
+    # Without them the tables of the decision log stay empty, and nothing else.
+    for name in ("ZTFM_GRAFANA_TOKEN_URL", "ZTFM_GRAFANA_CLIENT_SECRET"):
+        assert stated.pop(name) == f"${{{name}:-}}"
     assert stated == {}
 
 
 def test_prometheus_shows_the_token_that_the_control_plane_asks_for() -> None:
     shared = "metrics-token"
-    config = yaml.safe_load((ROOT / "monitoring" / "prometheus.yml").read_text())
+    config = yaml.safe_load((ROOT / "monitoring" / "prometheus" / "prometheus.yml").read_text())
     [scraping] = [item for item in config["scrape_configs"] if item["job_name"] == "ztfm"]
     assert scraping["authorization"] == {"credentials_file": f"token/{shared}"}
     assert "metrics:/etc/prometheus/token:ro" in SERVICES["prometheus"]["volumes"]
@@ -98,6 +102,15 @@ def test_prometheus_shows_the_token_that_the_control_plane_asks_for() -> None:
 def test_nobody_looks_at_the_dashboards_without_an_account() -> None:
     assert SERVICES["grafana"]["environment"]["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
     assert SERVICES["grafana"]["environment"]["GF_USERS_ALLOW_SIGN_UP"] == "false"
+
+
+def test_grafana_fetches_the_one_plugin_that_it_needs_in_a_pinned_version() -> None:
+    stated = SERVICES["grafana"]["environment"]
+    assert re.fullmatch(r"yesoreyeram-infinity-datasource@\d+\.\d+\.\d+", stated["GF_PLUGINS_PREINSTALL"])
+    assert stated["GF_PLUGINS_PREINSTALL_AUTO_UPDATE"] == "false"
+    assert "GF_PLUGINS_PREINSTALL_DISABLED" not in stated, "it would keep the plugin out too"
+    assert "GF_PLUGINS_PREINSTALL_SYNC" not in stated, "without a network Grafana would not start"
+    assert all(name.endswith("-app") for name in stated["GF_PLUGINS_DISABLE_PLUGINS"].split(","))
 
 
 def test_every_mounted_volume_is_declared_and_every_mounted_file_exists() -> None:

@@ -6,12 +6,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from controlplane.api import openapi
 from controlplane.api.application import ROUTES
 from controlplane.api.problem_types import PROBLEM_TYPES, ProblemType, uri
 from controlplane.contracts.base import StrictModel
 from controlplane.contracts.problem import Problem
 from controlplane.settings import Settings
+from controlplane.tracesettings import TraceSettings
 from tests.adapters.conformance.table import cases_table
 from tests.controlplane.contracts.samples import ANSWERS, FORMS, LENIENT_SAMPLES, SAMPLES
 from tests.monitoring.catalogue import families, series
@@ -25,11 +28,18 @@ EXAMPLES = ROOT / "controlplane" / "contracts" / "examples.json"
 def settings_table() -> str:
     """Return the settings with their defaults and what the class says of them."""
     rows = ["| setting | default | what it is |", "|---|---|---|"]
-    meanings = _attributes(Settings.__doc__ or "")
-    for name, field in Settings.model_fields.items():
-        default = "none" if field.default is None else f"`{field.default}`"
-        rows.append(f"| `ZTFM_{name.upper()}` | {default} | {meanings[name]} |")
-    return "\n".join(rows)
+    return "\n".join([*rows, *_settings_rows(Settings, "ZTFM"), *_settings_rows(TraceSettings, "OTEL")])
+
+
+def _settings_rows(settings: type[BaseModel], prefix: str) -> list[str]:
+    meanings = _attributes(settings.__doc__ or "")
+    rows = []
+    for name, field in settings.model_fields.items():
+        if field.annotation == TraceSettings | None:
+            continue
+        default = "none" if field.default is None else f"`{field.default}`" if field.default != "" else "empty"
+        rows.append(f"| `{prefix}_{name.upper()}` | {default} | {meanings[name]} |")
+    return rows
 
 
 def metrics_table() -> str:

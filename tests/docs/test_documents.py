@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "adapters" / "README.md"])
 CONTRACTS = (
     "access",
+    "alerts",
     "behaviour",
     "capability",
     "decision",
@@ -25,6 +26,7 @@ CONTRACTS = (
     "evidence",
     "exceptions",
     "facts",
+    "holds",
     "identity",
     "keys",
     "oauth",
@@ -106,6 +108,7 @@ def test_every_ztfm_command_that_documents_name_exists() -> None:
     named = {" ".join(words.split()[:2]) for words, _ in _commands("ztfm")}
     known = {"serve", "doctor", "demo", "keys list", "tokens issue", "sidecar publish", "sidecar prepare"}
     known |= {"site check", "adapter check", "devices show", "policy check", "policy replay", "rounds list", "tls init"}
+    known |= {"holds list"}
     assert {words for words in named if words.split()[0] not in {known_.split()[0] for known_ in known}} == set()
     program = (
         "from controlplane.cli.commands import app\nimport typer\nprint(typer.main.get_command(app).commands.keys())"

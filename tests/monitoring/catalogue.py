@@ -2,7 +2,9 @@
 
 import re
 from functools import cache
+from pathlib import Path
 
+import yaml
 from prometheus_client.metrics_core import Metric
 
 from adapters.guard.reports import GuardReport
@@ -13,6 +15,8 @@ _SELECTOR = re.compile(r"\b([a-z_]*:?ztfm_[a-z0-9_:]+)(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
 _SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
 _TARGET = {"job", "instance"}
+_BY = re.compile(r"\bby \(([^)]*)\)")
+MONITORING = Path(__file__).resolve().parents[2] / "monitoring"
 
 
 @cache
@@ -35,6 +39,16 @@ def series() -> dict[str, set[str]]:
                 found[base + suffix] = labels | ({"le"} if suffix == "_bucket" else set())
     of_guard = (sample for family in GuardCollector(GuardReport(), "", "").collect() for sample in family.samples)
     return found | {sample.name: set(sample.labels) for sample in of_guard}
+
+
+@cache
+def recorded() -> dict[str, set[str]]:
+    """Return the series that Prometheus records, wherever their rules are, with the labels that they keep."""
+    documents = [yaml.safe_load(path.read_text()) for path in sorted(MONITORING.rglob("*.yml"))]
+    groups = [group for found in documents for group in found.get("groups", ()) if "rules" in group]
+    rules = [rule for group in groups for rule in group["rules"] if "record" in rule]
+    kept = {rule["record"]: (_BY.findall(rule["expr"]) or [""])[0] for rule in rules}
+    return {name: {label.strip() for label in labels.split(",")} - {"", "le"} for name, labels in kept.items()}
 
 
 def selectors(expr: str) -> list[tuple[str, set[str]]]:

@@ -1,26 +1,20 @@
 """A real Prometheus scrapes a real exposition with the configuration that we ship."""
 
-import json
-import shutil
 import subprocess
 import threading
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from controlplane.telemetry import Metrics
-from tests.servers.ports import free_port
-from tests.servers.promtool import PromtoolMissing, ensure_promtool, find_prometheus
+from tests.monitoring.test_rules import ALERTS
+from tests.servers.prometheus import Prometheus, running_prometheus
+from tests.servers.promtool import PromtoolMissing, ensure_promtool
+from tests.support import ControlPlane, wait_until
 
-MONITORING = Path(__file__).resolve().parents[2] / "monitoring"
-START_SECONDS = 15.0
 TOKEN = "a-token-that-prometheus-reads-from-its-file"
 
 
@@ -55,68 +49,43 @@ def exposition() -> Iterator[str]:
 
 
 @pytest.fixture
-def prometheus(tmp_path: Path, exposition: str) -> Iterator[str]:
+def prometheus(tmp_path: Path, exposition: str) -> Iterator[Prometheus]:
+    # Alertmanager is tried in test_alertmanager.py; something has to answer.
+    places = {
+        "controlplane:8181": exposition,
+        "alertmanager:9093": exposition,
+        "scrape_timeout: 5s": "scrape_timeout: 1s",
+    }
     try:
-        ensure_promtool()
+        with running_prometheus(tmp_path / "prometheus", TOKEN, places, often) as found:
+            yield found
     except PromtoolMissing as missing:
         pytest.skip(str(missing))
-    program = find_prometheus()
-    if program is None:
-        pytest.skip("there is a promtool, but no prometheus beside it")
-    shutil.copytree(MONITORING / "rules", tmp_path / "rules")
-    (tmp_path / "token").mkdir()
-    (tmp_path / "token" / "metrics-token").write_text(TOKEN)
-    config = (MONITORING / "prometheus.yml").read_text()
-    address = f"127.0.0.1:{free_port()}"
-    for there, here in (("controlplane:8181", exposition), ("localhost:9090", address), (": 15s", ": 1s")):
-        assert there in config
-        config = config.replace(there, here)
-    config = config.replace("scrape_timeout: 5s", "scrape_timeout: 1s")
-    (tmp_path / "prometheus.yml").write_text(config)
-    for path in (tmp_path / "rules").glob("*.yml"):
-        path.write_text(path.read_text().replace("interval: 15s", "interval: 1s"))
-    command = [str(program), f"--config.file={tmp_path / 'prometheus.yml'}", f"--web.listen-address={address}"]
-    command.append(f"--storage.tsdb.path={tmp_path / 'data'}")
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def often(text: str) -> str:
+    """Return a file of Prometheus with what it does each 15 s done each second."""
+    return text.replace("interval: 15s", "interval: 1s")
+
+
+def test_it_scrapes_the_control_plane_and_evaluates_every_rule(prometheus: Prometheus) -> None:
+    wait_until(lambda: prometheus.value('up{job="ztfm"}') == 1.0, 15)
+    wait_until(lambda: prometheus.value('ztfm_decisions_total{action="inference",outcome="allow"}') == 10.0, 15)
+    wait_until(lambda: all(rule["health"] == "ok" for rule in prometheus.rules()), 15)
+    assert {rule["name"] for rule in prometheus.rules() if rule["type"] == "alerting"} == set(ALERTS)
+    assert prometheus.firing() == set()
+    wait_until(lambda: prometheus.value('prometheus_notifications_dropped_total{job="prometheus"}') is not None, 15)
+
+
+def test_promtool_has_nothing_against_what_a_control_plane_shows(plane: ControlPlane) -> None:
     try:
-        _wait(lambda: _get(address, "/-/ready") is not None, tmp_path / "log")
-        yield address
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-
-
-def test_it_scrapes_the_control_plane_and_evaluates_every_rule(prometheus: str, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    _wait(lambda: _value(prometheus, 'up{job="ztfm"}') == 1.0, log)
-    _wait(lambda: _value(prometheus, 'ztfm_decisions_total{action="inference",outcome="allow"}') == 10.0, log)
-    _wait(lambda: all(rule["health"] == "ok" for rule in _rules(prometheus)), log)
-    assert {rule["name"] for rule in _rules(prometheus) if rule["type"] == "alerting"} >= {"ZtfmControlPlaneDown"}
-    assert [rule["name"] for rule in _rules(prometheus) if rule.get("state") == "firing"] == []
-
-
-def _rules(address: str) -> list[dict[str, Any]]:
-    answer = json.loads(_get(address, "/api/v1/rules") or "{}")
-    return [rule for group in answer["data"]["groups"] for rule in group["rules"]]
-
-
-def _value(address: str, query: str) -> float | None:
-    answer = json.loads(_get(address, f"/api/v1/query?query={urllib.parse.quote(query)}") or "{}")
-    found = answer.get("data", {}).get("result", [])
-    return float(found[0]["value"][1]) if found else None
-
-
-def _get(address: str, path: str) -> str | None:
-    try:
-        with urllib.request.urlopen(f"http://{address}{path}", timeout=5) as response:
-            return str(response.read().decode())
-    except (urllib.error.URLError, ConnectionError):
-        return None
-
-
-def _wait(until: Any, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not until():
-        assert time.monotonic() < deadline, log.read_text()[-2000:]
-        time.sleep(0.1)
+        promtool = ensure_promtool()
+    except PromtoolMissing as missing:
+        pytest.skip(str(missing))
+    device = plane.enrol("consumer")
+    device.capability("inference", audience="gateway-1")
+    shown = plane.metrics_text()
+    assert 'ztfm_decisions_total{action="inference"' in shown
+    command = [str(promtool), "check", "metrics"]
+    result = subprocess.run(command, input=shown, capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stdout + result.stderr) == (0, "")

@@ -41,7 +41,12 @@ COMPARED = "Where there is a p-value, how many it was compared with is in it."
 UNASKED = "What this decision is told about behaviour and does not ask for; people read it in the record."
 EXCEPTED = "The exception of this example waives what this would have to prove."
 SERVICE = "A service's own trust and platform are not asked for."
+TELLER = "Who tells of alerts is settled before policy, by a token."
+UNHELD = "This alert has nothing held."
+SPARED = "This hold is of another segment, so the rest of it says nothing."
 TOPICAL = "A topic follows from who one is; what is asked over it is decided by itself."
+
+HOLD = "context.holds.current.hold-5d41402abc4b2a76b9719d911017c592"
 
 FREE: dict[str, dict[str, str]] = {
     "model_access": {
@@ -84,6 +89,12 @@ FREE: dict[str, dict[str, str]] = {
     },
     "enrolment": {"subject.id": SETTLED, "action": ROUTED, "resource.id": NAMED},
     "other": {},
+    "alert": {
+        "subject": TELLER,
+        "action": ROUTED,
+        "context.policy_revision": UNASKED,
+        "context.subjects": UNASKED,
+    },
     "response": {
         "subject.id": SETTLED,
         "action": ROUTED,
@@ -131,6 +142,22 @@ FREE_OF_EXAMPLE: dict[str, dict[str, str]] = {
     "allowed_operator_releases": {"resource.properties.owner": OTHERS},
     "allowed_gateway_follows_events": {"resource.properties": NAMED},
     "allowed_by_exception": {"subject.properties.trust": EXCEPTED},
+    "allowed_held_elsewhere": {
+        f"{HOLD}.{name}": SPARED for name in ("actions", "alert", "fingerprint", "starts_at", "ends_at")
+    },
+    "allowed_mass_quarantine": {
+        "context.alert.severity": UNHELD,
+        "context.alert.fingerprint": UNHELD,
+        "context.holds": UNHELD,
+    },
+    "allowed_campaign_resolved": {
+        "context.alert.severity": UNHELD,
+        "context.alert.segment": UNHELD,
+        "context.alert.fingerprint": UNHELD,
+        "context.alert.started_at": UNHELD,
+        "context.holds": UNHELD,
+    },
+    "allowed_campaign_again": {f"{HOLD}.{name}": UNASKED for name in ("alert", "starts_at", "ends_at")},
     "allowed_own_certificate": {
         "context": OWN_KEY,
         "subject.properties.roles": OWN_KEY,
@@ -178,6 +205,18 @@ def _may(facts: Any) -> bool:
     return bool(granted) and ("purpose" not in context or any(context["purpose"] in grant for grant in granted))
 
 
+def _spares(facts: Any) -> bool:
+    """Whether no hold is in the way; of an alert, whether there is room for one more."""
+    held, own = facts["context"]["holds"]["current"], facts["subject"].get("properties", {}).get("segment")
+    if not isinstance(held, dict):
+        return False
+    if facts["action"]["name"] == "alert":
+        return len(held) <= 1
+    return all(
+        isinstance(hold, dict) and _names(hold.get("segment")) and hold["segment"] != own for hold in held.values()
+    )
+
+
 EXCEPTION = "context.exceptions.exc-019a7c2d4e5f00112233445566778899"
 
 
@@ -213,6 +252,8 @@ MEANT: dict[str, Callable[[Any, Any], bool]] = {
     ),
     "context.round.opens_at": lambda value, facts: number(value, -1e308, at(facts, "context.time")),
     "context.round.closes_at": lambda value, facts: number(value, at(facts, "context.time") + 1e-9, 1e308),
+    "context.holds.current": lambda value, facts: _spares(facts),
+    "context.alert.fingerprint": lambda value, facts: isinstance(value, str),
     "context.inference.prompt_tokens": lambda value, facts: number(value, 0, 4096),
     "context.inference.max_output_tokens": lambda value, facts: number(value, 1, 199_076),
     "context.capability.age_seconds": lambda value, facts: number(value, 0, 300),
@@ -336,6 +377,18 @@ def test_no_variant_of_a_response_lets_its_subject_stand_better_but_by_what_coun
         if decision["allow"] and decision["obligations"]["state"] != "quarantined"
     }
     assert spared == {"context.behaviour.e_value"}
+
+
+def test_no_variant_of_an_alert_has_more_held_than_its_data_say(engine: Engine) -> None:
+    example = next(one for one in ALLOWED if one.name == "allowed_poisoning_campaign")
+    variants = [changed(example.input, path, value) for path in places(example.input) for value in VALUES]
+    found = []
+    for start in range(0, len(variants), BATCH):
+        batch = {str(i): mutant for i, mutant in enumerate(variants[start : start + BATCH])}
+        found += [one["obligations"] for one in engine.ask({"alert": batch}).values() if one["obligations"]]
+    assert len(found) > 100
+    held = {"segment": "homes", "actions": ["gradient_submission"], "seconds": 900}
+    assert all(one == {"hold": held} for one in found)
 
 
 @pytest.mark.parametrize("example", ALLOWED, ids=lambda example: f"{example.package}-{example.name}")

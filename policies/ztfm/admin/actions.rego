@@ -35,6 +35,8 @@ actions := {
 	},
 	"exception:list": {"kind": "exception", "may_assert": [], "required": service},
 	"exception:revoke": {"kind": "exception", "may_assert": [], "required": service},
+	"hold:list": {"kind": "hold", "may_assert": [], "required": service},
+	"hold:release": {"kind": "hold", "may_assert": [], "required": service},
 	"key:read": {"kind": "key", "may_assert": [], "required": service},
 	"key:rotate": {"kind": "key", "may_assert": [], "required": service},
 	"key:withdraw": {"kind": "key", "may_assert": [], "required": service},

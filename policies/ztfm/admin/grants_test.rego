@@ -20,6 +20,8 @@ granted := {
 	"exception:grant": ["exception", set()],
 	"exception:list": ["exception", {"administrator", "author", "operator"}],
 	"exception:revoke": ["exception", {"administrator"}],
+	"hold:list": ["hold", {"administrator", "operator"}],
+	"hold:release": ["hold", {"administrator"}],
 	"key:read": ["key", {"administrator", "operator"}],
 	"key:rotate": ["key", {"administrator"}],
 	"key:withdraw": ["key", {"administrator"}],

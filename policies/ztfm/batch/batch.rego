@@ -55,6 +55,11 @@ decisions[id] := decision if {
 	decision := data.ztfm.response.decision with input as facts
 }
 
+decisions[id] := decision if {
+	some id, facts in input.alert
+	decision := data.ztfm.alert.decision with input as facts
+}
+
 decisions[id] := terms if {
 	some id, query in input.behaviour
 	terms := data.ztfm.behaviour.terms with input as query

@@ -13,6 +13,7 @@ import data.ztfm.lib.attestation
 import data.ztfm.lib.behaviour
 import data.ztfm.lib.capability
 import data.ztfm.lib.evidence
+import data.ztfm.lib.holds
 import data.ztfm.lib.model
 import data.ztfm.lib.rounds
 import data.ztfm.lib.subject
@@ -33,8 +34,13 @@ missing := unproven if {
 
 # METADATA
 # title: Unproven
-# description: What neither the subject, its platform, the model nor the round proved.
-unproven := ((((required - proven) - subject.proven) - model.proven) - attestation.proven) - rounds.proven
+# description: What neither the subject, its platform, the model, the round nor the holds proved.
+unproven := ((((unmet - subject.proven) - model.proven) - attestation.proven) - rounds.proven) - holds.proven
+
+# METADATA
+# title: Unmet
+# description: What this package alone did not prove.
+unmet := required - proven
 
 # METADATA
 # title: Proven

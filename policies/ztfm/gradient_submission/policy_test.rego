@@ -5,8 +5,18 @@ import data.ztfm.lib.samples_test as samples
 
 # What breaks each requirement that both phases have.
 broken := {
+	"action_not_held": [
+		["/context/holds/current", {"hold-1": samples.hold("homes", "gradient_submission")}],
+		["/context/holds/current", {"hold-1": samples.hold("*", "gradient_submission")}],
+		["/context/holds/current", {"hold-1": {}}],
+		["/context/holds", {}],
+	],
 	"attestation_fresh": [["/subject/properties/attestation", {}]],
 	"attestation_sufficient": [["/subject/properties/attestation/level", "unheard-of"]],
+	"holds_known": [
+		["/context/holds/known", false],
+		["/context/holds", null],
+	],
 	"resource_known": [["/resource/id", "unheard-of"]],
 	"role_granted": [["/subject/properties/roles", ["consumer"]]],
 	"round_for_model": [["/context/round/model", "fall-detection"]],

@@ -44,8 +44,10 @@ required := always | {
 # title: Always
 # description: What both phases require.
 always := {
+	"action_not_held",
 	"attestation_fresh",
 	"attestation_sufficient",
+	"holds_known",
 	"resource_known",
 	"role_granted",
 	"round_for_model",

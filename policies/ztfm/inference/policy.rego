@@ -8,6 +8,7 @@ package ztfm.inference
 import data.data.limits
 import data.data.roles
 import data.ztfm.lib.attestation
+import data.ztfm.lib.holds
 import data.ztfm.lib.model
 import data.ztfm.lib.subject
 import data.ztfm.lib.verdict
@@ -21,7 +22,7 @@ decision := verdict.of(required, missing, granted)
 # METADATA
 # title: Missing
 # description: What was required and not proven.
-missing := (((required - proven) - subject.proven) - model.proven) - attestation.proven
+missing := ((((required - proven) - subject.proven) - model.proven) - attestation.proven) - holds.proven
 
 # METADATA
 # title: Proven

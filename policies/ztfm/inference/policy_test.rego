@@ -5,8 +5,18 @@ import data.ztfm.lib.samples_test as samples
 
 # What breaks each requirement.
 broken := {
+	"action_not_held": [
+		["/context/holds/current", {"hold-1": samples.hold("homes", "inference")}],
+		["/context/holds/current", {"hold-1": samples.hold("*", "inference")}],
+		["/context/holds/current", {"hold-1": {}}],
+		["/context/holds", {}],
+	],
 	"attestation_fresh": [["/subject/properties/attestation", {}]],
 	"attestation_sufficient": [["/subject/properties/attestation/level", true]],
+	"holds_known": [
+		["/context/holds/known", false],
+		["/context/holds", null],
+	],
 	"inference_sized": [
 		["/context/inference", {}],
 		["/context/inference/prompt_tokens", 4097],

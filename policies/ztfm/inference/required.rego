@@ -4,8 +4,10 @@ package ztfm.inference
 # title: Required
 # description: What an inference must prove.
 required := {
+	"action_not_held",
 	"attestation_fresh",
 	"attestation_sufficient",
+	"holds_known",
 	"inference_sized",
 	"network_allowed",
 	"purpose_allowed",

@@ -8,6 +8,7 @@ package ztfm.model_access
 import data.data.limits
 import data.data.roles
 import data.ztfm.lib.attestation
+import data.ztfm.lib.holds
 import data.ztfm.lib.model
 import data.ztfm.lib.rounds
 import data.ztfm.lib.subject
@@ -22,7 +23,12 @@ decision := verdict.of(required, missing, granted)
 # METADATA
 # title: Missing
 # description: What was required and not proven.
-missing := ((((required - proven) - subject.proven) - model.proven) - attestation.proven) - rounds.proven
+missing := ((((unmet - subject.proven) - model.proven) - attestation.proven) - rounds.proven) - holds.proven
+
+# METADATA
+# title: Unmet
+# description: What this package alone did not prove.
+unmet := required - proven
 
 # METADATA
 # title: Proven

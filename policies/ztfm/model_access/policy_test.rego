@@ -5,11 +5,21 @@ import data.ztfm.model_access
 
 # What breaks each requirement of a pull for training, and it alone.
 broken_training := {
+	"action_not_held": [
+		["/context/holds/current", {"hold-1": samples.hold("homes", "model_access")}],
+		["/context/holds/current", {"hold-1": samples.hold("*", "model_access")}],
+		["/context/holds/current", {"hold-1": {}}],
+		["/context/holds", {}],
+	],
 	"attestation_fresh": [["/subject/properties/attestation/level", "unheard-of"]],
 	"attestation_sufficient": [["/subject/properties/attestation/level", null]],
 	"digest_current": [
 		["/resource/properties/digest", "sha256:00"],
 		["/context/round/model_digest", "sha256:00"],
+	],
+	"holds_known": [
+		["/context/holds/known", false],
+		["/context/holds", null],
 	],
 	"network_allowed": [
 		["/context/network/address", "8.8.8.8"],
@@ -115,11 +125,21 @@ test_a_consumer_may_pull_what_is_served if {
 
 # What breaks each requirement of a pull for serving.
 broken_serving := {
+	"action_not_held": [
+		["/context/holds/current", {"hold-1": samples.hold("homes", "model_access")}],
+		["/context/holds/current", {"hold-1": samples.hold("*", "model_access")}],
+		["/context/holds/current", {"hold-1": {}}],
+		["/context/holds", {}],
+	],
 	"attestation_fresh": [["/subject/properties/attestation", {}]],
 	"attestation_sufficient": [["/subject/properties/attestation/level", "unheard-of"]],
 	"digest_released": [
 		["/resource/properties/digest", "md5:00"],
 		["/resource/properties/digest", null],
+	],
+	"holds_known": [
+		["/context/holds/known", false],
+		["/context/holds", null],
 	],
 	"network_allowed": [["/context/network/address", "203.0.113.9"]],
 	"purpose_allowed": [["/resource/id", "unheard-of"]],

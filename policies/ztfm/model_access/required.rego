@@ -9,9 +9,11 @@ package ztfm.model_access
 default required := {"purpose_allowed"}
 
 required := {
+	"action_not_held",
 	"attestation_fresh",
 	"attestation_sufficient",
 	"digest_current",
+	"holds_known",
 	"network_allowed",
 	"purpose_allowed",
 	"requests_within_budget",
@@ -31,9 +33,11 @@ required := {
 }
 
 required := {
+	"action_not_held",
 	"attestation_fresh",
 	"attestation_sufficient",
 	"digest_released",
+	"holds_known",
 	"network_allowed",
 	"purpose_allowed",
 	"requests_within_budget",

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from controlplane.contracts.identity import Trust
 from tests.controlplane.api.cohorts import Cohort
 from tests.controlplane.behaving import LOW, NOW, observed, record, verdict
 from tests.support import Caller, ControlPlane
@@ -119,13 +120,27 @@ def test_those_whom_most_speaks_against_come_first(plane: ControlPlane, operator
     assert {one["state"] for one in watched} <= {"recovering"}
 
 
+def test_those_that_are_trusted_least_come_first_where_that_is_asked_for(plane: ControlPlane, operator: Caller) -> None:
+    devices = [plane.enrol("gateway") for _ in range(3)]
+    for device, score in zip(devices, (0.02, 0.01, 0.03), strict=True):
+        keep(plane, device, trust=Trust(score=score, observations=3))
+    query = "/v1/behaviour?order=trust&segment=core&limit=3"
+    found = plane.call("GET", query, key=operator.key).expect(200)["subjects"]
+    assert [one["subject"] for one in found] == [devices[number].id for number in (1, 0, 2)]
+    assert {one["segment"] for one in found} == {"core"}
+
+
 @pytest.mark.parametrize("role", ["trainer", "consumer", "aggregator", "gateway"])
 def test_nobody_else_lists_them(plane: ControlPlane, role: str) -> None:
     assert plane.enrol(role).get("/v1/behaviour").kind == "denied"
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=201", "limit=x", "limit=", "limit=1&limit=2", "state=good", "state=", "other=1"]
+    "query",
+    [
+        *("limit=0", "limit=201", "limit=x", "limit=", "limit=1&limit=2", "state=good", "state=", "other=1"),
+        *("order=age", "order=", "segment=", "segment=HOMES", "segment=a%00", "segment=a%0A"),
+    ],
 )
 def test_a_parameter_that_does_not_fit_is_400(plane: ControlPlane, boss: Caller, query: str) -> None:
     assert plane.call("GET", f"/v1/behaviour?{query}", key=boss.key).kind == "invalid-request"

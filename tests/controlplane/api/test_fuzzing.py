@@ -11,6 +11,7 @@ import pytest
 
 from controlplane.api import events
 from controlplane.capabilities.statuslist import window_of
+from tests.controlplane.api.alerts import alert, told
 from tests.support import MODEL, ControlPlane, running
 
 pytest.importorskip("schemathesis")
@@ -58,8 +59,10 @@ def given(plane: ControlPlane) -> dict[str, object]:
         "reason": "To be revoked.",
         "ends_at": plane.clock() + 3600.0,
     }
+    held = told(plane, alert(plane.clock())).expect(200)["alerts"][0]["hold"]
     return {
         "url": plane.url,
+        "alerts_token": plane.services.access.alerts_token,
         "keys": {pattern: callers[role].key.to_pem().decode() for pattern, role in CALLERS.items()},
         "names": {
             "/v1/devices/{id}": victim.id,
@@ -67,6 +70,7 @@ def given(plane: ControlPlane) -> dict[str, object]:
             "/v1/devices/{id}/status": victim.id,
             "/v1/decisions/{id}": decided,
             "/v1/exceptions/{id}/revoke": callers["administrator"].post("/v1/exceptions", excepted).expect(201)["id"],
+            "/v1/holds/{id}": held["id"],
             "/v1/rounds/{id}/updates": ROUND,
             "/v1/rounds/{id}/rollback": ROUND,
             "/v1/rounds/{id}/contributions": ROUND,

@@ -35,7 +35,7 @@ class Shown:
     rewrites: int = 0
     witnesses: list[tuple[str, str]] = field(default_factory=list)
 
-    def head(self, size: int, time: float, witnesses: int) -> None:
+    def head(self, size: int, time: float, witnesses: int, needed: int) -> None:
         self.heads.append((size, witnesses))
 
     def rewritten(self) -> None:

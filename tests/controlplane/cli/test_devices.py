@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from controlplane.cli.commands import app
 from controlplane.cli.devices_why import lines
+from controlplane.contracts.identity import Trust
 from controlplane.contracts.standing import DeviceBehaviour
 from tests.controlplane.behaving import LOW, NOW, attribution, observed, verdict
 from tests.support import Caller, ControlPlane, running, wait_until
@@ -197,3 +198,32 @@ def test_no_two_words_of_a_verdict_depend_on_the_terminal() -> None:
         "2026-01-01 00:01:00 UTC  updates, round r1: trusted -> watched, p 0.004, evidence 2.5, decision dec-1",
         "    It points the other way. Likely: sign_flip, 90% sure (AML.T0020, LLM04:2025).",
     ]
+
+
+def test_it_lists_whom_it_trusts_least_where_they_stand_and_where_they_live(
+    served: ControlPlane, run: Callable[..., Result]
+) -> None:
+    devices = [served.enrol("gateway") for _ in range(3)]
+    seen = [
+        observed(one.id, trust=Trust(score=score, observations=7), becomes="recovering")
+        for one, score in zip(devices, (0.02, 0.01, 0.02), strict=True)
+    ]
+    served.run(served.services.registry.record_behaviour(seen))
+
+    def listed(*words: str) -> tuple[list[str], bool]:
+        told = json.loads(run("devices", "list", "--segment", "core", *words, "--json").stdout)
+        return [item["id"] for item in told["devices"]], told["more"]
+
+    tied = sorted([devices[0].id, devices[2].id])
+    everybody = [devices[1].id, *tied]
+    assert listed("--sort", "trust", "--limit", "3")[0] == everybody
+    assert listed("--sort", "trust", "--below", "0.02") == ([devices[1].id], False)
+    assert listed("--sort", "trust", "--below", "0.05", "--after", tied[0]) == ([tied[1]], False)
+    assert set(listed("--state", "recovering")[0]) == set(everybody)
+    assert listed("--state", "held") == ([], False)
+    assert devices[0].id not in json.dumps(listed("--state", "watched"))
+    run("devices", "quarantine", devices[0].id)
+    assert listed("--state", "held") == ([devices[0].id], False)
+    shown = run("devices", "list", "--segment", "core", "--sort", "trust", "--limit", "1").stdout
+    assert f"{devices[1].id}  recovering  0.010 after 7" in shown
+    assert devices[0].id not in run("devices", "list", "--segment", "homes").stdout

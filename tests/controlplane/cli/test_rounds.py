@@ -90,6 +90,40 @@ def test_rounds_and_contributions_are_listed(quick: Run) -> None:
 
 
 @pytest.mark.usefixtures("admitted")
+def test_rounds_are_found_by_state_and_time_and_told_with_what_was_dropped(quick: Run, state: Path) -> None:
+    on_store(state, lambda store: store.rounds.count_submissions("r2", ["a", "b", "x"]))
+    on_store(state, lambda store: store.rounds.count_submissions("r2", ["x"]))
+
+    def listed(*words: str) -> list[tuple[str, int, int]]:
+        told = json.loads(quick("rounds", "list", *words, "--json").stdout)["rounds"]
+        return [(one["id"], one["accepted"], one["dropped"]) for one in told]
+
+    assert listed("--state", "closed", "--limit", "2") == [("r3", 2, 0), ("r2", 2, 2)]
+    assert listed("--state", "open") == []
+    assert listed("--since", "2026-01-01T00:00:01Z", "--until", "2026-01-01T00:00:02Z") == [("r2", 2, 2)]
+    assert "--since" in quick("rounds", "list", "--help").stdout
+    for words, what in ((("--since", "soon"), "neither a date"), (("--model", "a b"), "--model")):
+        refused = quick("rounds", "list", *words)
+        assert (refused.exit_code, what in refused.stderr) == (2, True)
+
+
+@pytest.mark.usefixtures("admitted")
+def test_a_round_is_shown_with_whose_updates_went_into_it_and_whose_did_not(quick: Run, state: Path) -> None:
+    on_store(state, lambda store: store.rounds.count_submissions("r2", ["a", "b", "x"]))
+    on_store(state, lambda store: store.rounds.count_submissions("r2", ["x"]))
+    told = json.loads(quick("rounds", "show", "r2", "--json").stdout)
+    assert (told["round"]["state"], told["round"]["members"]) == ("closed", 3)
+    assert [one["subject"] for one in told["accepted"]] == ["a", "b"]
+    assert told["dropped"] == [{"subject": "x", "updates": 2}]
+    shown = quick("rounds", "show", "r2").stdout
+    assert "2 updates accepted, 2 dropped" in shown
+    assert "  dropped   x  2 updates" in shown
+    assert "ztfm decisions list --action gradient_submission" in shown
+    nowhere = quick("rounds", "show", "r9")
+    assert (nowhere.exit_code, "see `ztfm rounds list`" in nowhere.stderr) == (1, True)
+
+
+@pytest.mark.usefixtures("admitted")
 def test_a_rollback_is_shown_before_it_is_ordered_and_ordered_once(quick: Run, state: Path) -> None:
     wanted = ("rounds", "rollback", "r1", "--without", "x", "--reason", "It planted a backdoor.")
     refused = quick(*wanted)

@@ -52,6 +52,19 @@ def test_prepare_trusts_the_keys_of_the_trust_folder_and_expects_the_layers_of_t
     assert json.loads((tmp_path / "run" / "layers.json").read_text()) == {"layers": {"expected": ["site"]}}
 
 
+def test_prepare_makes_the_tokens_of_one_route_for_the_group_to_read_and_keeps_them(tmp_path: Path) -> None:
+    metrics, alerts = tmp_path / "m" / "metrics-token", tmp_path / "a" / "alerts-token"
+    for path in (metrics, alerts):
+        path.parent.mkdir()
+    kept = []
+    for _ in range(2):
+        assert prepare(tmp_path / "run", "--metrics-token", metrics, "--alerts-token", alerts).exit_code == 0
+        kept.append((metrics.read_text(), alerts.read_text()))
+    assert kept[0] == kept[1]
+    assert kept[0][0] != kept[0][1]
+    assert {path.stat().st_mode & 0o777 for path in (metrics, alerts)} == {0o640}
+
+
 def test_a_folder_that_cannot_be_written_and_keys_that_are_none_are_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = prepare(tmp_path / "file" / "run", "--state-dir", tmp_path / "state")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from controlplane.contracts.access import AccessRequest, EvaluationRequest, EvaluationsRequest
+from controlplane.contracts.alerts import AlertDelivery, AlertsAnswered
 from controlplane.contracts.base import LenientModel, StrictModel
 from controlplane.contracts.behaviour import BehaviourQuery, BehaviourRecord, BehaviourTerms, Verdict
 from controlplane.contracts.capability import Capability, CapabilityClaims, CapabilityRequest
@@ -22,6 +23,7 @@ from controlplane.contracts.exceptions import (
     GrantedException,
 )
 from controlplane.contracts.facts import FACTS
+from controlplane.contracts.holds import Hold, HoldFact, HoldObligation, HoldsFact, HoldsFound
 from controlplane.contracts.identity import (
     CertificateRequest,
     Device,
@@ -54,7 +56,7 @@ from controlplane.contracts.rollback import (
     RollbackResult,
     RollbacksFound,
 )
-from controlplane.contracts.rounds import Round, RoundRequest, UpdateReports, UpdateVerdicts
+from controlplane.contracts.rounds import Round, RoundRequest, RoundsFound, UpdateReports, UpdateVerdicts
 from controlplane.contracts.search import (
     ActionSearch,
     ActionsFound,
@@ -73,6 +75,7 @@ from controlplane.contracts.site import (
     SiteReportsTaken,
 )
 from controlplane.contracts.standing import BehaviourFound, DeviceBehaviour
+from controlplane.transparency.proofs import ConsistencyProof, Leaves, LoggedEntries, LogKeys, RecordProof
 
 NOW = 1_767_225_600.5
 _DIGEST = f"sha256:{'7' * 64}"
@@ -185,6 +188,8 @@ _OBLIGATIONS = {
     "exceptions": ["exc-1"],
     "state": "watched",
     "rollback_rounds": 20,
+    "hold": {"segment": "homes", "actions": ["gradient_submission"], "seconds": 900.0},
+    "release": True,
     "aggregation": "trimmed_mean",
 }
 _ROLLBACK = {
@@ -258,6 +263,26 @@ _ANY_CONTEXT = {
     "network": _NETWORK,
     "usage": {"window_seconds": 60.5, "requests": 3, "tokens": 100},
 }
+_HOLD_FACT = {
+    "segment": "homes",
+    "actions": ["gradient_submission"],
+    "alert": "ZtfmPoisoningCampaign",
+    "fingerprint": "0f1e2d3c4b5a6978",
+    "starts_at": NOW,
+    "ends_at": NOW + 900.0,
+}
+_HOLD = {
+    **_HOLD_FACT,
+    "id": "hold-5d41402abc4b2a76b9719d911017c592",
+    "alert_started_at": NOW - 30.0,
+    "decision_id": "dec-1",
+    "released_at": NOW + 60.0,
+    "released_by": "adm-1",
+    "release_reason": "A faulty batch, now fixed.",
+    "state": "released",
+}
+_HOLDS = {"known": True, "current": {"hold-1": _HOLD_FACT}}
+_HELD_CONTEXT = {**_ANY_CONTEXT, "holds": _HOLDS}
 _MODEL = {"type": "model", "id": "smart-home-intents", "properties": {"digest": _DIGEST}}
 _DETAIL = {
     "type": "ztfm",
@@ -332,14 +357,14 @@ FACT_SAMPLES: dict[str, dict[str, Any]] = {
         "subject": _SUBJECT,
         "action": {"name": "model_access"},
         "resource": _MODEL,
-        "context": {**_ANY_CONTEXT, "purpose": "training", "round": _ROUND},
+        "context": {**_HELD_CONTEXT, "purpose": "training", "round": _ROUND},
     },
     "gradient_submission": {
         "subject": _SUBJECT,
         "action": {"name": "gradient_submission"},
         "resource": _MODEL,
         "context": {
-            **_ANY_CONTEXT,
+            **_HELD_CONTEXT,
             "phase": "admit",
             "round": _SUBMISSION_ROUND,
             "capability": _CAPABILITY_FACT,
@@ -351,7 +376,7 @@ FACT_SAMPLES: dict[str, dict[str, Any]] = {
         "subject": _SUBJECT,
         "action": {"name": "inference"},
         "resource": _MODEL,
-        "context": {**_ANY_CONTEXT, "inference": _SIZE, "exceptions": {"exc-1": _EXCEPTION_FACT}},
+        "context": {**_HELD_CONTEXT, "inference": _SIZE, "exceptions": {"exc-1": _EXCEPTION_FACT}},
     },
     "admin": {
         "subject": _SUBJECT,
@@ -382,6 +407,26 @@ FACT_SAMPLES: dict[str, dict[str, Any]] = {
                 "conforming": {"updates": 9},
                 "convicted": {"access": 64.5},
             },
+        },
+    },
+    "alert": {
+        "subject": {"type": "alertmanager", "id": "ztfm-policy"},
+        "action": {"name": "alert"},
+        "resource": {"type": "alert", "id": "ZtfmPoisoningCampaign"},
+        "context": {
+            "time": NOW,
+            "alert": {
+                "name": "ZtfmPoisoningCampaign",
+                "severity": "ticket",
+                "segment": "homes",
+                "status": "resolved",
+                "fingerprint": "0f1e2d3c4b5a6978",
+                "started_at": NOW - 30.0,
+                "ended_at": NOW - 1.0,
+            },
+            "policy_revision": "rev-1",
+            "subjects": {"trusted": 180, "quarantined": 4},
+            "holds": _HOLDS,
         },
     },
     "enrolment": {
@@ -557,6 +602,25 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
     (ExceptionRequest, {**_EXCEPTED, "waives": ["trust_sufficient", "window_open"]}),
     (GrantedException, _GRANTED),
     (ExceptionsFound, {"exceptions": [_GRANTED], "next_token": "bm90IGZvciB5b3U"}),
+    (HoldFact, _HOLD_FACT),
+    (HoldsFact, _HOLDS),
+    (HoldObligation, {"segment": "*", "actions": ["inference"], "seconds": 900.0}),
+    (Hold, _HOLD),
+    (HoldsFound, {"holds": [_HOLD], "known": True, "most": 64}),
+    (
+        AlertsAnswered,
+        {
+            "alerts": [
+                {
+                    "fingerprint": "0f1e2d3c4b5a6978",
+                    "response": "hold",
+                    "decision_id": "dec-1",
+                    "reasons": [_REASON],
+                    "hold": _HOLD,
+                }
+            ]
+        },
+    ),
     (DecisionsFound, {"decisions": [_DECISION], "next_token": "bm90IGZvciB5b3U"}),
     (AccessResponse, {"decision": True, "context": {"id": "dec-1"}}),
     (AccessResponses, {"evaluations": [{"decision": False, "context": {}}]}),
@@ -699,6 +763,10 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
 
 _BASE = "https://control.example"
 
+_LOG_KEY = "org-a/log+59b5a9b2+AZlsrLXHGmL3QDVBCHjgY0oD5XaHqBo3SZk1ch3VAUX0"
+_WITNESS_KEY = "org-b+5dff3e3f+BAw9yRVHZzLQCTVsyJJtNhkZUwhhBD5RfGrTXgBZSCpi"
+_ENTRY = {"commitment": "4" * 64, "id": "dec-1", "kind": "decision", "time_ms": 1_767_225_600_000}
+
 ANSWERS: list[tuple[type[StrictModel], dict[str, Any]]] = [
     (KeyStanding, {"kid": _THUMB, "state": "published", "created_at": NOW, "signs_from": NOW + 300.0}),
     (CertificateRequest, {"lifetime_seconds": 3600.0}),
@@ -709,6 +777,26 @@ ANSWERS: list[tuple[type[StrictModel], dict[str, Any]]] = [
             "authority": "-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----\n",
             "thumbprint": _THUMB,
             "expires_at": NOW + 3600.0,
+        },
+    ),
+    (
+        AlertDelivery,
+        {
+            "version": "4",
+            "receiver": "ztfm-policy",
+            "status": "firing",
+            "groupKey": '{}:{alertname="ZtfmPoisoningCampaign"}',
+            "alerts": [
+                {
+                    "status": "firing",
+                    "labels": {"alertname": "ZtfmPoisoningCampaign", "severity": "ticket", "segment": "homes"},
+                    "annotations": {"summary": "4 subjects of segment homes were quarantined in 30 minutes."},
+                    "startsAt": "2026-01-01T00:00:00.5Z",
+                    "endsAt": "0001-01-01T00:00:00Z",
+                    "generatorURL": "http://prometheus:9090/graph",
+                    "fingerprint": "0f1e2d3c4b5a6978",
+                }
+            ],
         },
     ),
     (TokensRequest, {"roles": ["trainer"], "segment": "homes", "hours": 24.0, "count": 2}),
@@ -854,7 +942,42 @@ ANSWERS: list[tuple[type[StrictModel], dict[str, Any]]] = [
         },
     ),
     (ContributionsFound, {"contributions": [_CONTRIBUTION]}),
+    (
+        RoundsFound,
+        {
+            "rounds": [
+                {
+                    "id": "run-1-7-train-7",
+                    "model": "smart-home-intents",
+                    "model_digest": _DIGEST,
+                    "opened_by": "dev-b",
+                    "opens_at": NOW,
+                    "closes_at": NOW + 600.0,
+                    "state": "open",
+                    "aggregation": "mean",
+                    "members": 20,
+                    "accepted": 16,
+                    "dropped": 4,
+                }
+            ]
+        },
+    ),
     (EvaluationsAnswer, {"evaluations": [{"decision": False, "context": {"id": "dec-1"}}]}),
+    (LogKeys, {"log": _LOG_KEY, "witnesses": [_WITNESS_KEY], "needed": 1}),
+    (Leaves, {"start": 41, "hashes": ["0" * 64]}),
+    (ConsistencyProof, {"earlier": 41, "later": 42, "hashes": ["1" * 64]}),
+    (LoggedEntries, {"entries": [{"place": 41, "entry": _ENTRY, "is_erased": False}], "size": 42}),
+    (
+        RecordProof,
+        {
+            "entry": _ENTRY,
+            "place": 41,
+            "salt": "2" * 64,
+            "record": '{"id":"dec-1"}',
+            "hashes": ["3" * 64],
+            "checkpoint": "org-a/log\n42\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n\n\u2014 org-a/log Zm9vYmFyYmF6\n",
+        },
+    ),
 ]
 """Examples of what administration, OAuth and AuthZEN answer with or take."""
 

@@ -21,6 +21,7 @@ FACTS: dict[str, Any] = {
         "time": 1.0,
         "network": {"address": "127.0.0.1"},
         "usage": {"window_seconds": 60.0, "requests": 0, "tokens": 0},
+        "holds": {"known": True, "current": {}},
     },
 }
 ALLOW: dict[str, Any] = {

@@ -70,6 +70,21 @@ EXCEPTION = {
 }
 
 
+HELD = {
+    "known": True,
+    "current": {
+        "hold-1": {
+            "segment": DEVICE.segment,
+            "actions": ["inference"],
+            "alert": "ZtfmPoisoningCampaign",
+            "fingerprint": "0f1e2d3c4b5a6978",
+            "starts_at": NOW - 1.0,
+            "ends_at": NOW + 1.0,
+        }
+    },
+}
+
+
 class Excepted:
     """One request of one subject."""
 
@@ -78,8 +93,15 @@ class Excepted:
         return {"exc-1": EXCEPTION} if wanted else {}
 
 
+class Held:
+    """One action in one segment."""
+
+    def of(self, segment: str | None, action: str) -> dict[str, Any]:
+        return HELD if (segment, action) == (DEVICE.segment, "inference") else {"known": True, "current": {}}
+
+
 def gatherer() -> Gatherer:
-    return Gatherer(RoundBook(Rounds(), lambda: NOW), UsageWindow(lambda: NOW), lambda: NOW, Excepted())
+    return Gatherer(RoundBook(Rounds(), lambda: NOW), UsageWindow(lambda: NOW), lambda: NOW, Excepted(), Held())
 
 
 def asked(action: str = "model_access", **context: Any) -> AccessRequest:

@@ -32,7 +32,7 @@ INFERENCE: dict[str, Any] = {
     "subject": {"type": "device", "id": "dev-1", "properties": KNOWN},
     "action": {"name": "inference"},
     "resource": {"type": "model", "id": "m", "properties": {}},
-    "context": AROUND,
+    "context": {**AROUND, "holds": {"known": True, "current": {}}},
 }
 OTHER: dict[str, Any] = {
     "subject": {"type": "user", "id": "alice"},

@@ -164,6 +164,18 @@ def granted_to_another(value: Any, facts: dict[str, Any]) -> bool:
     return action == "device:set_status" or (action == "exception:grant" and other_than_who_asks(value, facts))
 
 
+def elsewhere(_value: Any, facts: dict[str, Any]) -> bool:
+    """Every hold is of another segment."""
+    own = facts["subject"]["properties"]["segment"]
+    return all(hold["segment"] not in (own, "*") for hold in facts["context"]["holds"]["current"].values())
+
+
+def holds_nothing(_value: Any, facts: dict[str, Any]) -> bool:
+    """Of this alert, nothing is held: it is resolved, or policy has nothing done."""
+    told = facts["context"]["alert"]
+    return told["status"] == "resolved" or told["name"] != "ZtfmPoisoningCampaign"
+
+
 HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
     "*": {
         "subject.id": (anything, "who asks was settled when its properties were looked up; the id is for the record"),
@@ -174,6 +186,7 @@ HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
         "subject.properties.attestation.age_seconds": (attested, "fresh"),
         "subject.properties.roles": (roles_suffice, "the role that grants is still there"),
         "context.time": (in_open_time, "the time may move while everything stays open"),
+        "context.holds.current": (elsewhere, "what is held in another segment is not in the way"),
         "context.usage.requests": (between(0, 5999), "within the budget"),
         "context.usage.window_seconds": (between(60, 60), "the window that the budget is for"),
         "context.round.opens_at": (before_now, "the round has begun"),
@@ -269,6 +282,16 @@ HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
         "context.behaviour.comparable": (anything, "it is in the evidence"),
         "context.behaviour.attack": (anything, "for people"),
         "context.behaviour.confidence": (anything, "for people"),
+    },
+    "alert": {
+        "context.policy_revision": (anything, "it is told, and nothing depends on it"),
+        "context.subjects": (anything, "they are told, and nothing depends on them"),
+        "context.alert.severity": (holds_nothing, "it says with what something may be held"),
+        "context.alert.segment": (holds_nothing, "it says where something may be held"),
+        "context.alert.fingerprint": (anything, "any well-formed one names the alert"),
+        "context.alert.started_at": (holds_nothing, "of what is resolved, the end counts"),
+        "context.holds": (holds_nothing, "what is held is asked for where more is to be"),
+        "context.holds.current": (anything, "there is room for one more"),
     },
     "enrolment": {
         "resource.id": (anything, "the name of this federation, which the control plane states itself"),

@@ -41,6 +41,18 @@ def test_a_record_from_before_there_were_masks_has_none() -> None:
     assert parse("dec-1", "inference", record("dec-1")).masked == []
 
 
+def test_in_a_record_from_before_there_were_holds_nothing_was_held() -> None:
+    def held(package: str, context: object) -> object:
+        found = parse("dec-1", package, record("dec-1", facts={**FACTS, "context": context})).facts["context"]
+        return found.get("holds") if isinstance(found, dict) else found
+
+    for package in ("model_access", "gradient_submission", "inference"):
+        assert held(package, {"time": 1.0}) == {"known": True, "current": {}}
+        assert held(package, {"holds": {"known": False, "current": {}}}) == {"known": False, "current": {}}
+        assert held(package, MARKER) == MARKER
+    assert held("admin", {"time": 1.0}) is None
+
+
 async def test_a_masked_record_lends_no_values_to_others(tmp_path: Path) -> None:
     store = await open_store(f"sqlite+aiosqlite:///{tmp_path / 'ztfm.db'}")
     try:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -26,6 +27,7 @@ from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
 from controlplane.settings import Settings
 from controlplane.workers.parent import count_of, recommended_workers, settings_of_workers
+from tests.controlplane.api.alerts import alert, delivery, moment
 from tests.controlplane.cli.processes import ZTFM, opa_of, serve
 from tests.support import wait_until
 
@@ -291,6 +293,33 @@ def test_a_port_that_another_shares_with_its_workers_is_taken(plane: Plane, tmp_
     assert done.returncode == 1
     assert "in use" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_an_alert_has_held_every_worker_denies_until_it_is_resolved(plane: Plane) -> None:
+    submitting = json.dumps({**json.loads(ASKED), "action": "gradient_submission"})
+    token, now = (plane.state / "alerts-token").read_text().strip(), time.time()
+    shown = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def answers() -> set[int]:
+        """Ask over connections that both workers get."""
+        found = set()
+        for _ in range(24):
+            proof = {"DPoP": plane.proof(plane.keys[0]), "Content-Type": "application/json"}
+            found.add(plane.once("POST", "/v1/capabilities", proof, submitting)[0])
+        return found
+
+    def tell(told: dict[str, Any]) -> str:
+        status, body = plane.once("POST", "/v1/alerts", shown, json.dumps(delivery(told)))
+        assert status == 200
+        return str(json.loads(body)["alerts"][0]["response"])
+
+    assert answers() == {201}
+    fires = alert(now)
+    assert {tell(fires) for _ in range(8)} == {"hold"}
+    wait_until(lambda: answers() == {403}, 10.0)
+    assert plane.metrics()["ztfm_holds"] == 1.0
+    assert tell({**fires, "status": "resolved", "endsAt": moment(now)}) == "release"
+    wait_until(lambda: answers() == {201}, 10.0)
 
 
 @pytest.mark.parametrize(("cpus", "workers"), [(1, 1), (2, 2), (4, 3), (8, 5), (16, 10)])

@@ -1,4 +1,4 @@
-"""The transparency log: its entries, the tree over them, and its signed heads."""
+"""The transparency log: its entries, the tree over them, and its signed heads; and rounds by their time."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,6 +13,7 @@ _PLACE = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 def upgrade() -> None:
     """Create the tables. What was recorded before stays as it is, and has no place in the log."""
+    op.create_index("ix_rounds_opens_at", "rounds", ["opens_at"])
     op.create_table(
         "log_entries",
         sa.Column("place", _PLACE, primary_key=True, autoincrement=False),
@@ -43,3 +44,4 @@ def downgrade() -> None:
     """Drop the tables."""
     for name in ("log_checkpoints", "log_tiles", "log_entries"):
         op.drop_table(name)
+    op.drop_index("ix_rounds_opens_at", "rounds")

@@ -29,6 +29,19 @@ around := {
 	"usage": {"window_seconds": 60, "requests": 4, "tokens": 900},
 }
 
+# Circumstances of what can be held, where nothing is.
+held := object.union(around, {"holds": {"known": true, "current": {}}})
+
+# A hold that lasts.
+hold(segment, action) := {
+	"segment": segment,
+	"actions": [action],
+	"alert": "ZtfmPoisoningCampaign",
+	"fingerprint": "0f1e2d3c4b5a6978",
+	"starts_at": now - 60,
+	"ends_at": now + 840,
+}
+
 current_round := {
 	"id": "round-7",
 	"state": "open",
@@ -44,35 +57,35 @@ training := {
 	"subject": subject(["trainer"], "homes"),
 	"action": {"name": "model_access"},
 	"resource": model,
-	"context": object.union(around, {"purpose": "training", "round": current_round}),
+	"context": object.union(held, {"purpose": "training", "round": current_round}),
 }
 
 serving := {
 	"subject": subject(["consumer"], "homes"),
 	"action": {"name": "model_access"},
 	"resource": model,
-	"context": object.union(around, {"purpose": "serving"}),
+	"context": object.union(held, {"purpose": "serving"}),
 }
 
 asking := {
 	"subject": subject(["trainer", "consumer"], "homes"),
 	"action": {"name": "inference"},
 	"resource": model,
-	"context": object.union(around, {"inference": {"prompt_tokens": 24, "max_output_tokens": 64}}),
+	"context": object.union(held, {"inference": {"prompt_tokens": 24, "max_output_tokens": 64}}),
 }
 
 granting := {
 	"subject": subject(["trainer"], "homes"),
 	"action": {"name": "gradient_submission"},
 	"resource": model,
-	"context": object.union(around, {"phase": "grant", "round": current_round}),
+	"context": object.union(held, {"phase": "grant", "round": current_round}),
 }
 
 admitting := {
 	"subject": subject(["trainer"], "homes"),
 	"action": {"name": "gradient_submission"},
 	"resource": model,
-	"context": object.union(around, {
+	"context": object.union(held, {
 		"phase": "admit",
 		"round": current_round,
 		"capability": capability,
@@ -96,6 +109,26 @@ responding := {
 			"conforming": {"updates": 9},
 			"convicted": {},
 		}),
+	},
+}
+
+alerting := {
+	"subject": {"type": "alertmanager", "id": "ztfm-policy"},
+	"action": {"name": "alert"},
+	"resource": {"type": "alert", "id": "ZtfmPoisoningCampaign"},
+	"context": {
+		"time": now,
+		"alert": {
+			"name": "ZtfmPoisoningCampaign",
+			"severity": "ticket",
+			"segment": "homes",
+			"status": "firing",
+			"fingerprint": "0f1e2d3c4b5a6978",
+			"started_at": now - 45,
+		},
+		"policy_revision": "7c1d9e",
+		"subjects": {"trusted": 180, "watched": 12, "quarantined": 4},
+		"holds": {"known": true, "current": {}},
 	},
 }
 

@@ -20,7 +20,8 @@ from controlplane.capabilities.proof import make_proof
 
 GIVEN = json.loads(os.environ["ZTFM_FUZZING"])
 """``url``: the public one; ``keys``: PEM by the pattern of the paths that their holder may use, the first that fits;
-``names``: a real one by the path template; ``tokens``: enrolment tokens for a trainer in the homes."""
+``names``: a real one by the path template; ``tokens``: enrolment tokens for a trainer in the homes; ``alerts_token``:
+that of Alertmanager."""
 
 KEYS = [(re.compile(pattern), DeviceKey.from_pem(pem.encode())) for pattern, pem in GIVEN["keys"].items()]
 NONCE_SECONDS = 15.0
@@ -90,6 +91,8 @@ class Proofs:
 
     def set(self, case: Any, proof: str, _context: Any) -> None:
         case.headers["DPoP"] = proof
+        if case.operation.path == "/v1/alerts":
+            case.headers["Authorization"] = f"Bearer {GIVEN['alerts_token']}"
 
 
 @schemathesis.serializer("application/gzip")
