@@ -3,12 +3,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from adapters.screening.values import Array, Doubles, Piece, Values
+
+Summed: TypeAlias = tuple[Doubles, float | None]
+"""Squared norms by tensor, and a concentration."""
+
+Which: TypeAlias = npt.NDArray[np.bool_]
 
 _NARROWEST = 64
 _ROWS_LOOKED_AT = 256
@@ -51,44 +58,49 @@ class Energies:
         self._read = list(_spans(pieces))
         self._tensors = tensors
         self._starts = np.array(edges[:-1], dtype=np.int64)
-        self._counts = np.array([rows.count for _, rows in read], dtype=np.float64)
         self._all = np.array([rows.is_all for _, rows in read], dtype=np.bool_)
         self._matrix = np.array([rows.is_matrix for _, rows in read], dtype=np.bool_)
         self._places = np.array([place for place, _ in read], dtype=np.int64)
+        counts = np.array([[rows.count for _, rows in read]], dtype=np.float64)
+        self._rows = self._by_tensor(counts, self._matrix)[0]
 
     def read(self, number: int, values: Values, found: Array) -> None:
         """Read one piece; see `Reader`."""
+        updates = len(values)
         for rows, tensors, span in self._read[number]:
             table = values.reshape(-1, rows.columns)
             if rows.step > 1:
-                table = table.reshape(tensors, -1, rows.columns)[:, :: rows.step].reshape(-1, rows.columns)
-            if table.dtype == np.float32:
-                np.einsum("rk,rk->r", table, table, out=found[span])
-            else:
-                found[span] = np.einsum("rk,rk->r", table, table)
+                table = table.reshape(updates * tensors, -1, rows.columns)[:, :: rows.step].reshape(-1, rows.columns)
+            found[:, span] = np.einsum("rk,rk->r", table, table).reshape(updates, -1)
 
-    def summed(self, found: Array) -> tuple[Doubles, float | None]:
-        """Return the tensors' squared norms, and in how few rows they are: 0 for all alike, towards 1 for one alone.
+    def summed(self, found: Array) -> list[Summed]:
+        """Return for each of (updates, width) the tensors' squared norms, and in how few rows they are.
 
-        The latter is 1 - (participation ratio of the rows' energies) / rows, a mean over the tensors that have rows,
-        weighted by their energies; none where there is no such tensor. Where anything is not finite, no norm is.
+        The latter is 0 for all alike, towards 1 for one alone: 1 - (participation ratio of the rows' energies) / rows,
+        a mean over the tensors that have rows, weighted by their energies; none where there is no such tensor. Where
+        anything is not finite, no norm is.
         """
+        if not self.width:
+            return [(np.zeros(self._tensors), None) for _ in found]
         energies = found.astype(np.float64)
-        if not self.width or not np.isfinite(energies.sum()):
-            return np.full(self._tensors, energies.sum()), None
-        sums, squares = (np.add.reduceat(each, self._starts) for each in (energies, energies * energies))
-        totals = self._by_tensor(sums, self._all)
-        own, squared = self._by_tensor(sums, self._matrix), self._by_tensor(squares, self._matrix)
-        rows = self._by_tensor(self._counts, self._matrix)
-        has_rows = squared > 0.0
-        uneven = 1.0 - own[has_rows] ** 2 / squared[has_rows] / rows[has_rows]
-        whole = float(totals[has_rows].sum())
-        if not whole > 0.0:
-            return totals, None
-        return totals, min(max(float(totals[has_rows] @ uneven) / whole, 0.0), 1.0)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            wholes = energies.sum(axis=1)
+            sums, squares = (np.add.reduceat(each, self._starts, axis=1) for each in (energies, energies * energies))
+            totals = self._by_tensor(sums, self._all)
+            own, squared = self._by_tensor(sums, self._matrix), self._by_tensor(squares, self._matrix)
+            uneven = np.where(squared > 0.0, 1.0 - own**2 / squared / self._rows, 0.0)
+            weights = np.where(squared > 0.0, totals, 0.0)
+            shares = np.clip((weights * uneven).sum(axis=1) / weights.sum(axis=1), 0.0, 1.0)
+            has_rows = np.isfinite(wholes) & (weights.sum(axis=1) > 0.0)
+        totals[~np.isfinite(wholes)] = wholes[~np.isfinite(wholes), None]
+        told = zip(totals, shares.tolist(), has_rows.tolist(), strict=True)
+        return [(total, share if has else None) for total, share, has in told]
 
-    def _by_tensor(self, values: Doubles, which: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Doubles:
-        return np.bincount(self._places[which], values[which], self._tensors).astype(np.float64)
+    def _by_tensor(self, values: Doubles, which: Which) -> Doubles:
+        """Add up columns of (rows, pieces), by tensor: (rows, tensors)."""
+        rows = np.arange(len(values))[:, None] * self._tensors
+        added = np.bincount((rows + self._places[which]).ravel(), values[:, which].ravel(), len(rows) * self._tensors)
+        return added.astype(np.float64).reshape(len(rows), self._tensors)
 
 
 def exactly(update: Mapping[str, Tensor], names: Sequence[str]) -> tuple[Doubles, int]:

@@ -42,6 +42,11 @@ class Manifest:
         return cls({name: TensorSpec(tuple(tensor.shape), tensor.dtype) for name, tensor in state.items()})
 
     @property
+    def parameters(self) -> int:
+        """How many values an update that fits has."""
+        return sum(math.prod(spec.shape) for spec in self.tensors.values())
+
+    @property
     def size_bytes(self) -> int:
         """What the values of an update that fits take."""
         return sum(math.prod(spec.shape) * spec.dtype.itemsize for spec in self.tensors.values())

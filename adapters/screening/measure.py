@@ -53,6 +53,6 @@ def largest_layers(manifest: Manifest, shares: Sequence[float]) -> dict[str, int
 
     Names are cut to their last 128 characters.
     """
-    named = {name: place for place, name in enumerate(manifest.tensors) if name and place < len(shares)}
+    named = {name: place for place, name in enumerate(manifest.tensors) if name} if shares else {}
     largest = sorted(named, key=lambda name: shares[named[name]], reverse=True) if len(named) > MAX_LAYERS else named
     return {name[-LONGEST_NAME:]: named[name] for name in islice(largest, MAX_LAYERS)}

@@ -1,8 +1,9 @@
 """What is remembered of earlier rounds: short sketches of their updates, and their digests. Bounded."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -48,15 +49,16 @@ class Recalled:
 
 @dataclass(frozen=True)
 class _Past:
-    """One round's directions: (updates, width), and whose they are."""
+    """One round's directions: who sent them, and in which rows they are."""
 
     round_id: str
-    places: dict[str, int]
-    directions: Array
+    rows: dict[str, int]
 
 
 class Sketches:
     """The latest short sketches, whosever they are.
+
+    They are in one table, whose rows are taken in turn: new directions are compared with all of them at once.
 
     Args:
         most: how many are kept; the oldest rounds go first.
@@ -65,6 +67,9 @@ class Sketches:
     def __init__(self, most: int) -> None:
         self._most = most
         self._rounds: deque[_Past] = deque()
+        self._table: Array = np.empty((0, 0), dtype=np.float32)
+        self._next = 0
+        self._used = 0
 
     def recall(self, subjects: Sequence[str], directions: Array, round_id: str) -> dict[str, Recalled]:
         """Compare directions with those of earlier rounds; empty where there were none.
@@ -74,45 +79,48 @@ class Sketches:
             directions: (subjects, width), of length 1.
             round_id: what is remembered of this round does not count.
         """
-        earlier = [past for past in self._rounds if past.round_id != round_id]
+        earlier = [past for past in self._rounds if past.rows and past.round_id != round_id]
         if not earlier:
             return {}
-        highest = np.max([(directions @ past.directions.T).max(axis=1) for past in earlier], axis=0)
-        own = _innovations(subjects, directions, earlier)
-        pairs = zip(subjects, np.clip(highest, -1.0, 1.0).tolist(), strict=True)
+        cosines = directions @ self._table[: self._used].T
+        rows = [row for past in earlier for row in past.rows.values()]
+        if len(rows) < self._used:
+            cosines = cosines[:, rows]
+        own = self._innovations(subjects, directions, earlier)
+        pairs = zip(subjects, np.clip(cosines.max(axis=1), -1.0, 1.0).tolist(), strict=True)
         return {subject: Recalled(own.get(subject), cosine) for subject, cosine in pairs}
 
     def remember(self, subjects: Sequence[str], directions: Array, round_id: str) -> None:
         """Keep a round's directions. Arguments as of `recall`."""
         subjects, directions = subjects[: self._most], directions[: self._most]
-        self._rounds.append(_Past(round_id, {subject: at for at, subject in enumerate(subjects)}, directions))
-        while sum(len(past.places) for past in self._rounds) > self._most:
+        if self._table.shape[1] != directions.shape[1]:
+            self._table = np.empty((self._most, directions.shape[1]), dtype=np.float32)
+        rows = (self._next + np.arange(len(subjects))) % max(self._most, 1)
+        self._table[rows] = directions
+        self._next = (self._next + len(subjects)) % max(self._most, 1)
+        self._used = max(self._used, int(rows.max(initial=-1)) + 1)
+        self._rounds.append(_Past(round_id, dict(zip(subjects, rows.tolist(), strict=True))))
+        while sum(len(past.rows) for past in self._rounds) > self._most:
             self._rounds.popleft()
 
+    def _innovations(self, subjects: Sequence[str], directions: Array, earlier: Sequence[_Past]) -> dict[str, float]:
+        """Of those who are known: the share of the squared length that their latest directions do not explain."""
+        own = [_own(subject, earlier) for subject in subjects]
+        known = [at for at, rows in enumerate(own) if rows]
+        if not known:
+            return {}
+        past = np.zeros((len(known), OWN, directions.shape[1]), dtype=np.float32)
+        places = [(at, number, row) for at, which in enumerate(known) for number, row in enumerate(own[which])]
+        ats, numbers, rows = zip(*places, strict=True)
+        past[list(ats), list(numbers)] = self._table[list(rows)]
+        gram = past @ past.transpose(0, 2, 1) + np.float32(_RIDGE) * np.eye(OWN, dtype=np.float32)
+        along = past @ directions[known][:, :, None]
+        explained = (along * np.linalg.solve(gram, along)).sum(axis=(1, 2))
+        shares = np.clip(1.0 - explained, 0.0, 1.0).tolist()
+        return {subjects[at]: share for at, share in zip(known, shares, strict=True)}
 
-def _innovations(subjects: Sequence[str], directions: Array, earlier: Sequence[_Past]) -> dict[str, float]:
-    """Of those who are known: the share of the squared length that their own latest directions do not explain."""
-    own = {subject: list(_own(subject, earlier)) for subject in subjects}
-    known = [at for at, subject in enumerate(subjects) if own[subject]]
-    if not known:
-        return {}
-    past = np.zeros((len(known), OWN, directions.shape[1]), dtype=np.float32)
-    for row, at in enumerate(known):
-        past[row, : len(own[subjects[at]])] = own[subjects[at]]
-    gram = past @ past.transpose(0, 2, 1) + np.float32(_RIDGE) * np.eye(OWN, dtype=np.float32)
-    along = past @ directions[known][:, :, None]
-    explained = (along * np.linalg.solve(gram, along)).sum(axis=(1, 2))
-    shares = np.clip(1.0 - explained, 0.0, 1.0).tolist()
-    return {subjects[at]: share for at, share in zip(known, shares, strict=True)}
 
-
-def _own(subject: str, earlier: Sequence[_Past]) -> Iterator[Array]:
-    """A subject's latest directions, `OWN` at most."""
-    found = 0
-    for past in reversed(earlier):
-        at = past.places.get(subject)
-        if at is not None:
-            yield past.directions[at]
-            found += 1
-            if found == OWN:
-                return
+def _own(subject: str, earlier: Sequence[_Past]) -> list[int]:
+    """The rows of a subject's latest directions, `OWN` at most."""
+    found = (past.rows[subject] for past in reversed(earlier) if subject in past.rows)
+    return list(islice(found, OWN))

@@ -53,14 +53,12 @@ class _Target:
 
     Attributes:
         buckets: of all its tensors.
-        tensors: how many they are.
         whole: values of each that are in whole rows.
         signs: of those, (tensors, rows, width).
         rest: of the others, (tensors, values).
     """
 
     buckets: slice
-    tensors: int
     whole: int
     signs: Array
     rest: Array
@@ -94,26 +92,21 @@ class Projection:
     def read(self, number: int, values: Values, found: Array) -> None:
         """Add one piece to its buckets; see `Reader`."""
         target = self._targets[number]
-        buckets, (_, _, width) = found[target.buckets], target.signs.shape
-        if target.tensors > 1:
-            self._read_several(target, values.reshape(target.tensors, -1), buckets.reshape(target.tensors, -1))
-            return
-        if target.whole:
-            # NumPy reads the rows once, and copies nothing.
-            buckets[:width] += np.einsum("rk,rk->k", values[: target.whole].reshape(-1, width), target.signs[0])
-        if target.whole < len(values):
-            buckets[: target.rest.shape[1]] += values[target.whole :] * target.rest[0]
-
-    def _read_several(self, target: _Target, values: Values, buckets: Array) -> None:
         tensors, _, width = target.signs.shape
-        rows = values[:, : target.whole].reshape(tensors, -1, width)
-        buckets[:, :width] += np.einsum("trk,trk->tk", rows, target.signs)
-        buckets[:, : target.rest.shape[1]] += values[:, target.whole :] * target.rest
+        values = values.reshape(len(values), tensors, -1)
+        buckets = found[:, target.buckets].reshape(len(values), tensors, -1)
+        if target.whole:
+            rows = values[:, :, : target.whole].reshape(len(values), tensors, -1, width)
+            # NumPy reads the rows once, and copies nothing.
+            buckets[:, :, :width] += np.einsum("utrk,trk->utk", rows, target.signs)
+        if target.rest.size:
+            buckets[:, :, : target.rest.shape[1]] += values[:, :, target.whole :] * target.rest
 
     def errors(self, sketches: Array) -> Doubles:
         """Standard errors of the cosines between each of (updates, width) and others that spread alike."""
         groups = [(start, layer) for layer in self._layers.values() for start in layer.starts]
-        energies = np.add.reduceat(np.square(sketches, dtype=np.float64), [start for start, _ in groups], axis=1)
+        parts = [sketches[:, start : start + layer.width] for start, layer in groups]
+        energies = np.stack([np.einsum("ij,ij->i", part, part) for part in parts], axis=1).astype(np.float64)
         shares = energies / np.maximum(energies.sum(axis=1, keepdims=True), 1e-300)
         lossy = [0.0 if layer.is_exact else 1.0 / (_TYPICAL * layer.width) for _, layer in groups]
         return np.asarray(np.sqrt(np.square(shares) @ np.array(lossy)))
@@ -131,14 +124,14 @@ class Projection:
         size = piece.stop - piece.start
         if first.is_exact:
             buckets = slice(first.start + piece.start, last.start + piece.stop)
-            return _Target(buckets, len(under), size, under[:, None], under[:, size:])
+            return _Target(buckets, size, under[:, None], under[:, size:])
         # Pieces share signs; in rows of widths of their own, what that does does not add up.
         width = _coprime(first.width - int(random.integers(int(first.width * (1.0 - _NARROWEST)))), shape[-1])
         whole = size // width * width
         group = first.starts[piece.start // PIECE % first.groups]
         buckets = slice(group, group + first.width * len(under))
         rows = under[:, :whole].reshape(len(under), -1, width)
-        return _Target(buckets, len(under), whole, rows, under[:, whole:])
+        return _Target(buckets, whole, rows, under[:, whole:])
 
 
 def fold(sketches: Array) -> Array:

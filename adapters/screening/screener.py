@@ -1,7 +1,7 @@
 """The public operations: a cohort's updates in, one evidence document per update out."""
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from adapters.screening.measure import LARGEST, MOST_VALUES, largest_layers
 from adapters.screening.memory import Digests, Recalled, Sketches
 from adapters.screening.reading import Source, read
 from adapters.screening.reduce import Lens, Reduced
-from adapters.screening.side_by_side import side_by_side
+from adapters.screening.side_by_side import side_by_side, threads
+from adapters.screening.streaming import Streamed
 from controlplane.contracts.evidence import UpdateEvidence
 
 Updates = Mapping[str, Source] | Iterable[tuple[str, Source]]
@@ -76,9 +77,7 @@ class Screener:
         root = None if reference is None else lens.reference(reference)
         self._rounds += 1
         round_id = f"#{self._rounds}" if round_id is None else round_id
-        arrived = _arrived(updates, manifest, digests or {})
-        reduced = {subject: lens.reduce(update, digest) for subject, update, digest in arrived}
-        return self._evidence(lens, reduced, root, examples or {}, round_id)
+        return self._evidence(lens, _reduced(lens, updates, digests or {}), root, examples or {}, round_id)
 
     def _focus(self, manifest: Manifest) -> Lens:
         if self._lens is None or self._lens.manifest != manifest:
@@ -143,17 +142,39 @@ def screen(
     return Screener(seed=seed).screen(updates, manifest, reference=reference, examples=examples)
 
 
-def _arrived(
-    updates: Updates, manifest: Manifest, digests: Mapping[str, str]
-) -> Iterator[tuple[str, Mapping[str, object], str]]:
-    """Yield whose each update is, its tensors and its digest. Hashing takes other cores than measuring."""
+def _reduced(lens: Lens, updates: Updates, digests: Mapping[str, str]) -> dict[str, Reduced]:
+    """Reduce updates, by subject; those without a digest get theirs.
+
+    Of updates that are in memory anyway, some are reduced together, on several cores. Others are reduced one by one as
+    they come, and no more of them are in memory than it takes; only hashing has other cores.
+    """
 
     def arrive(one: tuple[str, Source]) -> tuple[str, Mapping[str, object], str]:
         subject, update = one[0], read(one[1])
-        return subject, update, digests.get(subject) or update_digest(update, manifest)
+        return subject, update, digests.get(subject) or update_digest(update, lens.manifest)
 
+    def reduce(some: Sequence[tuple[str, Source]]) -> dict[str, Reduced]:
+        arrived = [arrive(one) for one in some]
+        reduced = lens.reduce_together([(update, digest) for _, update, digest in arrived])
+        return dict(zip((subject for subject, _, _ in arrived), reduced, strict=True))
+
+    if isinstance(updates, Mapping) and lens.at_once > 1 and all(map(_is_held, updates.values())):
+        batches = _batches(list(updates.items()), lens.at_once)
+        return {subject: one for found in side_by_side(reduce, batches) for subject, one in found.items()}
     named = updates.items() if isinstance(updates, Mapping) else updates
-    return map(arrive, named) if digests else side_by_side(arrive, named)
+    arriving = map(arrive, named) if digests else side_by_side(arrive, named)
+    return {subject: lens.reduce(update, digest) for subject, update, digest in arriving}
+
+
+def _is_held(update: Source) -> bool:
+    return isinstance(update, Mapping) and not isinstance(update, Streamed)
+
+
+def _batches(named: Sequence[tuple[str, Source]], most: int) -> Iterator[Sequence[tuple[str, Source]]]:
+    """Yield some at a time, ``most`` at most, so that each thread gets as many."""
+    rounds = -(-len(named) // (threads() * most))
+    size = max(1, -(-len(named) // max(1, threads() * rounds)))
+    return (named[start : start + size] for start in range(0, len(named), size))
 
 
 def _alone(one: Reduced, layers: Mapping[str, int], typical: float) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The same work on many things, on all cores, with few of them in memory.
 
-It is for work that leaves the interpreter for long, as hashing and loading do. Work that consists of many short calls
-is slower on two threads than on one: they wait for one another at each.
+It is for work that leaves the interpreter for long, as hashing, loading and reading some updates together do. Work
+that consists of many short calls is slower on two threads than on one: they wait for one another at each.
 """
 
 from collections import deque
@@ -15,13 +15,18 @@ Thing = TypeVar("Thing")
 Result = TypeVar("Result")
 
 
+def threads() -> int:
+    """Return how many threads work: as many as torch uses."""
+    return max(1, torch.get_num_threads())
+
+
 def side_by_side(work: Callable[[Thing], Result], things: Iterable[Thing]) -> Iterator[Result]:
-    """Yield ``work(thing)`` of each thing, in order; threads, as many as torch uses.
+    """Yield ``work(thing)`` of each thing, in order, on `threads`.
 
     Things are taken one at a time, as workers become free: of a stream of files no more are open than there are
     threads, and one.
     """
-    workers = max(1, torch.get_num_threads())
+    workers = threads()
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for thing in things:

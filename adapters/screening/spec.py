@@ -21,7 +21,7 @@ class TensorSpec:
         return (
             isinstance(value, Tensor)
             and value.layout is torch.strided
-            and value.device.type != "meta"
-            and value.dtype == self.dtype
-            and tuple(value.shape) == self.shape
+            and not value.is_meta
+            and value.dtype is self.dtype
+            and value.shape == self.shape
         )

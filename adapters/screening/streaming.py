@@ -4,18 +4,18 @@ A safetensors file is read, not mapped into memory: pages of a map that were loo
 a file that is cut off under a map ends the process.
 """
 
-import json
 import math
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeGuard
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from adapters.jobs.tensorfile import stored_in
 from adapters.screening.spec import TensorSpec
 
 TYPES = {
@@ -37,9 +37,8 @@ TYPES = {
 }
 """The names that safetensors files have for types."""
 
+_STORED = {name: (name, dtype.itemsize) for name, dtype in TYPES.items()}
 _LONGEST_HEADER = 100_000_000
-_LENGTH_BYTES = 8
-_METADATA = "__metadata__"
 
 
 class Streamed(Mapping[str, Tensor]):
@@ -96,13 +95,9 @@ class TensorFile(Streamed):
         self._path = path
         with path.open("rb") as file:
             self._known = _standing(file)
-            header, self._begins = _header(file, self._known.size)
-        self._places: dict[str, tuple[int, int]] = {}
-        specs = {}
-        for name, said in header.items():
-            specs[name], self._places[name] = _described(said)
-        _require_whole(self._places.values(), self._known.size - self._begins)
-        self.specs = specs
+            stored = stored_in(file, _STORED, _LONGEST_HEADER)
+        self._places = {one.name: (one.start, one.size_bytes) for one in stored}
+        self.specs = {one.name: TensorSpec(one.shape, TYPES[one.dtype]) for one in stored}
 
     def __getitem__(self, name: str) -> Tensor:
         """Return one tensor, read into memory of its own.
@@ -111,12 +106,12 @@ class TensorFile(Streamed):
             KeyError: there is none of this name.
             OSError: it cannot be read any more, or is another file than it was.
         """
-        spec, (start, stop) = self.specs[name], self._places[name]
+        spec, (start, size) = self.specs[name], self._places[name]
         with self._path.open("rb") as file:
             if _standing(file) != self._known:
                 raise OSError(f"{self._path} changed while it was in use: only this process may write it")
-            raw = np.fromfile(file, np.uint8, stop - start, offset=self._begins + start)
-        if len(raw) != stop - start:
+            raw = np.fromfile(file, np.uint8, size, offset=start)
+        if len(raw) != size:
             raise OSError(f"{self._path} was cut off while it was in use, at {name!r}")
         if not len(raw):
             return torch.empty(spec.shape, dtype=spec.dtype)
@@ -158,43 +153,3 @@ class _Standing(NamedTuple):
 def _standing(file: BinaryIO) -> _Standing:
     found = os.fstat(file.fileno())
     return _Standing(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-
-
-def _header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
-    """Return what is said of each tensor, and where the first one begins."""
-    length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-    if length > min(_LONGEST_HEADER, size - _LENGTH_BYTES):
-        raise ValueError("its header is longer than it")
-    found = json.loads(file.read(length))
-    if not isinstance(found, dict):
-        raise ValueError("its header is no object")
-    found.pop(_METADATA, None)
-    return found, _LENGTH_BYTES + length
-
-
-def _described(said: Any) -> tuple[TensorSpec, tuple[int, int]]:
-    """Return what a tensor looks like, and where it is; it is as long as its shape says."""
-    if not isinstance(said, dict) or not isinstance(said.get("dtype"), str) or said["dtype"] not in TYPES:
-        raise ValueError("a tensor's type is not known")
-    shape, place = said.get("shape"), said.get("data_offsets")
-    if not _is_counts(shape) or not _is_counts(place) or len(place) != 2:
-        raise ValueError("a tensor has no shape, or no place")
-    spec = TensorSpec(tuple(shape), TYPES[said["dtype"]])
-    if place[1] - place[0] != math.prod(shape) * spec.dtype.itemsize:
-        raise ValueError("a tensor is not as long as its shape")
-    return spec, (place[0], place[1])
-
-
-def _is_counts(found: Any) -> TypeGuard[list[int]]:
-    return isinstance(found, list) and all(type(one) is int and one >= 0 for one in found)
-
-
-def _require_whole(places: Any, size: int) -> None:
-    """The tensors are one after the other, from the first byte to the last: nothing is hidden, or is two things."""
-    end = 0
-    for start, stop in sorted(places):
-        if start != end:
-            raise ValueError("there are gaps between the tensors, or they overlap")
-        end = stop
-    if end != size:
-        raise ValueError("it is cut off, or has more than its tensors")

@@ -1,4 +1,8 @@
-"""An update's values as they are read: in main memory, in pieces that fit a core's cache."""
+"""Updates' values as they are read: in main memory, in pieces that fit a core's cache, some updates side by side.
+
+That several updates are read at once changes nothing that is found. It makes calls long, so that threads seldom wait
+for one another's turn in the interpreter.
+"""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +23,9 @@ Values: TypeAlias = npt.NDArray[np.floating]
 
 PIECE = 1 << 16
 """Values in a piece, at most: read a second time, they and what they are multiplied with are in a core's cache."""
+
+_FINE = frozenset({torch.float32, torch.float64})
+"""Types whose values are read as they are; those of others are widened."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Piece:
 
 
 class Reader(Protocol):
-    """Reads an update piece by piece, and writes what it finds into an array.
+    """Reads updates piece by piece, and writes what it finds into an array.
 
     Attributes:
         width: of that array.
@@ -58,8 +65,9 @@ class Reader(Protocol):
 
         Args:
             number: which one of `cut`.
-            values: of the piece, in one dimension: one tensor's after the other's.
-            found: (width,), where zeros stand for what was not read yet.
+            values: of the piece, (updates, values): one tensor's after the other's. They may lie in memory that the
+                next piece is read into.
+            found: (updates, width), where zeros stand for what was not read yet.
         """
 
 
@@ -74,29 +82,62 @@ def cut(manifest: Manifest) -> list[Piece]:
 
 def flat(tensor: Tensor) -> Values:
     """A dense floating-point tensor's values in main memory, in one dimension, without a copy where possible."""
-    values = tensor.detach().cpu()
-    if values.dtype is not torch.float32 and values.dtype is not torch.float64:
-        values = values.float()
-    return values.numpy().reshape(-1)
+    whole = tensor if tensor.dtype in _FINE else tensor.detach().cpu().float()
+    values: Values = whole.numpy(force=True).reshape(-1)
+    return values
 
 
 def read_all(
     update: Mapping[str, Tensor], manifest: Manifest, pieces: Sequence[Piece], readers: Sequence[Reader]
 ) -> list[Array]:
-    """Return what each reader finds in an update that fits the manifest; each piece is read by all of them in turn.
+    """Return what each reader finds in an update that fits the manifest, (width,); see `read_together`."""
+    return [found[0] for found in read_together([update], manifest, pieces, readers)]
 
-    Of values that are not finite, or that float32 cannot hold, nothing sensible is found.
+
+def read_together(
+    updates: Sequence[Mapping[str, Tensor]], manifest: Manifest, pieces: Sequence[Piece], readers: Sequence[Reader]
+) -> list[Array]:
+    """Return what each reader finds in updates that fit the manifest, (updates, width).
+
+    Each piece is read by all readers in turn. Of values that are not finite, or that float32 cannot hold, nothing
+    sensible is found.
     """
-    reading = _Reading(update, list(manifest.tensors))
-    found = [np.zeros(reader.width, dtype=np.float32) for reader in readers]
+    names = list(manifest.tensors)
+    readings = [_Reading(update, names) for update in updates]
+    found = [np.zeros((len(updates), reader.width), dtype=np.float32) for reader in readers]
+    table = _Table(len(updates), max((piece.size for piece in pieces), default=0))
     with np.errstate(over="ignore", invalid="ignore"):
-        for number, piece in enumerate(pieces):
-            values = reading.values(piece)
+        for number, piece in enumerate(pieces if updates else ()):
+            values = table.of([part for reading in readings for part in reading.parts(piece)])
             for reader, into in zip(readers, found, strict=True):
                 reader.read(number, values, into)
-            # It is a part of a tensor, which would stay while the next one is read.
+            # It may be a part of a tensor, which would stay while the next one is read.
             del values
     return found
+
+
+class _Table:
+    """Memory that updates' values are brought together in, piece by piece.
+
+    Args:
+        updates: how many.
+        most: values of each, at most.
+    """
+
+    def __init__(self, updates: int, most: int) -> None:
+        self._updates = updates
+        self._size = updates * most
+        self._memory: dict[object, Values] = {}
+
+    def of(self, parts: Sequence[Values]) -> Values:
+        """Return parts of one type, which are one after the other, as (updates, values)."""
+        if len(parts) == 1:
+            return parts[0].reshape(1, -1)
+        kind = parts[0].dtype
+        if kind not in self._memory:
+            self._memory[kind] = np.empty(self._size, dtype=kind)
+        size = sum(map(len, parts))
+        return np.concatenate(parts, out=self._memory[kind][:size]).reshape(self._updates, -1)
 
 
 class _Reading:
@@ -108,24 +149,22 @@ class _Reading:
         self._place = -1
         self._dense: Tensor | Values | None = None
 
-    def values(self, piece: Piece) -> Values:
-        """Return a piece's values."""
+    def parts(self, piece: Piece) -> list[Values]:
+        """Return a piece's values, by tensor."""
         if len(piece.places) > 1:
-            return np.concatenate([flat(self._update[self._names[place]]) for place in piece.places])
+            return [flat(self._update[self._names[place]]) for place in piece.places]
         if self._dense is None or piece.places[0] != self._place:
             # Let go of the last one before the next one is there.
             self._dense = None
             self._place = piece.places[0]
             self._dense = _dense(self._update[self._names[self._place]])
         values = self._dense[piece.start : piece.stop]
-        return flat(values) if isinstance(values, Tensor) else values
+        return [flat(values) if isinstance(values, Tensor) else values]
 
 
 def _dense(tensor: Tensor) -> Tensor | Values:
     """A tensor in main memory, in one dimension; one that has to be widened is, piece by piece."""
-    if tensor.dtype in {torch.float32, torch.float64}:
-        return flat(tensor)
-    return tensor.detach().cpu().reshape(-1)
+    return flat(tensor) if tensor.dtype in _FINE else tensor.detach().cpu().reshape(-1)
 
 
 def _cut(places: Sequence[int], shape: tuple[int, ...]) -> Iterator[Piece]:

@@ -106,7 +106,7 @@ async def _released(work: Callable[[], Awaitable[Release]]) -> Release:
     try:
         return await work()
     except BundleRefused as refused:
-        raise problem("policy-refused", 422, refused.reason, refused.detail, cause=refused.reason) from None
+        raise problem("policy-refused", 422, refused.reason, refused.detail[:1024], cause=refused.reason) from None
     except NoSuchRelease as none:
         raise problem("not-found", 404, "There is no such release", str(none)) from None
     except ReleaseConflict as conflict:

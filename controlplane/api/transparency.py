@@ -11,7 +11,8 @@ from aiohttp import web
 
 from controlplane.api.admin import administer
 from controlplane.api.people import authenticate_administrator
-from controlplane.api.problems import not_found, problem, unavailable
+from controlplane.api.problems import not_found, problem, too_many, unavailable
+from controlplane.api.reading import address_of, neighbourhood
 from controlplane.api.replies import reply
 from controlplane.api.routing import Parameter, Route
 from controlplane.api.services import SERVICES, Services
@@ -35,15 +36,16 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,14}")
 
 async def read_keys(request: web.Request) -> web.Response:
     """Return the log's key and those of its witnesses; whoever verifies offline keeps them from a time of trust."""
-    quorum = request.app[SERVICES].heads.quorum
+    quorum = _for_everybody(request).heads.quorum
     found = LogKeys(log=str(quorum.log), witnesses=[str(one) for one in quorum.witnesses], needed=quorum.needed)
     return reply(found)
 
 
 async def read_checkpoint(request: web.Request) -> web.Response:
     """Return the latest signed head, a note with the cosignatures that came."""
+    services = _for_everybody(request)
     try:
-        found = await request.app[SERVICES].heads.latest()
+        found = await services.heads.latest()
     except LogRewritten as error:
         raise unavailable(str(error)) from None
     if found is None:
@@ -53,7 +55,7 @@ async def read_checkpoint(request: web.Request) -> web.Response:
 
 async def read_consistency(request: web.Request) -> web.Response:
     """Return the proof that the log only grew from one size to another, which was signed."""
-    services = request.app[SERVICES]
+    services = _for_everybody(request)
     asked = _numbers(request, "from", "to")
     earlier, later = asked["from"], asked["to"]
     if not earlier <= later <= await _signed(services):
@@ -64,7 +66,7 @@ async def read_consistency(request: web.Request) -> web.Response:
 
 async def read_leaves(request: web.Request) -> web.Response:
     """Return hashes of entries, in order, which say nothing of them."""
-    services = request.app[SERVICES]
+    services = _for_everybody(request)
     asked = _numbers(request, "start", "count")
     found = await services.entries.leaves(asked["start"], min(asked["count"], MOST_LEAVES))
     return reply(Leaves(start=asked["start"], hashes=[one.hex() for one in found]))
@@ -118,6 +120,19 @@ async def _proof(services: Services, kept: Kept, salt: bytes, document: bytes) -
     )
 
 
+def _for_everybody(request: web.Request) -> Services:
+    """Return the services for somebody who need not say who it is, and so has a stranger's allowance.
+
+    Raises:
+        ProblemError: 429.
+    """
+    services = request.app[SERVICES]
+    wait = services.strangers.take(neighbourhood(address_of(request)))
+    if wait:
+        raise too_many(wait)
+    return services
+
+
 async def _signed(services: Services) -> int:
     try:
         found = await services.heads.latest()
@@ -154,13 +169,14 @@ ROUTES = (
         read_keys,
         "The keys that verify the log and its witnesses",
         replies={200: LogKeys},
+        problems=(429,),
     ),
     Route(
         "GET",
         "/v1/log/checkpoint",
         read_checkpoint,
         "The latest signed head of the log",
-        problems=(404, 503),
+        problems=(404, 429, 503),
         media_type="text/plain",
     ),
     Route(
@@ -169,7 +185,7 @@ ROUTES = (
         read_consistency,
         "The proof that the log only grew",
         replies={200: ConsistencyProof},
-        problems=(400, 503),
+        problems=(400, 429, 503),
         parameters=(_number("from", "Entries it had."), _number("to", "Entries it has.")),
     ),
     Route(
@@ -178,7 +194,7 @@ ROUTES = (
         read_leaves,
         "Hashes of entries of the log",
         replies={200: Leaves},
-        problems=(400, 503),
+        problems=(400, 429, 503),
         parameters=(_number("start", "Place of the first."), _number("count", "How many; at most 4096 come.")),
     ),
     Route(

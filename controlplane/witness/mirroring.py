@@ -18,6 +18,8 @@ from controlplane.witness.memory import Memory
 _log = logging.getLogger("ztfm.witness")
 
 ANSWER_SECONDS = 10.0
+MOST_WAIT_SECONDS = 5.0
+MOST_TRIES = 10
 _MOST_ANSWER = 1024 * 1024
 
 
@@ -107,11 +109,22 @@ class Mirror:
         return f"{found[0].entry.kind} {found[0].entry.id}" if found else ""
 
     async def _get(self, origin: str, path: str) -> bytes:
+        for _ in range(MOST_TRIES):
+            status, raw, wait = await self._ask(origin, path)
+            if status == 200:
+                return raw
+            if status != 429:
+                break
+            # A log that is copied from the beginning takes more than strangers are allowed at once.
+            await asyncio.sleep(wait)
+        raise NotMirrored(f"{origin} answered {status} to {path.partition('?')[0]}")
+
+    async def _ask(self, origin: str, path: str) -> tuple[int, bytes, float]:
+        """Return status, body, and for how many seconds to wait where too much was asked."""
         try:
             async with self._session.get(self._urls[origin] + path, allow_redirects=False) as answer:
-                if answer.status != 200:
-                    raise NotMirrored(f"{origin} answered {answer.status} to {path.partition('?')[0]}")
-                raw = await answer.content.read(_MOST_ANSWER)
+                stated = answer.headers.get("Retry-After", "")
+                wait = min(float(stated), MOST_WAIT_SECONDS) if stated.isascii() and stated.isdigit() else 1.0
+                return answer.status, await answer.content.read(_MOST_ANSWER), wait
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise NotMirrored(f"{origin} does not answer ({type(error).__name__})") from None
-        return raw

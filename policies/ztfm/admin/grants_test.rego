@@ -11,8 +11,8 @@ granted := {
 	"capability:introspect": ["capability", {"administrator", "aggregator", "gateway"}],
 	"capability:revoke": ["capability", {"administrator"}],
 	"certificate:issue": ["certificate", set()],
-	"decision:list": ["decision_log", {"administrator", "author", "operator"}],
-	"decision:read": ["decision", {"administrator", "author", "operator"}],
+	"decision:list": ["decision_log", {"administrator", "auditor", "author", "operator"}],
+	"decision:read": ["decision", {"administrator", "auditor", "author", "operator"}],
 	"device:read": ["device", {"administrator", "operator"}],
 	"device:set_status": ["device", set()],
 	"evaluation:ask": ["evaluation", {"gateway"}],
@@ -38,11 +38,12 @@ granted := {
 	"updates:report": ["round", set()],
 }
 
-roles := {"administrator", "aggregator", "author", "consumer", "gateway", "operator", "trainer"}
+roles := {"administrator", "aggregator", "auditor", "author", "consumer", "gateway", "operator", "trainer"}
 
 statuses := {
 	"administrator": {"active", "quarantined", "revoked"},
 	"aggregator": set(),
+	"auditor": set(),
 	"author": set(),
 	"consumer": set(),
 	"gateway": set(),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from adapters.screening import Manifest
 from adapters.screening.energy import Energies, exactly
-from adapters.screening.values import Doubles, cut, read_all
+from adapters.screening.values import Doubles, cut, read_together
 
 shapes = st.one_of(
     st.sampled_from(
@@ -25,7 +25,7 @@ def measured(update: dict[str, Tensor]) -> tuple[Doubles, float | None]:
     manifest = Manifest.of(update)
     pieces = cut(manifest)
     energies = Energies(pieces, len(manifest.tensors))
-    return energies.summed(read_all(update, manifest, pieces, [energies])[0])
+    return energies.summed(read_together([update], manifest, pieces, [energies])[0])[0]
 
 
 @settings(max_examples=60, deadline=None)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from adapters.screening.memory import OWN, Digests, Sketches
 from adapters.screening.values import Array
@@ -91,3 +93,21 @@ def test_the_oldest_rounds_are_forgotten_and_a_round_is_never_larger_than_the_me
     sketches.remember([f"s{n}" for n in range(20)], directions(20, 3), "r3")
     assert sketches.recall(["s0"], directions(20, 3)[:1], "r4")["s0"].innovation == pytest.approx(0.0, abs=1e-4)
     assert sketches.recall(["s9"], directions(20, 3)[9:10], "r4")["s9"].innovation is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(rounds=st.lists(st.tuples(st.sampled_from("pqr"), st.integers(1, 5)), min_size=1, max_size=12))
+def test_whatever_rounds_came_the_latest_that_fit_are_compared_with_and_no_others(
+    rounds: list[tuple[str, int]],
+) -> None:
+    most, sketches, kept = 7, Sketches(7), list[tuple[str, Array]]()
+    for number, (round_id, count) in enumerate(rounds):
+        subjects, sent = [f"s{n}" for n in range(count)], directions(count, number, 16)
+        found = sketches.recall(subjects, sent, round_id)
+        others = [past for name, past in kept if name != round_id]
+        highest = (sent @ np.concatenate(others).T).max(axis=1).tolist() if others else []
+        assert [found[subject].replay_cosine for subject in subjects if found] == pytest.approx(highest, abs=1e-6)
+        sketches.remember(subjects, sent, round_id)
+        kept.append((round_id, sent))
+        while sum(len(past) for _, past in kept) > most:
+            kept.pop(0)

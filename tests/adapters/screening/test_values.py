@@ -55,8 +55,9 @@ class Everything:
         self.read_so_far = 0
 
     def read(self, number: int, values: Values, found: Array) -> None:
-        found[self.read_so_far : self.read_so_far + len(values)] = values
-        self.read_so_far += len(values)
+        size = values.shape[1]
+        found[:, self.read_so_far : self.read_so_far + size] = values
+        self.read_so_far += size
 
 
 def test_what_readers_see_is_the_update() -> None:

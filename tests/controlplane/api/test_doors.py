@@ -1,4 +1,4 @@
-"""No endpoint but health, keys, metadata and the contract answers a caller who does not say who it is."""
+"""No endpoint but health, keys, metadata, the contract and heads of the log answers a caller who does not say who it is."""
 
 import pytest
 
@@ -10,6 +10,10 @@ OPEN = {
     ("GET", "/readyz"),
     ("GET", "/openapi.json"),
     ("GET", "/docs"),
+    ("GET", "/v1/log/keys"),
+    ("GET", "/v1/log/checkpoint"),
+    ("GET", "/v1/log/consistency"),
+    ("GET", "/v1/log/leaves"),
 }
 """What answers anybody; beside all that is under `/.well-known/`."""
 

@@ -1,0 +1,134 @@
+"""Devices and other identities: who comes in, by what, with which keys, and what was taken back."""
+
+from monitoring.grafana.panels import Dashboard, Panel, Query, Row
+from monitoring.grafana.queries import last_hour
+
+_ENROLMENT = Row(
+    "Enrolment and status",
+    (
+        Panel(
+            "Enrolments, 15 min",
+            "By outcome. Denials: tokens that were used, expired or guessed; withdraw the batch if nobody of yours is"
+            " behind them.",
+            [Query("sum by (outcome) (increase(ztfm_enrolments_total[15m]))", "{{outcome}}")],
+            "short",
+        ),
+        Panel(
+            "Enrolment tokens issued, 1 h",
+            "Over the API, by administrators; those of the command are not among them. More than a roll-out needs: "
+            "who asked? The log has action token:issue.",
+            [Query("sum(increase(ztfm_enrolment_tokens_issued_total[1h]))", "tokens")],
+            "short",
+        ),
+        Panel(
+            "Statuses set by hand, 1 h",
+            "Devices that people and services set apart, back, or out. Revoked is final; if it was a slip, the device"
+            " enrols anew.",
+            [last_hour("ztfm_device_status_changes_total", "status")],
+            "short",
+        ),
+    ),
+    height=6,
+)
+
+_AUTHENTICATION = Row(
+    "Who asks",
+    (
+        Panel(
+            "Authentications",
+            "By what callers show: proofs, tokens, certificates, people. Refused ones are strangers or broken "
+            "clients; many at once from devices of yours: clocks that are off, or nonces that are not sent back.",
+            [Query("sum by (method, outcome) (rate(ztfm_authentications_total[5m])) > 0", "{{method}} {{outcome}}")],
+            "ops",
+            width=12,
+        ),
+        Panel(
+            "Capabilities and proofs refused, 15 min",
+            "By cause. replayed, proof_replayed, bad_signature and wrong_key are attacks or broken clients: the log "
+            "names the address. use_dpop_nonce is how a client begins.",
+            [Query("sum by (cause) (cause:ztfm_capabilities_refused:increase15m) > 0", "{{cause}}")],
+            "short",
+            width=12,
+        ),
+    ),
+)
+
+_KEYS = Row(
+    "Keys and certificates",
+    (
+        Panel(
+            "Client certificates issued, 1 h",
+            "Each binds an enrolled key to TLS connections for a day at most. None where mutual TLS is used: clients "
+            "cannot renew.",
+            [Query("sum(increase(ztfm_certificates_issued_total[1h]))", "certificates")],
+            "short",
+            width=6,
+        ),
+        Panel(
+            "Age of the key that signs",
+            "It falls to nothing when the next key takes over, which is due at the schedule. A day above it: is the "
+            "store written to, and does ztfm keys list show a next key?",
+            [
+                Query("max(ztfm_signing_key_age_seconds)", "age"),
+                Query("max(ztfm_signing_key_schedule_seconds)", "schedule"),
+            ],
+            "s",
+            width=6,
+        ),
+        Panel(
+            "Signing keys by state",
+            "One signs. One that is published waits for its turn; retired ones verify what they signed. None that "
+            "signs: nothing can be issued, ztfm keys rotate.",
+            [Query("max by (state) (ztfm_signing_keys)", "{{state}}")],
+            "short",
+            width=6,
+        ),
+        Panel(
+            "Identity provider, 1 h",
+            "Looks for the keys of people's provider. When all fail for an hour, no person is let in: is it reachable"
+            " from here?",
+            [Query("sum by (result) (increase(ztfm_identity_provider_fetches_total[1h]))", "{{result}}")],
+            "short",
+            width=6,
+        ),
+    ),
+    height=6,
+)
+
+_REVOCATION = Row(
+    "Revocation",
+    (
+        Panel(
+            "Made void before its time, 1 h",
+            "Single capabilities, all that a subject held, and signing keys. A key that nobody meant to withdraw: "
+            "ztfm keys list says when, the log says who.",
+            [Query("sum by (kind) (increase(ztfm_revocations_total[1h]))", "{{kind}}")],
+            "short",
+        ),
+        Panel(
+            "Security events, 1 h",
+            "What was pushed to enforcement points, by CAEP's type. Revocations without events reach only those that "
+            "poll.",
+            [Query("sum by (type) (increase(ztfm_security_events_total[1h]))", "{{type}}")],
+            "short",
+        ),
+        Panel(
+            "Who follows the events",
+            "Each enforcement point has one stream; fewer than you run: those refuse everything, or poll. Those that "
+            "are cut off were too slow, and resume.",
+            [
+                Query("sum(ztfm_event_listeners)", "listening"),
+                Query("sum(increase(ztfm_event_listeners_dropped_total[15m]))", "cut off, 15 min"),
+            ],
+            "short",
+        ),
+    ),
+    height=6,
+)
+
+DASHBOARD = Dashboard(
+    "ztfm-devices",
+    "ZTFM devices and identity",
+    "Who comes in, by which credentials, and what was taken back?",
+    (_ENROLMENT, _AUTHENTICATION, _KEYS, _REVOCATION),
+)
