@@ -1,4 +1,4 @@
-"""No endpoint but health, keys, metadata, the contract and heads of the log answers a caller who does not say who it is."""
+"""Only health, keys, metadata, the contract and heads of the log answer a caller who does not say who it is."""
 
 import pytest
 

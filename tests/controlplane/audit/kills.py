@@ -1,9 +1,9 @@
 """Kill whoever records decisions, at random points, and look at what is left of the log.
 
-``python -m tests.controlplane.audit.kills --times 200``. A process of its own records decisions, 16 at a time, and signs
-heads; it says of each decision that it could be given out now. It is killed after a random time, again and again, on one
-database. After each death every decision that was given out must be on record with its entry, the log must be sound, and
-it must begin with every head that was ever signed.
+``python -m tests.controlplane.audit.kills --times 200``. A process of its own records decisions, 16 at a time, and
+signs heads; it says of each decision that it could be given out now. It is killed after a random time, again and again,
+on one database. After each death every decision that was given out must be on record with its entry, the log must be
+sound, and it must begin with every head that was ever signed.
 """
 
 import argparse

@@ -765,6 +765,7 @@ _BASE = "https://control.example"
 
 _LOG_KEY = "org-a/log+59b5a9b2+AZlsrLXHGmL3QDVBCHjgY0oD5XaHqBo3SZk1ch3VAUX0"
 _WITNESS_KEY = "org-b+5dff3e3f+BAw9yRVHZzLQCTVsyJJtNhkZUwhhBD5RfGrTXgBZSCpi"
+_ROOT = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 _ENTRY = {"commitment": "4" * 64, "id": "dec-1", "kind": "decision", "time_ms": 1_767_225_600_000}
 
 ANSWERS: list[tuple[type[StrictModel], dict[str, Any]]] = [
@@ -975,7 +976,7 @@ ANSWERS: list[tuple[type[StrictModel], dict[str, Any]]] = [
             "salt": "2" * 64,
             "record": '{"id":"dec-1"}',
             "hashes": ["3" * 64],
-            "checkpoint": "org-a/log\n42\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n\n\u2014 org-a/log Zm9vYmFyYmF6\n",
+            "checkpoint": f"org-a/log\n42\n{_ROOT}\n\n\u2014 org-a/log Zm9vYmFyYmF6\n",
         },
     ),
 ]
