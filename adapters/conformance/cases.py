@@ -19,6 +19,11 @@ Enters = Literal["never", "first", "always", "at-most-once", "later"]
 """When an update of the sixth client goes into the model: in no round, in the first alone, in all, at most one of the
 two that come with its name in a round, or when the others' do, at the latest in the last round."""
 
+Company = Literal["", "served", "kept-out", "unproven", "outlying", "leaving"]
+"""Whose clients can take part in one job without being in each other's way: those all of whose updates go in; which
+never see the weights; whose update is refused for itself; whose update stands out from the others'; who break or are
+set apart meanwhile."""
+
 _MUST: Mapping[Enters, str] = {
     "never": "Nothing of it goes into the model.",
     "first": "Its first update goes in, nothing after it.",
@@ -50,6 +55,7 @@ class Case:
         event: what happens in the first round.
         moment: when.
         share: how many times as much as an honest one its update counts.
+        company: with which others it can share a job; none where it is about everybody, or has several ways to end.
     """
 
     name: str
@@ -63,6 +69,7 @@ class Case:
     event: Event = ""
     moment: Moment = "training"
     share: float = 1.0
+    company: Company = ""
 
     @property
     def must(self) -> str:
@@ -79,20 +86,21 @@ class Case:
 
 def _refused(name: str, what: str, *causes: str, standing: Standing = "enrolled", is_decided: bool = False) -> Case:
     """Return a case of a client that must not have the weights."""
-    return Case(name, what, name, frozenset(causes), standing=standing, is_decided=is_decided)
+    return Case(name, what, name, frozenset(causes), standing=standing, is_decided=is_decided, company="kept-out")
 
 
-def _spoiled(name: str, what: str, *causes: str, is_decided: bool = True) -> Case:
+def _spoiled(name: str, what: str, *causes: str, is_decided: bool = True, company: Company = "unproven") -> Case:
     """Return a case of a client whose update must not go in."""
-    return Case(name, what, name, frozenset(causes), is_served=True, is_decided=is_decided)
+    return Case(name, what, name, frozenset(causes), is_served=True, is_decided=is_decided, company=company)
 
 
 def _not_enrolled(name: str, what: str, standing: Standing, is_decided: bool) -> Case:
-    return Case(name, what, "honest", NOT_GIVEN | {"not_invited"}, standing=standing, is_decided=is_decided)
+    causes = NOT_GIVEN | {"not_invited"}
+    return Case(name, what, "honest", causes, standing=standing, is_decided=is_decided, company="kept-out")
 
 
 CASES: tuple[Case, ...] = (
-    Case("honest", "Everybody is honest.", enters="always", is_served=True),
+    Case("honest", "Everybody is honest.", enters="always", is_served=True, company="served"),
     _not_enrolled("stranger", "A key that nobody enrolled.", "stranger", is_decided=False),
     _not_enrolled("no-role", "A device that was enrolled for something else than training.", "consumer", True),
     _not_enrolled("quarantined", "A device that was set apart before the job began.", "quarantined", True),
@@ -114,6 +122,7 @@ CASES: tuple[Case, ...] = (
         frozenset({"wrong_round", "proof_wrong_target", "proof_replayed", "wrong_digest"}),
         enters="first",
         is_served=True,
+        company="unproven",
     ),
     _spoiled("no-submission", "An update without credentials.", "malformed", "proof_missing", "proof_malformed"),
     _spoiled("garbage-submission", "An update with garbage for credentials.", "malformed", "proof_malformed"),
@@ -131,6 +140,7 @@ CASES: tuple[Case, ...] = (
         enters="first",
         is_served=True,
         is_decided=True,
+        company="unproven",
     ),
     Case(
         "twin",
@@ -147,9 +157,13 @@ CASES: tuple[Case, ...] = (
     _spoiled("wrong-type", "Tensors of another dtype.", *MISSHAPEN),
     _spoiled("missing-tensor", "A tensor is left out.", *MISSHAPEN),
     _spoiled("extra-tensor", "A tensor that the model does not have.", *MISSHAPEN),
-    _spoiled("oversize", "An update a thousand times too long.", "update_bounded", "update_plausible"),
-    _spoiled("sign-flip", "The contrary of an honest update.", "update_aligned", "update_plausible"),
-    _spoiled("nothing", "An update of zeros.", "update_measured"),
+    _spoiled(
+        "oversize", "An update a thousand times too long.", "update_bounded", "update_plausible", company="outlying"
+    ),
+    _spoiled(
+        "sign-flip", "The contrary of an honest update.", "update_aligned", "update_plausible", company="outlying"
+    ),
+    _spoiled("nothing", "An update of zeros.", "update_measured", company="outlying"),
     _spoiled("no-examples", "Claims no training examples.", "update_examples"),
     _spoiled("absurd-examples", "Claims more examples than anybody has.", "update_examples"),
     Case(
@@ -159,12 +173,21 @@ CASES: tuple[Case, ...] = (
         enters="always",
         is_served=True,
         share=10.0,
+        company="served",
     ),
-    _spoiled("failing", "Its training raises.", "failed", "absent", is_decided=False),
-    _spoiled("failing-credentials", "Its credentials' code raises.", "failed", "absent", "declined", is_decided=False),
-    _spoiled("dying", "Its process ends while it trains.", "failed", "absent", is_decided=False),
-    _spoiled("late", "Answers after its time.", "absent", "late", is_decided=False),
-    _spoiled("hanging", "Never answers.", "absent", is_decided=False),
+    _spoiled("failing", "Its training raises.", "failed", "absent", is_decided=False, company="leaving"),
+    _spoiled(
+        "failing-credentials",
+        "Its credentials' code raises.",
+        "failed",
+        "absent",
+        "declined",
+        is_decided=False,
+        company="leaving",
+    ),
+    _spoiled("dying", "Its process ends while it trains.", "failed", "absent", is_decided=False, company="leaving"),
+    _spoiled("late", "Answers after its time.", "absent", "late", is_decided=False, company="leaving"),
+    _spoiled("hanging", "Never answers.", "absent", is_decided=False, company="leaving"),
     Case(
         "quarantined-meanwhile",
         "Set apart while it trains.",
@@ -172,6 +195,7 @@ CASES: tuple[Case, ...] = (
         is_served=True,
         is_decided=True,
         event="quarantine",
+        company="leaving",
     ),
     Case(
         "revoked-meanwhile",
@@ -181,6 +205,7 @@ CASES: tuple[Case, ...] = (
         is_decided=True,
         event="revoke",
         moment="submitting",
+        company="leaving",
     ),
     Case(
         "keys-rotated",
@@ -188,6 +213,7 @@ CASES: tuple[Case, ...] = (
         enters="always",
         is_served=True,
         event="rotate-keys",
+        company="served",
     ),
     Case(
         "control-plane-paused",
@@ -195,6 +221,7 @@ CASES: tuple[Case, ...] = (
         enters="always",
         is_served=True,
         event="pause-control-plane",
+        company="served",
     ),
     Case(
         "policy-engine-killed",

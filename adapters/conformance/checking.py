@@ -1,6 +1,7 @@
 """What must hold after a job: claims, each of which is true or a sentence that says what is not."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from adapters.conformance.job import Ended, Job
 from adapters.conformance.script import trainings
 
 HONEST = 5
-"""Clients that are honest in every case; one more is what the case is about."""
+"""Clients that are honest in every case; one more is what the case is about, and one for each that shares the job."""
 
 Round = Mapping[str, Any]
 """Of the guard's report, as `report_of` has it."""
@@ -22,58 +23,89 @@ _EARLY = frozenset({"identify", "admit", "pull"})
 
 @dataclass(frozen=True)
 class Cast:
-    """Who took part in a case.
+    """Who took part in a case, beside the honest.
 
     Attributes:
         sixth: name of the client that the case is about.
         folder: of that client.
+        number: of that client.
     """
 
     sixth: str
     folder: Path
+    number: int = HONEST
+
+
+@dataclass(frozen=True)
+class Part:
+    """A case's part in a job.
+
+    Attributes:
+        case: the case.
+        cast: who took part.
+        denials: returns how many recorded decisions denied the case's client something.
+    """
+
+    case: Case
+    cast: Cast
+    denials: Callable[[], int]
 
 
 Ways = Sequence[Sequence[Sequence[training.Entry]]]
 """Each way that a job may rightly go: for each of its rounds, whose updates enter."""
 
 
-def faults(case: Case, job: Job, ended: Ended, cast: Cast, denials: Callable[[], int]) -> list[str]:
-    """Return what does not hold; nothing when the backend keeps the case.
+def faults(parts: Sequence[Part], job: Job, ended: Ended) -> list[list[str]]:
+    """Return for each case of a job what does not hold; nothing where the backend keeps it.
 
     Args:
-        case: the case.
+        parts: of the job: one, or several of one company.
         job: that was run.
         ended: how it ended.
-        cast: who took part.
-        denials: returns how many recorded decisions denied the sixth client something.
     """
     if ended.rounds != job.rounds:
-        return [f"{ended.rounds} of {job.rounds} rounds ran: no client may stop a job"]
-    if case.enters == "later":
-        found = _came_back(ended)
-    else:
-        ways = _ways(case, job.rounds)
-        found = [*_served(ways, ended), *_model(ways, ended, {HONEST: case.share})]
-    if not case.is_served and trainings(cast.folder):
+        return [[f"{ended.rounds} of {job.rounds} rounds ran: no client may stop a job"] for _ in parts]
+    common = _of_all(parts, job, ended)
+    reported = _left_out(parts, ended)
+    return [[*common, *_of_one(part), *said] for part, said in zip(parts, reported, strict=True)]
+
+
+def _of_all(parts: Sequence[Part], job: Job, ended: Ended) -> list[str]:
+    if any(part.case.enters == "later" for part in parts):
+        return _came_back(ended)
+    ways = _ways(parts, job.rounds)
+    others = {part.cast.sixth for part in parts if part.case.enters == "never"}
+    return [
+        *_served(ways, ended, others if len(parts) > 1 else ()),
+        *_model(ways, ended, {part.cast.number: part.case.share for part in parts}),
+    ]
+
+
+def _of_one(part: Part) -> list[str]:
+    found = []
+    if not part.case.is_served and trainings(part.cast.folder):
         found.append("it was given the weights, which it must not have")
-    if case.causes:
-        found += _left_out(case, ended, cast)
-    if case.is_decided and not denials():
+    if part.case.is_decided and not part.denials():
         found.append("the control plane has no decision on record that denied it anything")
     return found
 
 
-def _ways(case: Case, rounds: int) -> Ways:
+def _ways(parts: Sequence[Part], rounds: int) -> Ways:
     """Return each right way; an entry is a client's number and how often it trained before."""
     honest = [[(number, turn) for number in range(HONEST)] for turn in range(rounds)]
-    if case.enters == "at-most-once":
+    if any(part.case.enters == "at-most-once" for part in parts):
         return [honest, [entries[1:] for entries in honest]]
-    last = {"never": 0, "first": 1}.get(case.enters, rounds)
-    return [[[*entries, *([(HONEST, turn)] if turn < last else [])] for turn, entries in enumerate(honest)]]
+    last = {part.cast.number: {"never": 0, "first": 1}.get(part.case.enters, rounds) for part in parts}
+    return [
+        [
+            [*entries, *((number, turn) for number, ends in last.items() if turn < ends)]
+            for turn, entries in enumerate(honest)
+        ]
+    ]
 
 
-def _served(ways: Ways, ended: Ended) -> list[str]:
-    """In each round as many updates were accepted as should be."""
+def _served(ways: Ways, ended: Ended, others: Collection[str]) -> list[str]:
+    """In each round as many updates were accepted as should be; why ``others`` were not is told elsewhere."""
     rounds: Sequence[Round] = ended.report["rounds"]
     if len(rounds) != len(ways[0]):
         return [f"the guard's report knows {len(rounds)} rounds that were gated, not {len(ways[0])}"]
@@ -82,7 +114,7 @@ def _served(ways: Ways, ended: Ended) -> list[str]:
         right = {len(way[place]) for way in ways}
         if one["accepted"] not in right:
             found.append(f"{one['accepted']} updates were accepted in {one['round_id']}, not {_either(right)}")
-            found += _dropped(one)
+            found += _dropped(one, others)
     return found
 
 
@@ -100,28 +132,74 @@ def _came_back(ended: Ended) -> list[str]:
     found = [] if _LEAST_PROGRESS <= gone <= 1.0 else [f"the model went {gone:.2f} of the way to the target"]
     if not rounds or rounds[-1]["accepted"] != HONEST + 1:
         found.append("not everybody was served in the last round, when what had failed was back")
-        found += _dropped(rounds[-1]) if rounds else []
+        found += _dropped(rounds[-1], ()) if rounds else []
     return found
 
 
-def _dropped(one: Round) -> list[str]:
+def _dropped(one: Round, others: Collection[str]) -> list[str]:
     return [
-        f"  {drop['subject'] or 'somebody'} was dropped at {drop['point']}: {drop['cause']}" for drop in one["drops"]
+        f"  {drop['subject'] or 'somebody'} was dropped at {drop['point']}: {drop['cause']}"
+        for drop in one["drops"]
+        if drop["subject"] not in others
     ]
 
 
-def _left_out(case: Case, ended: Ended, cast: Cast) -> list[str]:
-    """The guard's report says why the sixth client was left out."""
+def _left_out(parts: Sequence[Part], ended: Ended) -> list[list[str]]:
+    """The guard's report says why each client that a case is about was left out."""
+    known = [_said_of(part.cast.sixth, ended) for part in parts]
+    nameless = _nameless(ended, {part.cast.sixth for part in parts})
+    wanting = [
+        place
+        for place, (part, said) in enumerate(zip(parts, known, strict=True))
+        if part.case.causes and not part.case.causes & said
+    ]
+    # Whose name is not proven has none in the report: what is said of somebody without a name is said of one of them.
+    told = _matched([parts[place].case.causes for place in wanting], nameless)
+    found: list[list[str]] = [[] for _ in parts]
+    for place, is_told in zip(wanting, told, strict=True):
+        if not is_told:
+            shown = ", ".join(sorted(known[place] | set(nameless))) or "nothing"
+            found[place] = [f"the report should say {_either(parts[place].case.causes)} of it, and says {shown}"]
+    return found
+
+
+def _said_of(name: str, ended: Ended) -> frozenset[str]:
+    """Return the causes that a report gives under a name, the codes of refused updates among them."""
     rounds: Sequence[Round] = ended.report["rounds"]
-    dropped = {drop["cause"] for one in rounds for drop in one["drops"] if drop["subject"] == cast.sixth}
-    verdicts = [one["verdicts"][cast.sixth] for one in rounds if cast.sixth in one["verdicts"]]
+    dropped = {drop["cause"] for one in rounds for drop in one["drops"] if drop["subject"] == name}
+    verdicts = [one["verdicts"][name] for one in rounds if name in one["verdicts"]]
     reasons = {reason for verdict in verdicts for reason in verdict["reasons"]} if dropped else set()
-    # Whose name is not proven has none in the report.
-    early = {cause for point, cause, _ in ended.report["drops"] if point in _EARLY}
-    if case.causes & (dropped | reasons | early):
-        return []
-    shown = ", ".join(sorted(dropped | reasons | early)) or "nothing"
-    return [f"the report should say {_either(case.causes)} of it, and says {shown}"]
+    return frozenset(dropped | reasons)
+
+
+def _nameless(ended: Ended, names: Collection[str]) -> list[str]:
+    """Return the causes from before weights are sent, as often as they are told, but for those told of these names."""
+    counted: Counter[str] = Counter()
+    for point, cause, count in ended.report["drops"]:
+        if point in _EARLY:
+            counted[cause] += count
+    for one in ended.report["rounds"]:
+        counted.subtract(drop["cause"] for drop in one["drops"] if drop["subject"] in names and drop["point"] in _EARLY)
+    return sorted(counted.elements())
+
+
+def _matched(wanted: Sequence[Collection[str]], told: Sequence[str]) -> list[bool]:
+    """Return for each set of causes whether one of them is told of it, where nothing that is told counts twice."""
+    taken: dict[int, int] = {}
+
+    def finds(place: int, seen: set[int]) -> bool:
+        for number, cause in enumerate(told):
+            if cause not in wanted[place] or number in seen:
+                continue
+            seen.add(number)
+            if number not in taken or finds(taken[number], seen):
+                taken[number] = place
+                return True
+        return False
+
+    for place in range(len(wanted)):
+        finds(place, set())
+    return [place in taken.values() for place in range(len(wanted))]
 
 
 def _either(several: Iterable[object]) -> str:

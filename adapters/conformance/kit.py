@@ -6,13 +6,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Literal
 
 from adapters.conformance.cases import CASES, Case
-from adapters.conformance.checking import HONEST, Cast, faults
+from adapters.conformance.checking import HONEST, Cast, Part, faults
 from adapters.conformance.events import Events
 from adapters.conformance.job import Ended, Job, Pace
 from adapters.conformance.parties import AUDIENCE, MODEL, Parties
@@ -25,6 +25,7 @@ ROUNDS = 2
 
 _BEHIND_SECONDS = 600.0
 _GLANCE_SECONDS = 0.02
+_UNHURRIED = 3.0
 
 Verdict = Literal["held", "failed", "not applicable"]
 
@@ -37,7 +38,7 @@ class Result:
         case: the case.
         verdict: whether the backend keeps it.
         faults: what does not hold; or the backend's reason why it does not apply.
-        seconds: that it took.
+        seconds: that it took; of a job that several cases share, its part.
     """
 
     case: Case
@@ -75,6 +76,8 @@ class Kit:
     def check(self, worker: Worker, cases: Sequence[Case]) -> Iterator[Result]:
         """Run cases with a backend, and return what becomes of each once it is over.
 
+        Where a start is dear, which the backend says by how many may share one, cases of a company do.
+
         Args:
             worker: the backend's process.
             cases: which.
@@ -91,19 +94,24 @@ class Kit:
         for case in cases:
             if case.name in worker.not_applicable:
                 yield Result(case, "not applicable", (worker.not_applicable[case.name],), 0.0)
-                continue
+        for company in companies([case for case in cases if case.name not in worker.not_applicable], worker.together):
             began = time.monotonic()
             if not worker.is_running:
                 worker.start()
-            found = self._run(worker, case, self._folder / f"{next(self._numbers)}-{case.name}")
-            yield Result(case, "failed" if found else "held", tuple(found), time.monotonic() - began)
+            found = self._run(worker, company, self._folder / f"{next(self._numbers)}-{company[0].name}")
+            seconds = (time.monotonic() - began) / len(company)
+            for case, one in zip(company, found, strict=True):
+                yield Result(case, "failed" if one else "held", tuple(one), seconds)
 
-    def _run(self, worker: Worker, case: Case, folder: Path) -> list[str]:
+    def _run(self, worker: Worker, company: Sequence[Case], folder: Path) -> list[list[str]]:
         folder.mkdir(mode=0o700)
         signals = folder / "signals"
         signals.mkdir()
-        job, cast = self._prepared(case, worker.pace, folder, signals)
-        events = Events(self._plane, self._parties, case.event, signals, cast.sixth, worker.pace.training_seconds)
+        job, parts = self._prepared(company, _pace_of(worker, company), folder, signals)
+        seconds = job.pace.training_seconds
+        events = [
+            Events(self._plane, self._parties, part.case.event, signals, part.cast.sixth, seconds) for part in parts
+        ]
         try:
             problem = self._ended(worker, job, events)
         except WorkerFailed as error:
@@ -113,53 +121,41 @@ class Kit:
             release(signals)
         self._parties.wait_until_ready()
         if problem:
-            return [problem]
-        if case.event and not events.has_happened:
-            return [f"no client trained in a round: {case.event} never happened"]
-        return faults(case, job, Ended.read(folder), cast, lambda: self._parties.denials(cast.sixth))
+            return [[problem] for _ in parts]
+        found = faults(parts, job, Ended.read(folder))
+        for part, event, one in zip(parts, events, found, strict=True):
+            if part.case.event and not event.has_happened:
+                one.append(f"no client trained in a round: {part.case.event} never happened")
+        return found
 
-    def _ended(self, worker: Worker, job: Job, events: Events) -> str:
+    def _ended(self, worker: Worker, job: Job, events: Sequence[Events]) -> str:
         """Have a job run, and return what kept it from ending; empty when it ended."""
         deadline = time.monotonic() + job.pace.job_seconds
         worker.begin(job.folder)
         while (said := worker.answer(_GLANCE_SECONDS)) is None:
-            events.look()
+            for one in events:
+                one.look()
             if time.monotonic() > deadline:
                 worker.end(at_once=True)
                 return f"the job did not end within {job.pace.job_seconds:g} s"
         return f"the job was stopped: {said['error']}" if said["error"] else ""
 
-    def _prepared(self, case: Case, pace: Pace, folder: Path, signals: Path) -> tuple[Job, Cast]:
+    def _prepared(self, company: Sequence[Case], pace: Pace, folder: Path, signals: Path) -> tuple[Job, list[Part]]:
         from adapters.conformance import training
 
         honest = [folder / f"client-{number}" for number in range(HONEST)]
         self._parties.enrol_all(honest)
-        sixth = folder / f"client-{HONEST}"
-        kept = None
-        if case.behaviour == "expired-pull" and self._expired is not None:
-            shutil.copytree(self._expired.folder, sixth)
-            name, kept = self._expired.name, self._expired.kept
-        else:
-            name = self._sixth(case, sixth, honest[0])
-        decoy = self._parties.open_decoy(f"decoy-{folder.name}", [name]) if "other-round" in case.behaviour else None
-        for number, place in enumerate((*honest, sixth)):
-            is_sixth = place == sixth
-            Script(
-                behaviour=case.behaviour if is_sixth else "honest",
-                number=0 if is_sixth and case.standing == "twin" else number,
-                signals=signals,
-                training_seconds=pace.training_seconds,
-                victim=honest[0] if is_sixth else None,
-                decoy=decoy if is_sixth else None,
-                kept=kept if is_sixth else None,
-                event=case.event if is_sixth else "",
-                moment=case.moment,
-            ).write(place)
+        for number, place in enumerate(honest):
+            Script("honest", number, signals, pace.training_seconds).write(place)
+        parts = [
+            self._joined(case, HONEST + place, folder, signals, pace.training_seconds)
+            for place, case in enumerate(company)
+        ]
         job = Job(
             folder,
             self._parties.aggregator,
             self._parties.gateway,
-            (*honest, sixth),
+            (*honest, *(part.cast.folder for part in parts)),
             ROUNDS,
             AUDIENCE,
             MODEL,
@@ -167,7 +163,30 @@ class Kit:
             HONEST,
         )
         job.write(training.initial())
-        return job, Cast(name, sixth)
+        return job, parts
+
+    def _joined(self, case: Case, number: int, folder: Path, signals: Path, seconds: float) -> Part:
+        """Return a case's part in a job, with its client's folder and script made."""
+        place, victim = folder / f"client-{number}", folder / "client-0"
+        kept = None
+        if case.behaviour == "expired-pull" and self._expired is not None:
+            shutil.copytree(self._expired.folder, place)
+            name, kept = self._expired.name, self._expired.kept
+        else:
+            name = self._sixth(case, place, victim)
+        is_elsewhere = "other-round" in case.behaviour
+        Script(
+            behaviour=case.behaviour,
+            number=0 if case.standing == "twin" else number,
+            signals=signals,
+            training_seconds=seconds,
+            victim=victim,
+            decoy=self._parties.open_decoy(f"decoy-{folder.name}-{number}", [name]) if is_elsewhere else None,
+            kept=kept,
+            event=case.event,
+            moment=case.moment,
+        ).write(place)
+        return Part(case, Cast(name, place, number), lambda: self._parties.denials(name))
 
     def _sixth(self, case: Case, folder: Path, victim: Path) -> str:
         if case.standing == "stranger":
@@ -178,6 +197,32 @@ class Kit:
         if case.standing == "quarantined":
             self._parties.set_status(name, "quarantined")
         return name
+
+
+def _pace_of(worker: Worker, company: Sequence[Case]) -> Pace:
+    """Return how long things may take in a job: longer where many start at once and none keeps the others waiting."""
+    is_unhurried = worker.together > 1 and all(case.company != "leaving" for case in company)
+    seconds = worker.pace.training_seconds * (_UNHURRIED if is_unhurried else 1.0)
+    return replace(worker.pace, training_seconds=seconds)
+
+
+def companies(cases: Sequence[Case], most: int) -> list[list[Case]]:
+    """Return which cases share a job: those of one company, so many at most; every other has one of its own.
+
+    Args:
+        cases: to be run.
+        most: clients that a case is about in one job.
+    """
+    found: list[list[Case]] = []
+    by_company: dict[str, list[list[Case]]] = {}
+    for case in cases:
+        begun = by_company.setdefault(case.company, []) if case.company else []
+        if begun and len(begun[-1]) < most:
+            begun[-1].append(case)
+        else:
+            begun.append([case])
+            found.append(begun[-1])
+    return found
 
 
 @contextmanager

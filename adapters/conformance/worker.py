@@ -39,10 +39,12 @@ class Worker:
     Attributes:
         pace: how long things may take with the backend.
         not_applicable: cases that it cannot have, and why.
+        together: how many clients that a case is about may take part in one of its jobs.
     """
 
     pace: Pace
     not_applicable: Mapping[str, str]
+    together: int
 
     def __init__(self, module: str, python: Path | None = None) -> None:
         self._module = module
@@ -98,6 +100,7 @@ class Worker:
             self.end(at_once=True)
             raise
         self.pace, self.not_applicable = Pace(**said["pace"]), said["not_applicable"]
+        self.together = said["together"]
 
     @property
     def is_running(self) -> bool:
@@ -177,7 +180,11 @@ def serve(name: str, orders: TextIO, answers: TextIO) -> None:
     try:
         module = import_module(name)
         federation = module.federation
-        said = {"pace": asdict(getattr(module, "PACE", Pace())), "not_applicable": _not_applicable(module)}
+        said = {
+            "pace": asdict(getattr(module, "PACE", Pace())),
+            "not_applicable": _not_applicable(module),
+            "together": max(1, int(getattr(module, "TOGETHER", 1))),
+        }
     except Exception as error:  # noqa: BLE001 - whatever a module raises is told, and ends the kit
         traceback.print_exc()
         _say(answers, {"error": f"{type(error).__name__}: {error}"})

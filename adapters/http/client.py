@@ -134,8 +134,7 @@ class HttpClient(Participant):
             UnfitFileError: the file is no safetensors file that can be screened.
             OSError: it cannot be read.
         """
-        digest = file_digest(update, read_stored(update))
-        self._member.describe(digest, examples=int(examples))
+        digest = self._described(update, int(examples))
         path = f"/v1/rounds/{quote(terms.round_id, safe='')}/updates?examples={int(examples)}"
         headers = {
             **self.headers_of(self._member.submit(terms, digest)),

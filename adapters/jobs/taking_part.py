@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from adapters.credentials import RoundTerms
 from adapters.errors import ControlPlaneError, Denied, Forbidden, Unavailable
+from adapters.jobs.tensorfile import file_digest, file_norm, read_stored
 from adapters.member import Member
 from adapters.site import Vetoed
 
@@ -133,6 +134,20 @@ class Participant(ABC):
         Raises:
             ControlPlaneError: policy or the aggregator says no.
         """
+
+    def _described(self, update: Path, examples: int) -> str:
+        """Return the digest of an update, and tell the device's site what it is; only a site has it measured.
+
+        Raises:
+            Vetoed: the site cannot keep it.
+            UnfitFileError: the file is no safetensors file that can be screened.
+            OSError: it cannot be read.
+        """
+        stored = read_stored(update)
+        digest = file_digest(update, stored)
+        if self._member.site is not None:
+            self._member.describe(digest, norm=file_norm(update, stored), examples=examples)
+        return digest
 
     def take_part(self, train: Train, folder: Path) -> int:
         """Take part until the job ends, and return in how many rounds an update was sent.

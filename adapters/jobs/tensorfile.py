@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,6 +25,8 @@ DTYPES: Mapping[str, tuple[str, int]] = {
 """The names that files use, to the names that digests use and the bytes of one value. Others take no part in rounds."""
 
 _CHUNK_BYTES = 1024 * 1024
+_MOST_NORM = 1e12
+_FORMATS: Mapping[str, tuple[str, int]] = {"float64": ("d", 8), "float32": ("f", 4), "float16": ("e", 2)}
 _ENTRY = frozenset({"dtype", "shape", "data_offsets"})
 
 
@@ -42,6 +44,7 @@ class StoredTensor:
         shape: its dimensions.
         start: where its values begin in the file, in bytes.
         size_bytes: how many bytes they are.
+        value_bytes: of one of them.
     """
 
     name: str
@@ -49,6 +52,7 @@ class StoredTensor:
     shape: tuple[int, ...]
     start: int
     size_bytes: int
+    value_bytes: int
 
     @property
     def form(self) -> str:
@@ -65,15 +69,38 @@ def read_stored(path: Path) -> list[StoredTensor]:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(0)
-        header, start = _read_header(file, size)
+        found = stored_in(file, DTYPES)
+    for tensor in found:
+        # Some readers map the values, and cannot do so elsewhere.
+        if tensor.start % tensor.value_bytes:
+            raise UnfitFileError("values begin at a multiple of the size of one; pad the header with spaces")
+    return sorted(found, key=lambda tensor: tensor.name)
+
+
+def stored_in(
+    file: BinaryIO, types: Mapping[str, tuple[str, int]], most_header_bytes: int = MAX_HEADER_BYTES
+) -> list[StoredTensor]:
+    """Return the tensors of an open file in the order of its header; their values are not read.
+
+    Args:
+        file: at its beginning.
+        types: the names that the file may use, to the names that are wanted and the bytes of one value.
+        most_header_bytes: a longer header is not read.
+
+    Raises:
+        UnfitFileError: it is no safetensors file, has tensors of other types, or its values leave gaps, overlap, or end
+            elsewhere than the file does.
+        OSError: it cannot be read.
+    """
+    size = file.seek(0, 2)
+    file.seek(0)
+    header, start = _read_header(file, size, most_header_bytes)
     notes = header.pop("__metadata__", {})
     if not isinstance(notes, dict) or not all(isinstance(note, str) for note in notes.values()):
         raise UnfitFileError("__metadata__ is an object of texts")
-    found = [_stored(name, entry, start) for name, entry in header.items()]
+    found = [_stored(name, entry, start, types) for name, entry in header.items()]
     _require_gapless(found, start, size)
-    return sorted(found, key=lambda tensor: tensor.name)
+    return found
 
 
 def file_digest(path: Path, stored: Iterable[StoredTensor]) -> str:
@@ -92,15 +119,25 @@ def file_digest(path: Path, stored: Iterable[StoredTensor]) -> str:
             for part in (tensor.name.encode(), tensor.form.encode()):
                 digest.update(struct.pack("<Q", len(part)) + part)
             digest.update(struct.pack("<Q", tensor.size_bytes))
-            file.seek(tensor.start)
-            left = tensor.size_bytes
-            while left:
-                chunk = file.read(min(left, _CHUNK_BYTES))
-                if not chunk:
-                    raise OSError(f"{path} ended while it was read")
+            for chunk in _chunks(file, path, tensor):
                 digest.update(chunk)
-                left -= len(chunk)
     return f"sha256:{digest.hexdigest()}"
+
+
+def file_norm(path: Path, stored: Iterable[StoredTensor]) -> float | None:
+    """Return the L2 norm of all tensors of a file together; none where that is no number, or above a trillion.
+
+    Args:
+        path: the file.
+        stored: what `read_stored` returned for it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        parts = [math.hypot(*_values(chunk, one.dtype)) for one in stored for chunk in _chunks(file, path, one)]
+    norm = math.hypot(*parts)
+    return norm if math.isfinite(norm) and norm <= _MOST_NORM else None
 
 
 def content_sha256(path: Path) -> bytes:
@@ -113,10 +150,36 @@ def content_sha256(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def _read_header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
+def _chunks(file: BinaryIO, path: Path, tensor: StoredTensor) -> Iterator[bytes]:
+    """Give the bytes of a tensor, whole values at a time.
+
+    Raises:
+        OSError: they cannot be read.
+    """
+    file.seek(tensor.start)
+    left = tensor.size_bytes
+    while left:
+        chunk = file.read(min(left, _CHUNK_BYTES))
+        if len(chunk) != min(left, _CHUNK_BYTES):
+            raise OSError(f"{path} ended while it was read")
+        yield chunk
+        left -= len(chunk)
+
+
+def _values(chunk: bytes, dtype: str) -> tuple[float, ...]:
+    if dtype == "bfloat16":
+        # The upper half of a float32, whose lower half is zeros.
+        wide = bytearray(2 * len(chunk))
+        wide[2::4], wide[3::4] = chunk[0::2], chunk[1::2]
+        return _values(bytes(wide), "float32")
+    code, size = _FORMATS[dtype]
+    return struct.unpack(f"<{len(chunk) // size}{code}", chunk)
+
+
+def _read_header(file: BinaryIO, size: int, most: int) -> tuple[dict[str, Any], int]:
     prefix = file.read(8)
     length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
-    if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+    if not 2 <= length <= min(most, size - 8):
         raise UnfitFileError("the first eight bytes are not the length of a header that is in the file")
     try:
         header = json.loads(file.read(length), object_pairs_hook=_once)
@@ -134,20 +197,18 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _stored(name: str, entry: object, start: int) -> StoredTensor:
+def _stored(name: str, entry: object, start: int, types: Mapping[str, tuple[str, int]]) -> StoredTensor:
     if not isinstance(entry, dict) or entry.keys() != _ENTRY:
         raise UnfitFileError("each tensor of the header has dtype, shape and data_offsets, and nothing else")
-    shape, offsets, known = entry["shape"], entry["data_offsets"], DTYPES.get(str(entry["dtype"]))
+    shape, offsets, known = entry["shape"], entry["data_offsets"], types.get(str(entry["dtype"]))
     if known is None:
-        raise UnfitFileError(f"only floating-point tensors take part: {', '.join(DTYPES)}")
+        raise UnfitFileError(f"only tensors of these types take part: {', '.join(types)}")
     if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
         raise UnfitFileError("a shape is a list of whole numbers, and data_offsets are two of them")
     size = math.prod(shape) * known[1]
     if offsets[1] - offsets[0] != size:
         raise UnfitFileError("data_offsets are as far apart as the shape's values are long")
-    if (start + offsets[0]) % known[1]:
-        raise UnfitFileError("values begin at a multiple of the size of one; pad the header with spaces")
-    return StoredTensor(name, known[0], tuple(shape), start + offsets[0], size)
+    return StoredTensor(name, known[0], tuple(shape), start + offsets[0], size, known[1])
 
 
 def _are_counts(found: object) -> bool:

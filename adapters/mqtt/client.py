@@ -150,8 +150,7 @@ class MqttMember(Participant):
 
     def submit(self, terms: RoundTerms, update: Path, examples: int) -> str:
         """Send an update and return its digest."""
-        digest = file_digest(update, read_stored(update))
-        self._member.describe(digest, examples=int(examples))
+        digest = self._described(update, int(examples))
         fields = {
             **self._member.submit(terms, digest).to_dict(),
             "round": terms.round_id,

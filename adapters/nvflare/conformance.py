@@ -38,7 +38,7 @@ PACE = Pace(training_seconds=15.0, patience_seconds=15.0, round_seconds=180.0, j
 
 TASK = "train"
 NAME = "job"
-_QUERY_SECONDS = 60.0
+_QUERY_SECONDS = 30.0
 _GLANCE_SECONDS = 0.2
 _LOG_LINES = 30
 
@@ -130,7 +130,7 @@ def federation(job: Job) -> Ended:
     return Ended(load_file(place / "final.safetensors"), job.rounds, json.loads(report.read_text()))
 
 
-def made(job: Job, place: Path) -> FedJob:
+def made(job: Job, place: Path, query_seconds: float = _QUERY_SECONDS) -> FedJob:
     """Return the kit's job, guarded, for the simulator and for sites that are processes; ``place`` is made."""
     place.mkdir()
     member = str(job.clients[0].parent / "{site}")
@@ -141,7 +141,7 @@ def made(job: Job, place: Path) -> FedJob:
         model=job.model,
         folder=str(job.aggregator),
         duration_seconds=job.pace.training_seconds,
-        query_seconds=_QUERY_SECONDS,
+        query_seconds=query_seconds,
         patience_seconds=job.pace.patience_seconds,
     )
     made.to_server(point, id="guard")

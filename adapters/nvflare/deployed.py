@@ -1,7 +1,7 @@
-"""NVFLARE with processes of its own for the kit: ``ztfm adapter check adapters.nvflare.deployed --case sign-flip``.
+"""NVFLARE with processes of its own for the kit: ``ztfm adapter check adapters.nvflare.deployed``.
 
 What its proof-of-concept mode makes: a server and a site for each client, each with certificates, the job submitted by
-an administrator. A site and each job that it runs are processes that import torch: a job of nine sites takes minutes.
+an administrator. A site and each job that it runs are processes, all of them forked from one that has imported torch.
 """
 
 import json
@@ -9,27 +9,30 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from nvflare.fuel.flare_api.flare_api import new_secure_session
 from nvflare.tool.poc.poc_commands import prepare_poc_provision
 from safetensors.torch import load_file
 
 from adapters.conformance import Ended, Job, Pace
 from adapters.conformance.children import ends_with_us
 from adapters.conformance.ports import free_port
+from adapters.conformance.warm import Warm
 from adapters.nvflare.conformance import NAME, made
 from adapters.nvflare.point import REPORT
+from adapters.nvflare.submitting import ADMINISTRATOR
 
-PACE = Pace(training_seconds=60.0, patience_seconds=15.0, round_seconds=300.0, job_seconds=300.0)
-"""Sites share the machine, and each of them imports torch once more for a job."""
+PACE = Pace(training_seconds=15.0, patience_seconds=15.0, round_seconds=180.0, job_seconds=300.0)
+"""A site asks for its next task every two seconds, and all of them share the machine."""
 
-_ADMINISTRATOR = "admin@nvidia.com"
+TOGETHER = 18
+"""Server, sites and an administrator for each case would spend the time on starting them."""
+
 _LIGHTER = "nvflare.lighter.impl"
 _BUILDERS = (
     {"path": f"{_LIGHTER}.workspace.WorkspaceBuilder", "args": {"template_file": ["master_template.yml"]}},
@@ -37,9 +40,10 @@ _BUILDERS = (
     {"path": f"{_LIGHTER}.cert.CertBuilder"},
     {"path": f"{_LIGHTER}.signature.SignatureBuilder"},
 )
-_SESSION_SECONDS = 120.0
-_LINGER_SECONDS = 30.0
-_STOP_SECONDS = 10.0
+_OUTCOME_SECONDS = "3"
+"""How long NVFLARE's server waits, when a job is over, for the word of a site whose part of it hangs."""
+
+_SAID = 3000
 
 
 def federation(job: Job) -> Ended:
@@ -49,19 +53,35 @@ def federation(job: Job) -> Ended:
         RuntimeError: it did not come to its end.
     """
     place = job.folder / "nvflare"
-    made(job, place).export_job(str(place / "jobs"))
+    made(job, place, job.pace.training_seconds).export_job(str(place / "jobs"))
     names = [client.name for client in job.clients]
     kits = _provisioned(place, names, job)
-    with _running(kits, ["server", *names]):
-        result = _run(place, kits / _ADMINISTRATOR, job)
+    warm = _warm(job.folder.parent)
+    with _running(kits, ["server", *names], warm):
+        result = _run(place, kits / ADMINISTRATOR, job, warm)
     (report,) = result.rglob(REPORT)
     return Ended(load_file(place / "final.safetensors"), job.rounds, json.loads(report.read_text()))
+
+
+@cache
+def _warm(place: Path) -> Warm:
+    """Return what NVFLARE's processes are forked from, in all jobs of this process."""
+    return Warm(place / f"nvflare-{os.getpid()}", "adapters.nvflare.prepared", _environment())
+
+
+def _environment() -> dict[str, str]:
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "OMP_NUM_THREADS": "1",
+        "NVFLARE_CLIENT_OUTCOME_WAIT_TIMEOUT": _OUTCOME_SECONDS,
+    }
 
 
 def _provisioned(place: Path, names: Sequence[str], job: Job) -> Path:
     """Make the startup kits, add what guards each, and return their folder."""
     server = {"name": "server", "type": "server", "org": "nvidia", "default_host": "localhost"}
-    people = {"name": _ADMINISTRATOR, "type": "admin", "org": "nvidia", "role": "project_admin"}
+    people = {"name": ADMINISTRATOR, "type": "admin", "org": "nvidia", "role": "project_admin"}
     sites = [{"name": name, "type": "client", "org": "nvidia"} for name in names]
     participants = [{**server, "fed_learn_port": free_port()}, people, *sites]
     project = {"api_version": 3, "name": "project", "participants": participants, "builders": list(_BUILDERS)}
@@ -92,65 +112,56 @@ def _add(kit: Path, component: str, arguments: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _running(kits: Path, names: Sequence[str]) -> Iterator[None]:
-    """Run the server and the sites as their startup kits do, each in a group of its own with what it starts."""
+def _running(kits: Path, names: Sequence[str], warm: Warm) -> Iterator[None]:
+    """Run the server and the sites as their startup kits do; they and the jobs that they start end with the block."""
     processes: list[subprocess.Popen[bytes]] = []
     try:
         for name in names:
             kind = "server" if name == "server" else "client"
             command = [
-                *(sys.executable, "-u", "-m", f"nvflare.private.fed.app.{kind}.{kind}_train", "-m", str(kits / name)),
-                *("-s", f"fed_{kind}.json", "--set", "secure_train=true", f"uid={name}", "org=nvidia"),
-                "config_folder=config",
+                *(str(warm.interpreter), "-u", "-m", f"nvflare.private.fed.app.{kind}.{kind}_train"),
+                *("-m", str(kits / name), "-s", f"fed_{kind}.json", "--set", "secure_train=true", f"uid={name}"),
+                *("org=nvidia", "config_folder=config"),
             ]
             with (kits / f"{name}.log").open("wb") as output:
                 processes.append(
-                    subprocess.Popen(  # noqa: S603 - this interpreter, no shell
+                    subprocess.Popen(  # noqa: S603 - stands in for this interpreter, no shell
                         command,
                         cwd=kits / name,
-                        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+                        env=_environment(),
                         stdin=subprocess.DEVNULL,
                         stdout=output,
                         stderr=output,
-                        process_group=0,
                         preexec_fn=ends_with_us(signal.SIGKILL),
                     )
                 )
         yield
     finally:
+        warm.end_programs()
         for process in processes:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait(_STOP_SECONDS)
+            process.kill()
+            process.wait()
 
 
-def _run(place: Path, administrator: Path, job: Job) -> Path:
-    """Submit the job, wait for its end, and return the folder of its result."""
-    session = new_secure_session(_ADMINISTRATOR, str(administrator.resolve()), timeout=_SESSION_SECONDS)
-    try:
-        _gather(session, job)
-        job_id = session.submit_job(str(place / "jobs" / NAME))
-        outcome = session.monitor_job(job_id, timeout=job.pace.job_seconds * job.rounds, poll_interval=1.0)
-        if not str(outcome).endswith("JOB_FINISHED"):
-            raise RuntimeError(f"the job did not come to its end: {outcome}")
-        return Path(session.download_job_result(job_id, str(place / "downloads")))
-    finally:
-        session.close()
-
-
-def _gather(session: Any, job: Job) -> None:
-    """Return once all sites are connected, or as many as can be and no more came for a while.
+def _run(place: Path, administrator: Path, job: Job, warm: Warm) -> Path:
+    """Have an administrator submit the job and wait for its end, and return the folder of its result.
 
     Raises:
-        RuntimeError: too few are.
+        RuntimeError: it did not come to its end; the message holds the end of what the administrator's program said.
     """
-    began = came = time.monotonic()
-    seen = 0
-    while time.monotonic() - began < _SESSION_SECONDS:
-        connected = len(session.get_system_info().client_info)
-        if connected != seen:
-            seen, came = connected, time.monotonic()
-        if seen == len(job.clients) or (seen >= job.least and time.monotonic() - came > _LINGER_SECONDS):
-            return
-        time.sleep(1.0)
-    raise RuntimeError(f"{seen} of {len(job.clients)} sites are connected")
+    orders = {
+        "kit": str(administrator.resolve()),
+        "job": str(place / "jobs" / NAME),
+        "to": str(place / "downloads"),
+        "told": str(place / "told"),
+        "least": job.least,
+        "most": len(job.clients),
+        "seconds": job.pace.job_seconds * job.rounds,
+    }
+    command = [str(warm.interpreter), "-m", "adapters.nvflare.submitting", json.dumps(orders)]
+    done = subprocess.run(  # noqa: S603 - stands in for this interpreter, no shell
+        command, cwd=place, env=_environment(), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"the job did not come to its end\n{(done.stdout + done.stderr)[-_SAID:]}")
+    return Path((place / "told").read_text())

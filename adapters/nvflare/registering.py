@@ -19,6 +19,7 @@ from adapters.credentials import Introduction
 from adapters.guard.checkpoint import Checkpoint
 from adapters.member import Member
 from adapters.nvflare.folders import own_folder
+from adapters.nvflare.sturdy import keep_jobs
 from controlplane.capabilities.refusals import Refused
 
 PROPERTY = "ztfm_introduction"
@@ -53,7 +54,8 @@ class Registration(FLComponent):  # type: ignore[misc] # nvflare is read without
     """Of the server site: registers clients that prove an enrolled key, and no others.
 
     NVFLARE takes any fault here but one for a yes, so whatever goes wrong becomes that one. Consoles of administrators
-    pass: they are people, whom NVFLARE authenticates, and no tasks are given to them.
+    pass: they are people, whom NVFLARE authenticates, and no tasks are given to them. From the server's start on no
+    client that is registered can end a job for all by what it says of its own part (`adapters.nvflare.sturdy`).
 
     Args:
         audience: the name of this point, which introductions must be for.
@@ -70,11 +72,13 @@ class Registration(FLComponent):  # type: ignore[misc] # nvflare is read without
         self._checkpoint = Checkpoint(dict, "", audience, clock)
 
     def handle_event(self, event_type: str, fl_ctx: FLContext) -> None:
-        """Refuse a client that does not introduce itself.
+        """Refuse a client that does not introduce itself; at the start, have no client's word end a job.
 
         Raises:
             NotAuthenticated: it does not; NVFLARE answers it so, and goes on.
         """
+        if event_type == EventType.SYSTEM_START:
+            keep_jobs(fl_ctx.get_engine().server, _failed)
         if event_type != EventType.CLIENT_REGISTER_RECEIVED:
             return
         if fl_ctx.get_prop(FLContextKey.EVENT_SCOPE) == EventScope.FEDERATION:
@@ -100,3 +104,7 @@ class Registration(FLComponent):  # type: ignore[misc] # nvflare is read without
             return found.cause
         name = peer.get_identity_name() if isinstance(peer, FLContext) else ""
         return "" if self.members is None or self.members.get(str(name)) == found else "not_invited"
+
+
+def _failed(job_id: str) -> None:
+    _log.warning("a site's part of the job %s is gone: the job goes on without it", job_id)

@@ -5,6 +5,7 @@ import typer
 from controlplane.cli import (
     adapter,
     audit,
+    audit_export,
     decisions,
     demo,
     devices,
@@ -52,6 +53,8 @@ app.add_typer(decisions.app, name="decisions")
 app.add_typer(devices.app, name="devices")
 app.add_typer(rounds.app, name="rounds")
 app.add_typer(holds.app, name="holds")
+audit.app.command("export")(audit_export.export)
+audit.app.command("subject")(audit_export.subject)
 app.add_typer(audit.app, name="audit")
 app.add_typer(witness.app, name="witness")
 app.add_typer(tls.app, name="tls")

@@ -29,6 +29,8 @@ MARK = "backends"
 
 _SHOULD_TAKE_SECONDS = 180.0
 _MAY_TAKE_SECONDS = 900.0
+_SHOWN = 8
+"""Of the slowest parts of tests, so that it shows where time goes."""
 
 Make = Callable[[str], Path]
 
@@ -100,7 +102,7 @@ def _parts(folder: Path, python: Path) -> Iterator[tuple[Path, list[str]]]:
 def _pytest(python: Path, given: Sequence[str], is_quiet: bool) -> _Ran:
     with tempfile.TemporaryDirectory(prefix="ztfm-") as folder:
         result = Path(folder) / "result.xml"
-        command = [str(python), "-m", "pytest", "-m", MARK, f"--junitxml={result}", *given]
+        command = [str(python), "-m", "pytest", "-m", MARK, f"--durations={_SHOWN}", f"--junitxml={result}", *given]
         output = sys.stderr if is_quiet else None
         try:
             status = run(command, environments.ROOT, _MAY_TAKE_SECONDS, output)

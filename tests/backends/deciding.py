@@ -17,12 +17,17 @@ SIGN_FLIPPED: list[Decided] = [*ALLOWED[:2], ("gradient_submission", "admit", "d
 
 
 def decided(plane: ControlPlane, subject: str) -> list[list[Decided]]:
-    """Return what was decided about a device in each round, in order of the rounds and of the decisions."""
+    """Return what was decided about a device in each round, in order of the rounds and of the decisions.
+
+    What its own site decided is left out: `tests.adapters.site.houses.vetoes`.
+    """
     operator = plane.enrol("operator")
     page = operator.get(f"/v1/decisions?subject={subject}&limit=100").expect(200)
     assert not page.get("next_token"), "more decisions than a page holds"
     rounds: dict[str, list[Decided]] = {}
     for shown in reversed(page["decisions"]):
+        if shown["action"].startswith("site:"):
+            continue
         record = operator.get(f"/v1/decisions/{shown['id']}").expect(200)
         context = record["facts"]["context"]
         if name := (context.get("round") or {}).get("id"):

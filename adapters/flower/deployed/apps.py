@@ -14,7 +14,9 @@ from adapters.flower import GuardedStrategy, guard_mod
 ENDED = "ended"
 """Folder below the job's in which the server app leaves how it ended."""
 
-_QUERY_SECONDS = 60.0
+_GLANCE_SECONDS = 0.2
+_LINGER_SECONDS = 5.0
+_GATHER_SECONDS = 60.0
 
 server = ServerApp()
 
@@ -23,18 +25,42 @@ server = ServerApp()
 def main(grid: Grid, context: Context) -> None:
     """Run the job once all its nodes are there."""
     job = Job.read(Path(str(context.run_config["job"])))
-    while len(list(grid.get_node_ids())) < len(job.clients):
-        time.sleep(0.2)
+    missing = len(job.clients) - _gathered(grid, job)
     with job.guard() as guard:
+        for _ in range(missing):
+            # The proxy lets no node in that is no member's: nobody here ever hears of it.
+            guard.drop("identify", "absent")
         strategy = GuardedStrategy(
             FedAvg(fraction_evaluate=0.0, min_train_nodes=job.least, min_available_nodes=job.least),
             guard,
             duration_seconds=job.pace.training_seconds,
-            query_timeout=_QUERY_SECONDS,
+            query_timeout=job.pace.training_seconds,
         )
         result = strategy.start(grid, ArrayRecord(job.initial), num_rounds=job.rounds)
         state = result.arrays.to_torch_state_dict() if result.arrays else job.initial
-        Ended(state, job.rounds, report_of(guard)).write(job.folder / ENDED)
+        draft = job.folder / f"{ENDED}-draft"
+        draft.mkdir()
+        Ended(state, job.rounds, report_of(guard)).write(draft)
+        # Whoever waits for it reads it at once, and ends all this.
+        draft.rename(job.folder / ENDED)
+
+
+def _gathered(grid: Grid, job: Job) -> int:
+    """Return how many nodes there are once all are, or as many as can be and no more came for a while.
+
+    Raises:
+        RuntimeError: too few came.
+    """
+    began = came = time.monotonic()
+    seen = 0
+    while time.monotonic() - began < _GATHER_SECONDS:
+        there = len(list(grid.get_node_ids()))
+        if there != seen:
+            seen, came = there, time.monotonic()
+        if seen == len(job.clients) or (seen >= job.least and time.monotonic() - came > _LINGER_SECONDS):
+            return seen
+        time.sleep(_GLANCE_SECONDS)
+    raise RuntimeError(f"{seen} of {len(job.clients)} nodes came")
 
 
 def member_of(context: Context) -> Scripted:

@@ -1,26 +1,39 @@
-"""A Flower deployment for the kit: ``ztfm adapter check adapters.flower.deployed.conformance --case sign-flip``.
+"""A Flower deployment for the kit: ``ztfm adapter check adapters.flower.deployed.conformance``.
 
 SuperLink and SuperNodes are Flower's own programs, the job begins with ``flwr run``, and every node reaches the
-SuperLink through the proxy alone. Flower starts a process for each message to a node: nine nodes take minutes.
+SuperLink through the proxy alone. Flower starts a process for each message to a node: here all of them are forked from
+one that has imported torch.
 """
 
 import asyncio
 import json
+import os
 import shutil
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from adapters.conformance import Ended, Job, Pace
-from adapters.conformance.ports import free_port
+from adapters.conformance.ports import free_port, free_ports
+from adapters.conformance.warm import Warm
 from adapters.flower.deployed.apps import ENDED
-from adapters.flower.deployed.processes import Programs, programs
+from adapters.flower.deployed.processes import Programs, environment, programs
 from adapters.flower.proxy.opening import beside, opened
+from adapters.flower.proxy.report import Report
 
-PACE = Pace(training_seconds=60.0, round_seconds=300.0, job_seconds=300.0)
-"""Each message to a node begins a process that imports torch, and they begin at once."""
+PACE = Pace(training_seconds=15.0, round_seconds=180.0, job_seconds=240.0)
+"""Each message to a node begins a process, and they begin at once."""
+
+TOGETHER = 18
+"""A deployment of its own for each case would spend the time on starting SuperLinks."""
+
+_REVOKED = "revoked"
+"""The proxy's word for a device whose update it does not even let in: the guard never sees it."""
 
 _START_SECONDS = 90.0
 _COMPONENTS = {"server": "serverapp", "client": "clientapp"}
@@ -32,25 +45,40 @@ def federation(job: Job) -> Ended:
     Raises:
         RuntimeError: a program of it failed, or the job did not come to its end.
     """
-    with programs(job.folder / "flower") as started:
+    with programs(job.folder / "flower", _warm(job.folder.parent)) as started:
         link = f"127.0.0.1:{free_port()}"
         _start_link(started, link)
         # Of its own, for each job: the nodes that a gateway knows are kept there.
         gateway = Path(shutil.copytree(job.gateway, started.folder / "gateway"))
-        with _before(job, gateway, f"http://{link}") as nodes:
-            for client, address in zip(job.clients, nodes, strict=True):
+        with _before(job, gateway, f"http://{link}") as (proxy, nodes):
+            ports = free_ports(len(nodes))
+            for client, address, port in zip(job.clients, nodes, ports, strict=True):
                 started.start(
                     f"node-{client.name}",
-                    *("flower-supernode", "--insecure", "--superlink", address, "--port", str(free_port())),
+                    *("flower-supernode", "--insecure", "--superlink", address, "--port", str(port)),
                     *("--node-config", f"client={json.dumps(str(client))}"),
                 )
-            (job.folder / ENDED).mkdir()
             started.run(
                 "run", "flwr", "run", str(_app(started.folder / "app", job.folder)), "here", seconds=_START_SECONDS
             )
             final = job.folder / ENDED / "ended.json"
             started.wait("link", final.exists, job.pace.job_seconds * job.rounds)
-        return Ended.read(job.folder / ENDED)
+            # The proxy waits for whoever is still connected.
+            started.end()
+        ended = Ended.read(job.folder / ENDED)
+        refused = sum(calls.get(_REVOKED, 0) for calls in proxy.to_dict()["calls"].values())
+        drops = [*ended.report["drops"], *([["identify", _REVOKED, refused]] if refused else [])]
+        return replace(ended, report={**ended.report, "drops": drops})
+
+
+@cache
+def _warm(place: Path) -> Warm:
+    """Return what Flower's programs are forked from, in all jobs of this process."""
+    found = Warm(place / f"flower-{os.getpid()}", "adapters.flower.deployed.prepared", environment())
+    for program in entry_points(group="console_scripts"):
+        if program.dist is not None and program.dist.name == "flwr":
+            found.add(program.name, program.value)
+    return found
 
 
 def _start_link(started: Programs, address: str) -> None:
@@ -85,17 +113,17 @@ def _app(folder: Path, job: Path) -> Path:
 
 
 @contextmanager
-def _before(job: Job, gateway: Path, link: str) -> Iterator[list[str]]:
-    """Run the proxy before a SuperLink, and give the address at which each client's sidecar listens."""
+def _before(job: Job, gateway: Path, link: str) -> Iterator[tuple[Report, list[str]]]:
+    """Run the proxy before a SuperLink, and give its report and the address at which each client's sidecar listens."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="kit-proxy", daemon=True)
     thread.start()
     stack = AsyncExitStack()
 
-    async def enter() -> list[str]:
+    async def enter() -> tuple[Report, list[str]]:
         proxy = await stack.enter_async_context(opened(gateway, link, [job.model]))
         urls = [await stack.enter_async_context(beside(client, proxy.public_url)) for client in job.clients]
-        return [url.removeprefix("http://") for url in urls]
+        return proxy.report, [url.removeprefix("http://") for url in urls]
 
     try:
         yield asyncio.run_coroutine_threadsafe(enter(), loop).result(_START_SECONDS)

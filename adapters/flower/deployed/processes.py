@@ -6,48 +6,45 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from adapters.conformance.children import ends_with_us
+from adapters.conformance.warm import Warm
 
-_SCRIPTS = Path(sys.executable).parent
 _GLANCE_SECONDS = 0.1
-_STOP_SECONDS = 5.0
 _LOG_LINES = 20
 
 
 class Programs:
-    """Starts programs of this environment. Make one with `programs`.
+    """Starts programs. Make one with `programs`.
 
     Args:
         folder: logs, and what Flower keeps, go there.
+        warm: has the programs; what they start themselves is found there, too.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, warm: Warm) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.home.mkdir()
+        self._warm = warm
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._environment = {
-            **os.environ,
-            "PATH": f"{_SCRIPTS}{os.pathsep}{os.environ.get('PATH', '')}",
-            "PYTHONPATH": os.pathsep.join(sys.path),
+            **environment(),
+            "PATH": f"{warm.folder}{os.pathsep}{os.environ.get('PATH', '')}",
             "FLWR_HOME": str(self.home),
-            "FLWR_TELEMETRY_ENABLED": "0",
-            "FLWR_DISABLE_UPDATE_CHECK": "1",
-            "OMP_NUM_THREADS": "1",
         }
 
     def start(self, name: str, *command: str) -> None:
-        """Start a program of the environment, or a module with ``-m``.
+        """Start a program.
 
         Raises:
             OSError: there is no such program.
         """
-        program = [sys.executable, *command] if command[0] == "-m" else [str(_SCRIPTS / command[0]), *command[1:]]
+        program = [str(self._warm.folder / command[0]), *command[1:]]
         with self._log(name).open("wb") as log:
-            self._running[name] = subprocess.Popen(  # noqa: S603 - programs of this environment, no shell
+            self._running[name] = subprocess.Popen(  # noqa: S603 - Flower's programs, no shell
                 program,
                 cwd=self.folder,
                 env=self._environment,
@@ -81,16 +78,11 @@ class Programs:
             time.sleep(_GLANCE_SECONDS)
 
     def end(self) -> None:
-        """End all of them, those that were started last first."""
-        for process in reversed(self._running.values()):
-            with suppress(ProcessLookupError):
-                process.terminate()
-        for process in reversed(self._running.values()):
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        """End all of them at once: the job is over, and nothing of them is kept."""
+        self._warm.end_programs()
+        for process in self._running.values():
+            process.kill()
+            process.wait()
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
@@ -100,11 +92,23 @@ class Programs:
         return f"{name} did not do what it should\n{tail}"
 
 
+def environment() -> dict[str, str]:
+    """Return the environment of Flower's programs: they tell nobody, and look for work often."""
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "FLWR_TELEMETRY_ENABLED": "0",
+        "FLWR_DISABLE_UPDATE_CHECK": "1",
+        "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.4",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
 @contextmanager
-def programs(folder: Path) -> Iterator[Programs]:
+def programs(folder: Path, warm: Warm) -> Iterator[Programs]:
     """Give a place to start programs in, and leave none behind."""
     folder.mkdir()
-    found = Programs(folder)
+    found = Programs(folder, warm)
     try:
         yield found
     finally:

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.conformance import Ended, Job, training
 from adapters.conformance.cases import Case, named
-from adapters.conformance.checking import Cast, faults
+from adapters.conformance.checking import Cast, Part, faults
 from adapters.conformance.script import Script
 
 HONEST = [[(number, turn) for number in range(5)] for turn in range(2)]
@@ -32,7 +32,8 @@ def kept(*rounds: dict[str, Any]) -> Ended:
 def check(tmp_path: Path) -> Callable[..., list[str]]:
     def checked(case: Case, ended: Ended, denials: int = 1) -> list[str]:
         job = Job(tmp_path, tmp_path, tmp_path, (), 2, "aggregator-1", "smart-home-intents")
-        return faults(case, job, ended, Cast(SIXTH, tmp_path), lambda: denials)
+        [found] = faults([Part(case, Cast(SIXTH, tmp_path), lambda: denials)], job, ended)
+        return found
 
     return checked
 
@@ -93,3 +94,54 @@ def test_after_an_outage_everybody_must_be_served_again(check: Check) -> None:
     lost = replace(back, report={"rounds": [a_round(6, ""), a_round(0, "")], "drops": []})
     assert check(case, lost) == ["not everybody was served in the last round, when what had failed was back"]
     assert check(case, replace(back, state=training.initial())) == ["the model went 0.00 of the way to the target"]
+
+
+def together(tmp_path: Path, ended: Ended, *parts: tuple[str, str]) -> list[list[str]]:
+    """The faults of cases that share a job, each with the name of its client."""
+    job = Job(tmp_path, tmp_path, tmp_path, (), 2, "aggregator-1", "smart-home-intents")
+    found = [
+        Part(named(case), Cast(name, tmp_path / name, 5 + place), lambda: 1) for place, (case, name) in enumerate(parts)
+    ]
+    return faults(found, job, ended)
+
+
+def report(*named_drops: tuple[str, str], **nameless: int) -> dict[str, Any]:
+    """Two rounds in which these were dropped by name, and causes that have none, as often as is said."""
+    drops = [{"point": "pull", "cause": cause, "subject": name, "round_id": "r"} for name, cause in named_drops]
+    one = {"round_id": "r", "accepted": 5, "drops": drops, "verdicts": {}}
+    counted = [["pull", cause, 2] for _, cause in named_drops]
+    return {"rounds": [one, one], "drops": [*counted, *(["identify", *said] for said in nameless.items())]}
+
+
+def test_each_of_several_cases_of_a_job_is_told_why(tmp_path: Path) -> None:
+    parts = ("stale-pull", "dev-a"), ("expired-pull", "dev-b")
+    ended = Ended(training.after(HONEST), 2, report(("dev-a", "proof_stale"), ("dev-b", "expired")))
+    assert together(tmp_path, ended, *parts) == [[], []]
+    silent = replace(ended, report=report(("dev-a", "proof_stale")))
+    assert together(tmp_path, silent, *parts)[0] == []
+    assert together(tmp_path, silent, *parts)[1] == ["the report should say expired of it, and says nothing"]
+
+
+def test_what_is_said_of_somebody_without_a_name_is_said_of_one_case_alone(tmp_path: Path) -> None:
+    parts = ("impostor", "dev-a"), ("garbage-introduction", "dev-b"), ("stranger", "dev-c")
+    ended = Ended(training.after(HONEST), 2, report(wrong_subject=1, malformed=1, absent=1))
+    assert together(tmp_path, ended, *parts) == [[], [], []]
+    twice = ("stranger", "dev-a"), ("quarantined", "dev-b")
+    assert together(tmp_path, replace(ended, report=report(absent=2)), *twice) == [[], []]
+    [one, other] = together(tmp_path, replace(ended, report=report(absent=1)), *twice)
+    assert (bool(one), bool(other)) in {(True, False), (False, True)}
+
+
+def test_an_update_of_one_case_in_the_model_is_a_fault_of_all_that_share_it(tmp_path: Path) -> None:
+    entered = training.after([[*HONEST[0], (5, 0)], HONEST[1]])
+    drops = report(("dev-a", "update_finite"), ("dev-b", "update_finite"))
+    found = together(tmp_path, Ended(entered, 2, drops), ("not-a-number", "dev-a"), ("infinite", "dev-b"))
+    assert all("the model is not the mean" in one[0] for one in found)
+
+
+def test_a_client_that_is_honest_once_counts_once_among_others(tmp_path: Path) -> None:
+    entered = training.after([[*HONEST[0], (6, 0)], HONEST[1]])
+    rounds = report(("dev-a", "malformed"), ("dev-b", "wrong_round"))
+    first, second = ({**one, "accepted": accepted} for one, accepted in zip(rounds["rounds"], (6, 5), strict=True))
+    ended = Ended(entered, 2, {**rounds, "rounds": [first, second]})
+    assert together(tmp_path, ended, ("no-submission", "dev-a"), ("replayed-pull", "dev-b")) == [[], []]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from adapters.conformance.cases import CASES, named
-from adapters.conformance.kit import Kit, Result, opened
+from adapters.conformance.kit import Kit, Result, companies, opened
 from adapters.conformance.worker import Worker, WorkerFailed
 
 pytestmark = pytest.mark.minutes
@@ -68,6 +68,17 @@ def test_the_template_keeps_a_case_of_each_kind(kit: Kit) -> None:
     assert {name: result.faults for name, result in found.items() if result.verdict != "held"} == {}
 
 
+def test_where_a_start_is_dear_cases_share_jobs_and_hold_beside_each_other(kit: Kit) -> None:
+    found = results(kit, f"{WRONG}.starts_dearly", *(case.name for case in CASES if case.company))
+    assert {name: result.faults for name, result in found.items() if result.verdict == "failed"} == {}
+    assert len(found) == len([case for case in CASES if case.company])
+
+
+def test_an_adapter_that_is_wrong_is_found_out_in_a_job_that_cases_share(kit: Kit) -> None:
+    found = results(kit, f"{WRONG}.ignores_the_gate_dearly", "tampered", "wrong-shape", "pull-to-submit")
+    assert {result.verdict for result in found.values()} == {"failed"}
+
+
 def test_an_adapter_that_asks_nobody_is_found_out(kit: Kit) -> None:
     found = results(kit, f"{WRONG}.accepts_all", "honest", "sign-flip", "stranger")
     assert {result.verdict for result in found.values()} == {"failed"}
@@ -125,3 +136,14 @@ def test_nothing_of_the_kit_is_left_behind() -> None:
         assert process.poll() is None
     assert process.poll() is not None
     assert not folder.exists()
+
+
+def test_cases_share_a_job_within_their_company_and_no_more_than_the_backend_takes() -> None:
+    assert companies(CASES, 1) == [[case] for case in CASES]
+    shared = companies(CASES, 5)
+    assert sorted(case.name for one in shared for case in one) == sorted(case.name for case in CASES)
+    assert all(len({case.company for case in one}) == 1 and len(one) <= 5 for one in shared)
+    assert all(len(one) == 1 for one in shared if not one[0].company)
+    assert len(companies(CASES, len(CASES))) == len({case.company for case in CASES if case.company}) + len(
+        [case for case in CASES if not case.company]
+    )

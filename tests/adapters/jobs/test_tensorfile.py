@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 from safetensors.torch import save, save_file
 
-from adapters.jobs.tensorfile import UnfitFileError, file_digest, read_stored
+from adapters.jobs.tensorfile import UnfitFileError, file_digest, file_norm, read_stored
 from adapters.screening import Manifest, update_digest
+from adapters.site.measuring import norm_of
 
 NAMES = some.text(some.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
     lambda name: name != "__metadata__"
@@ -93,3 +94,26 @@ def test_values_begin_at_a_multiple_of_their_size(tmp_path: Path) -> None:
     path.write_bytes(struct.pack("<Q", length + 1) + content[8 : 8 + length] + b" " + content[8 + length :])
     with pytest.raises(UnfitFileError, match="multiple"):
         read_stored(path)
+
+
+@given(some.dictionaries(NAMES, some.tuples(SHAPES, DTYPES), min_size=1, max_size=5))
+def test_the_norm_is_that_which_torch_measures(
+    tmp_path_factory: pytest.TempPathFactory, made: dict[str, tuple[list[int], torch.dtype]]
+) -> None:
+    update: dict[str, object] = {name: torch.randn(shape).to(dtype) for name, (shape, dtype) in made.items()}
+    path = tmp_path_factory.mktemp("files") / "update.safetensors"
+    save_file(update, path)
+    assert file_norm(path, read_stored(path)) == pytest.approx(norm_of(update), rel=1e-9)
+
+
+def test_the_norm_is_of_more_than_is_read_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "update.safetensors"
+    save_file({"a": torch.full((1_000, 1_001), 2.0), "b": torch.ones(3, dtype=torch.float16)}, path)
+    assert file_norm(path, read_stored(path)) == pytest.approx((4.0 * 1_001_000 + 3.0) ** 0.5, rel=1e-12)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_what_is_no_number_or_no_update_s_has_no_norm(tmp_path: Path, value: float) -> None:
+    path = tmp_path / "update.safetensors"
+    save_file({"a": torch.tensor([1.0, value])}, path)
+    assert file_norm(path, read_stored(path)) is None

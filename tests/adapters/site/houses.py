@@ -7,9 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from adapters.member import Member
 from controlplane.bundles import BundleSigner
 from controlplane.releases.building import UnsignedBundle, build
 from controlplane.sidecar import OpaBinary, locate_opa
+from tests.support import ControlPlane
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "site"
 MODEL = "smart-home-intents"
@@ -61,3 +63,19 @@ def furnish(member_folder: Path, body: bytes, trusted: BundleSigner = OWNER) -> 
     for path in (site, *site.rglob("*")):
         path.chmod(path.stat().st_mode & ~0o022)
     return site
+
+
+def outgoing(folder: Path) -> list[tuple[str, list[str], dict[str, Any]]]:
+    """Return what the site of a member decided of its updates: outcome, reasons, and what it was told of each."""
+    with Member.open(folder) as member:
+        assert member.site is not None
+        lines = [line for line in member.site.chain.read() if line.decision.action == "update_out"]
+    return [(one.decision.outcome, list(one.decision.reasons), one.facts["context"]["update"]) for one in lines]
+
+
+def vetoes(plane: ControlPlane, subject: str) -> list[tuple[str, list[str]]]:
+    """Return what the control plane has on record of a site's vetoes: action and codes, oldest first."""
+    operator = plane.enrol("operator")
+    found = operator.get(f"/v1/decisions?subject={subject}&action=site&outcome=deny&limit=100").expect(200)
+    records = [operator.get(f"/v1/decisions/{one['id']}").expect(200) for one in reversed(found["decisions"])]
+    return [(record["action"], [reason["code"] for reason in record["reasons"]]) for record in records]

@@ -10,7 +10,7 @@ from adapters.nvflare import GuardPoint
 from adapters.rollback import verify
 from examples.nvflare_job import job
 
-SITES, ROUNDS = 3, 2
+SITES, ROUNDS = 4, 2
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

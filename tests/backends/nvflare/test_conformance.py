@@ -1,27 +1,20 @@
-"""The conformance kit's view of the adapter: a case of each point of a round. All of them take a quarter of an hour:
+"""The conformance kit on a server and sites that are processes: cases of three points of a round. All of them:
 
-ztfm adapter check adapters.nvflare.conformance --python build/backends/nvflare/bin/python
+ztfm adapter check adapters.nvflare.deployed --python build/backends/nvflare/bin/python       processes, some minutes
+ztfm adapter check adapters.nvflare.conformance --python build/backends/nvflare/bin/python    the simulator, longer
 """
-
-import json
-import subprocess
-import sys
 
 import pytest
 
-from tests.backends.environments import ROOT, make
+from tests.backends.kit import held, kept
 
 pytestmark = pytest.mark.backends
 
-CASES = ("twin", "borrowed-pull", "tampered")
+AT_ONCE = ("borrowed-pull", "stolen-pull", "garbage-introduction")
+DYING = ("dying", "failing", "revoked-meanwhile")
 
 
-@pytest.mark.timeout(300)
-def test_the_kit_s_cases_hold_at_each_point_of_a_round() -> None:
-    words = ["-m", "controlplane.cli", "adapter", "check", "adapters.nvflare.conformance", "--json"]
-    cases = [word for case in CASES for word in ("--case", case)]
-    command = [sys.executable, *words, *cases, "--python", str(make("nvflare"))]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
-    assert done.stdout, done.stderr[-3000:]
-    found = {one["case"]: (one["verdict"], one["faults"]) for one in json.loads(done.stdout.splitlines()[-1])["cases"]}
-    assert found == dict.fromkeys(CASES, ("held", []))
+@pytest.mark.timeout(480)
+def test_sites_that_are_processes_show_nothing_that_is_not_theirs_and_none_of_them_can_end_the_job() -> None:
+    found = kept("nvflare", "adapters.nvflare.deployed", *AT_ONCE, *DYING, seconds=470)
+    assert found == held(*AT_ONCE, *DYING)

@@ -13,7 +13,7 @@ from openfl.cryptography.io import write_crt, write_key
 from openfl.cryptography.participant import generate_csr
 from openfl.federated import Plan
 
-AGGREGATOR, COLLABORATORS = "localhost", ("one", "two", "three")
+AGGREGATOR, COLLABORATORS = "localhost", ("one", "two", "three", "four")
 
 
 def certify(folder: Path) -> None:

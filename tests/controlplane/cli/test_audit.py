@@ -204,3 +204,40 @@ def test_witnesses_that_cannot_be_used_are_named_at_the_start(state: Path, ztfm:
     assert f"{named}, line 2" in done.stderr
     done = ztfm("serve", ZTFM_LOG_WITNESSES_NEEDED="1")
     assert (done.returncode, "wants 1 witnesses" in done.stderr) == (1, True)
+
+
+def test_the_log_is_exported_in_order_and_goes_on_where_it_stopped(state: Path, quick: Quick, tmp_path: Path) -> None:
+    with serve(state) as (_, line), enrolled(quick, line["url"], tmp_path / "device") as device:
+        (decision,) = asks(device)
+        subject = device.id
+    first = quick("audit", "export", "--limit", "1")
+    rest = quick("audit", "export", "--after", first.stderr.strip())
+    entries = [json.loads(line) for line in (first.stdout + rest.stdout).splitlines()]
+    assert [entry["place"] for entry in entries] == list(range(len(entries)))
+    (asked,) = [entry for entry in entries if entry["entry"]["id"] == decision]
+    assert (asked["record"]["subject"], asked["record"]["outcome"]) == (subject, "allow")
+    assert {entry["entry"]["kind"] for entry in entries} == {"decision", "release"}
+
+    events = [json.loads(line) for line in quick("audit", "export", "--form", "ocsf").stdout.splitlines()]
+    (event,) = [event for event in events if event["metadata"]["uid"] == decision]
+    assert (event["class_uid"], event["type_uid"], event["status_id"]) == (6003, 600399, 1)
+    assert event["actor"]["user"]["uid"] == subject
+
+    lines = quick("audit", "export", "--form", "cef").stdout.splitlines()
+    (shown,) = [line for line in lines if f"externalId={decision}" in line]
+    assert shown.startswith("CEF:0|ZTFM|control plane|")
+    assert "|inference|inference allow|1|" in shown
+    assert f"suser={subject}" in shown
+
+
+def test_everything_that_is_known_about_a_device_is_said(state: Path, quick: Quick, tmp_path: Path) -> None:
+    with serve(state) as (_, line), enrolled(quick, line["url"], tmp_path / "device") as device:
+        decisions = asks(device, 2)
+        subject = device.id
+    known = json.loads(quick("audit", "subject", subject, "--json").stdout)
+    assert known["device"]["id"] == subject
+    assert {decision["id"] for decision in known["decisions"]} >= set(decisions)
+    assert {decision["subject"] for decision in known["decisions"]} == {subject}
+    assert not known["decisions_left_out"]
+    assert "registered" in quick("audit", "subject", subject).stdout
+    assert quick("audit", "subject", "dev-nobody").exit_code == 1

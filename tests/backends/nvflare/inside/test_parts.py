@@ -27,10 +27,11 @@ from nvflare.apis.utils.event import fire_event_to_components
 from nvflare.app_common.abstract.fl_model import FLModel, ParamsType
 from nvflare.app_common.app_constant import AppConstants
 from nvflare.app_common.utils.fl_model_utils import FLModelUtils
+from nvflare.fuel.common.exit_codes import ProcessExitCode
 from nvflare.fuel.f3.cellnet.defs import MessageHeaderKey
 from nvflare.fuel.f3.cellnet.defs import ReturnCode as CellReturnCode
 from nvflare.fuel.f3.message import Message
-from nvflare.private.defs import ClientType
+from nvflare.private.defs import CellChannel, CellChannelTopic, ClientType
 from nvflare.private.fed.server.server_runner import ServerRunner, ServerRunnerConfig
 from nvflare.private.fed.server.site_security import SiteSecurity
 
@@ -306,6 +307,28 @@ def test_no_return_code_of_a_site_ends_the_job(code: str) -> None:
     fl_ctx.set_peer_context(FLContextManager(identity_name="site-1", job_id="job").new_context())
     runner.process_submission(Client("site-1", "token"), "train", "task", make_reply(code), fl_ctx)
     assert (runner.status, len(taken)) == ("started", 1)
+
+
+@pytest.mark.parametrize("code", [ProcessExitCode.EXCEPTION, ProcessExitCode.UNSAFE_COMPONENT, 9, None, "odd"])
+def test_what_a_site_says_of_its_own_process_ends_no_job_and_is_taken_in_as_its_end(code: object) -> None:
+    callbacks: dict[tuple[str, str], Any] = {}
+    taken: list[object] = []
+    cell = SimpleNamespace(register_request_cb=lambda channel, topic, cb: callbacks.update({(channel, topic): cb}))
+    runner = SimpleNamespace(fail_run=lambda *_: pytest.fail("a site's word ends the job"))
+    server = SimpleNamespace(
+        cell=cell,
+        engine=SimpleNamespace(job_runner=runner),
+        process_job_failure=lambda request: taken.append(request.payload),
+    )
+    engine = Engine()
+    engine.server = server  # type: ignore[attr-defined]
+    Registration(AUDIENCE).handle_event(EventType.SYSTEM_START, engine.new_context())
+    judge = callbacks[CellChannel.SERVER_MAIN, CellChannelTopic.REPORT_JOB_FAILURE]
+    judge(SimpleNamespace(payload={"job_id": "job", "code": code, "reason": "because"}))
+    judge(SimpleNamespace(payload="garbage"))
+    assert taken == [{"job_id": "job", "code": 0, "reason": "because"}, "garbage"]
+    # What NVFLARE asks for where a site is gone, and says nothing.
+    assert runner.fail_run("job", ProcessExitCode.INFRASTRUCTURE_ERROR, None) == ""
 
 
 @pytest.mark.parametrize("round_id", ["", "other"])
