@@ -96,15 +96,15 @@ class Observer:
     def responded(self, response: Response) -> None:
         """Count what was judged of a subject, and where it stands from now on."""
         metrics, judged = self._metrics, response.judged
+        segment = metrics.segment(response.device.segment)
         if judged is not None:
-            metrics.trust_score.labels(metrics.segment(response.device.segment)).observe(response.device.trust.score)
+            metrics.trust_score.labels(segment).observe(response.device.trust.score)
             metrics.behaviour_e_value.observe(judged.e_value)
             if judged.p_value is not None and response.channel == "updates":
-                metrics.update_p_value.observe(judged.p_value)
+                metrics.update_p_value.labels(segment).observe(judged.p_value)
             if judged.attribution is not None:
                 metrics.behaviour_attributions.labels(judged.attribution.attack).inc()
         if response.state != response.was:
-            segment = metrics.segment(response.device.segment)
             metrics.behaviour_transitions.labels(response.was, response.state, segment).inc()
             if response.state == "quarantined":
                 metrics.quarantines.labels(segment).inc()

@@ -216,8 +216,8 @@ def _count_metrics(
         if item.cause or item.uses:
             metrics.refused(item.cause or "replayed")
         if item.counts and item.report.evidence is not None:
-            metrics.update_distance.observe(max(0.0, 1.0 - item.report.evidence.cosine))
-            metrics.update_norm_ratio.observe(item.report.evidence.norm_ratio)
+            metrics.update_distance.labels(segment).observe(max(0.0, 1.0 - item.report.evidence.cosine))
+            metrics.update_norm_ratio.labels(segment).observe(item.report.evidence.norm_ratio)
 
 
 def _verdict(report: UpdateReport, decision: Decision, response: Response | None) -> UpdateVerdict:

@@ -241,7 +241,7 @@ class Metrics:
             "ztfm_behaviour_e_value", "Evidence against a subject after each observation", E_VALUE_BUCKETS
         )
         self.update_p_value = self._histogram(
-            "ztfm_update_p_value", "Share of comparable peers' updates that deviate as much", P_VALUE_BUCKETS
+            "ztfm_update_p_value", "Share of comparable peers' updates that deviate as much", P_VALUE_BUCKETS, "segment"
         )
         self.behaviour_transitions = self._counter(
             "ztfm_behaviour_transitions_total", "Changes of where subjects stand", "from_state", "to_state", "segment"
@@ -257,9 +257,10 @@ class Metrics:
             "ztfm_update_cosine_distance",
             "1 minus the cosine of updates to the reference: 0 along it, 1 across, 2 against",
             COSINE_DISTANCE_BUCKETS,
+            "segment",
         )
         self.update_norm_ratio = self._histogram(
-            "ztfm_update_norm_ratio", "Norm of updates over the cohort's median", RATIO_BUCKETS
+            "ztfm_update_norm_ratio", "Norm of updates over the cohort's median", RATIO_BUCKETS, "segment"
         )
         self.rollbacks = self._counter("ztfm_rollbacks_total", "Rollbacks of models by what became of them", "outcome")
         self.rollbacks_waiting = self._gauge("ztfm_rollbacks_waiting", "Rollbacks that are ordered and not done")

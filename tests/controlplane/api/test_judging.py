@@ -159,7 +159,7 @@ def test_what_is_judged_is_counted_and_kept_for_whoever_asks_why(plane: ControlP
     names: dict[str, dict[str, str]] = {
         "ztfm_behaviour_transitions_total": moved,
         "ztfm_behaviour_e_value_count": {},
-        "ztfm_update_p_value_count": {},
+        "ztfm_update_p_value_count": {"segment": "homes"},
         "ztfm_behaviour_attributions_total": {"attack": "model_poisoning"},
     }
     before = {name: plane.metric(name, **labels) for name, labels in names.items()}
