@@ -2,16 +2,12 @@
 
 import re
 
+_HISTOGRAMS = ("ztfm_trust_score", "ztfm_update_cosine_distance", "ztfm_update_norm_ratio", "ztfm_update_p_value")
+_COUNTERS = ("ztfm_behaviour_transitions", "ztfm_quarantines", "ztfm_site_vetoes", "ztfm_updates")
+
 SEGMENTED = frozenset(
-    {
-        "ztfm_behaviour_transitions_total",
-        "ztfm_quarantines_total",
-        "ztfm_site_vetoes_total",
-        "ztfm_trust_score_bucket",
-        "ztfm_trust_score_count",
-        "ztfm_trust_score_sum",
-        "ztfm_updates_total",
-    }
+    {f"{name}_total" for name in _COUNTERS}
+    | {f"{name}_{part}" for name in _HISTOGRAMS for part in ("bucket", "count", "sum")}
 )
 """Series of the control plane that say which segment they are about."""
 
