@@ -37,16 +37,16 @@ def check_log(state_dir: StateDir = None, json_output: Json = False) -> None:
     Example: `ztfm audit check --state-dir state`
     """
 
-    async def work(store: Store) -> Checked:
+    async def _work(store: Store) -> Checked:
         with Progress(disable=json_output or not sys.stderr.isatty(), transient=True) as shown:
             task = shown.add_task("entries", total=None)
 
-            def tell(found: Checked) -> None:
+            def _tell(found: Checked) -> None:
                 shown.update(task, completed=found.entries, total=found.size)
 
-            return await check(store.log, store.decisions, tell)
+            return await check(store.log, store.decisions, _tell)
 
-    found = on_store("audit check", state_dir, work)
+    found = on_store("audit check", state_dir, _work)
     if json_output:
         typer.echo(json.dumps({**asdict(found), "sound": not found.faults}))
     else:

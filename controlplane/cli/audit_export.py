@@ -34,7 +34,7 @@ def export(
     """
     write = WRITERS["ndjson" if json_output else form]
 
-    async def work(store: Store) -> int:
+    async def _work(store: Store) -> int:
         place, left, product = after, limit, version("ztfm")
         while left and (page := await store.log.page(place + 1, min(PAGE, left))):
             names = [one.entry.id for one in page if one.entry.kind == "decision" and one.salt is not None]
@@ -47,7 +47,7 @@ def export(
             place, left = page[-1].place, left - len(page)
         return place
 
-    place = on_store("audit export", state_dir, work)
+    place = on_store("audit export", state_dir, _work)
     typer.echo(str(place), err=True)
 
 
