@@ -44,6 +44,7 @@ from controlplane.decisions.gathering import Gatherer
 from controlplane.decisions.holds import CurrentHolds
 from controlplane.decisions.log_policy import LogPolicy
 from controlplane.decisions.opa import OpaAddress, OpaTransport
+from controlplane.decisions.provenance import Provenance
 from controlplane.decisions.responding import Responder
 from controlplane.decisions.rollbacks import RollbackBook
 from controlplane.decisions.rounds import RoundBook
@@ -436,6 +437,7 @@ def _wire(
         records=store.decisions,
         entries=store.log,
         heads=app[HEADS],
+        provenance=Provenance(store, app[HEADS].signer),
         exceptions=store.exceptions,
         excepted=excepted,
         holds=store.holds,

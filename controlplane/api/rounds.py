@@ -48,6 +48,7 @@ async def _open(request: web.Request, caller: Device, body: RoundRequest) -> web
         raise problem("conflict", 409, "A round of this id exists", "Choose an id that was never used.")
     services.metrics.rounds_opened.inc()
     await _compare(services, opened)
+    await _state(services, opened)
     return reply(opened, 201)
 
 
@@ -58,6 +59,15 @@ async def _compare(services: Services, opened: Round) -> None:
     except StoreUnavailable as error:
         # The round is open; the next one that it opens is compared as well.
         _log.error("rollbacks_not_compared", round_id=opened.id, error=type(error).__name__)
+
+
+async def _state(services: Services, opened: Round) -> None:
+    """State in the log who shaped the model that this round begins with."""
+    try:
+        await services.provenance.began(opened)
+    except StoreUnavailable as error:
+        # The round is open. What led to its model is not traced, and the trace says so.
+        _log.error("provenance_not_stated", round_id=opened.id, error=type(error).__name__)
 
 
 async def report_updates(request: web.Request) -> web.Response:

@@ -31,6 +31,7 @@ from controlplane.decisions.decider import Decider
 from controlplane.decisions.exceptions import CurrentExceptions
 from controlplane.decisions.gathering import Gatherer
 from controlplane.decisions.holds import CurrentHolds
+from controlplane.decisions.provenance import Provenance
 from controlplane.decisions.responding import Responder
 from controlplane.decisions.rollbacks import RollbackBook
 from controlplane.decisions.rounds import RoundBook
@@ -178,6 +179,7 @@ class Services:
         status_lists: revocations for those who poll.
         entries: the transparency log, as it is kept.
         heads: signs heads of it, and proves what is in it.
+        provenance: states in it who shaped a model.
         exceptions: granted exceptions as they are kept.
         excepted: those that have not ended, as decisions see them.
         holds: what alerts had held, as it is kept.
@@ -217,6 +219,7 @@ class Services:
     records: Decisions
     entries: Log
     heads: Heads
+    provenance: Provenance
     exceptions: Exceptions
     excepted: CurrentExceptions
     holds: Holds

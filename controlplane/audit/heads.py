@@ -132,6 +132,11 @@ class Heads:
         self._turn = asyncio.Lock()
 
     @property
+    def signer(self) -> Signer:
+        """The log's own key: what else is stated in the log is signed with it too."""
+        return self._signer
+
+    @property
     def origin(self) -> str:
         """Name of the log."""
         return self._signer.name

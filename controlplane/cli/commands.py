@@ -18,6 +18,7 @@ from controlplane.cli import (
     policy_history,
     policy_published,
     policy_shadow,
+    provenance,
     rounds,
     serve,
     sidecar,
@@ -40,6 +41,7 @@ app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.command("top")(top.top)
 app.command("demo")(demo.demo)
+app.command("provenance")(provenance.provenance)
 policy_built.register(policy.app)
 policy_history.register(policy.app)
 policy_published.register(policy.app)

@@ -4,6 +4,7 @@ Their ids are in order of time, so that pages, newest first, need no index but t
 would have to be written with every decision.
 """
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -104,6 +105,12 @@ class Decisions:
         query = select(decisions.c.id, decisions.c.document).where(decisions.c.id.in_(names))
         rows = await self._database.read("look decisions up", query)
         return {row.id: bytes(row.document) for row in rows}
+
+    async def revisions(self, names: Sequence[str]) -> list[str]:
+        """Return the policy revisions of those of up to a thousand decisions that there are, each once, in order."""
+        documents = await self.documents(names)
+        stated = (json.loads(documents[name]).get("policy_revision", "") for name in names if name in documents)
+        return list(dict.fromkeys(str(one) for one in stated if one))
 
     async def page(self, wanted: Wanted, limit: int, scan: int) -> FoundRecords:
         """Return up to ``limit`` wanted records (at most 4096), newest first, of the next ``scan`` that there are."""

@@ -89,6 +89,14 @@ class Rollbacks:
             rows = await self._database.read("look for rollbacks", query)
             return _as_fit(map(as_rollback, rows), MOST_SUBJECTS_AT_ONCE)
 
+    async def done_between(self, model: str, since: float, until: float) -> list[Rollback]:
+        """Return the orders of a model that were carried out within a time (Unix seconds), in order."""
+        is_within = (rollbacks.c.ended_at >= since) & (rollbacks.c.ended_at <= until) & (rollbacks.c.state == "done")
+        query = select(rollbacks).where((rollbacks.c.model == model) & is_within).order_by(rollbacks.c.ended_at)
+        with self._database.understanding("look up rollbacks"):
+            rows = await self._database.read("look up rollbacks", query.limit(MOST_AT_ONCE))
+            return [as_rollback(row) for row in rows]
+
     async def get(self, rollback_id: str) -> Rollback | None:
         """Return an order, or none."""
         if not is_identifier(rollback_id):

@@ -41,6 +41,30 @@ class Rounds:
             return None
         return _round(found[0])
 
+    async def before(self, opened: Round) -> Round | None:
+        """Return the round of the same model and aggregator that was opened last before this one, or none."""
+        is_theirs = (rounds.c.model == opened.model) & (rounds.c.opened_by == opened.opened_by)
+        is_earlier = (rounds.c.opens_at <= opened.opens_at) & (rounds.c.id != opened.id)
+        query = select(rounds).where(is_theirs & is_earlier).order_by(rounds.c.opens_at.desc(), rounds.c.id.desc())
+        found = await self._database.read("look up the round before", query.limit(1))
+        return _round(found[0]) if found else None
+
+    async def before_models(self, digest: str, limit: int = 16) -> list[str]:
+        """Return the rounds before those that began with a model, the latest first."""
+        began = rounds.alias("began")
+        earlier = (
+            select(rounds.c.id)
+            .where((rounds.c.model == began.c.model) & (rounds.c.opened_by == began.c.opened_by))
+            .where((rounds.c.opens_at <= began.c.opens_at) & (rounds.c.id != began.c.id))
+            .order_by(rounds.c.opens_at.desc(), rounds.c.id.desc())
+            .limit(1)
+            .correlate(began)
+            .scalar_subquery()
+        )
+        query = select(earlier.label("id")).where(began.c.model_digest == digest).order_by(began.c.opens_at.desc())
+        found = await self._database.read("look up what led to a model", query.limit(limit))
+        return [row.id for row in found if row.id is not None]
+
     async def standings(self, query: RoundQuery, now: float, limit: int = 100) -> list[RoundStanding]:
         """Return rounds in numbers, newest first.
 

@@ -13,11 +13,12 @@ from pydantic import Field
 from controlplane.contracts.base import Identifier, StrictModel, is_identifier
 from controlplane.transparency.merkle import leaf_hash
 
-EntryKind = Literal["decision", "event", "release", "exception"]
+EntryKind = Literal["decision", "event", "release", "exception", "provenance"]
 """What an entry stands for.
 
-A ``decision`` is on whatever was asked for, administrative acts and changes of trust with it; a security ``event`` is a
-revocation, a withdrawn key or a changed status; a ``release`` is of policies; an ``exception`` was granted or revoked.
+A ``decision`` is on whatever was asked for, administrative acts and changes of trust with it; a security ``event`` is
+a revocation, a withdrawn key or a changed status; a ``release`` is of policies; an ``exception`` was granted or
+revoked; a ``provenance`` states who shaped a model in a round.
 """
 
 KINDS: Final[tuple[EntryKind, ...]] = get_args(EntryKind)
