@@ -19,9 +19,7 @@ from controlplane.witnessing import KEY_FILE, load_signer
 
 def provenance(
     digest: Annotated[str, typer.Argument(metavar="MODEL_DIGEST", help="Of the weights, sha256:...; rounds name it.")],
-    log_key: Annotated[
-        str | None, typer.Option(help="The log's verifier key; that of this machine by default.")
-    ] = None,
+    log_key: Annotated[str | None, typer.Option(help="The log's verifier key; else this machine's.")] = None,
     state_dir: Annotated[Path | None, typer.Option(help="The control plane's state folder.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -41,18 +39,14 @@ def provenance(
     elif found:
         _show(found)
     if not found:
-        _fail(
-            f"no stated round led to {digest}: it is the model that a federation began with, or no round began with it"
-        )
+        _fail(f"no stated round led to {digest}: a federation began with it, or no round began with it yet")
 
 
 def _own_key(state_dir: Path | None) -> Verifier:
     settings = load_settings(state_dir=state_dir)
     path = settings.log_key_file or settings.state_dir / KEY_FILE
     if not path.exists():
-        raise FileNotFoundError(
-            f"there is no {path}: name the log's key with --log-key, or the folder with --state-dir"
-        )
+        raise FileNotFoundError(f"there is no {path}: name the log's key (--log-key) or the folder (--state-dir)")
     return load_signer(path, None).verifier
 
 

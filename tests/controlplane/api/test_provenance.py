@@ -34,9 +34,8 @@ def test_a_model_is_traced_through_the_rounds_that_led_to_it(plane: ControlPlane
     assert {one.subject: one.decision_id for one in first.contributions} == {
         subject: verdict["decision_id"] for subject, verdict in verdicts.items()
     }
-    assert first.policy_revisions == [
-        plane.run(plane.services.log.get(first.contributions[0].decision_id)).policy_revision
-    ]
+    decision = plane.run(plane.services.log.get(first.contributions[0].decision_id))
+    assert first.policy_revisions == [decision.policy_revision]
 
 
 def test_each_round_is_stated_once(plane: ControlPlane) -> None:

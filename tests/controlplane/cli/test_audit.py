@@ -15,6 +15,7 @@ from click.testing import Result
 from adapters.member import Member
 from controlplane.contracts.access import InferenceSize, Resource
 from controlplane.contracts.capability import CapabilityContext
+from controlplane.contracts.rounds import RoundRequest
 from controlplane.transparency.entries import Entry, commit
 from controlplane.transparency.proofs import LogKeys
 from controlplane.witness.memory import Memory
@@ -241,3 +242,28 @@ def test_everything_that_is_known_about_a_device_is_said(state: Path, quick: Qui
     assert not known["decisions_left_out"]
     assert "registered" in quick("audit", "subject", subject).stdout
     assert quick("audit", "subject", "dev-nobody").exit_code == 1
+
+
+def test_a_model_is_traced_to_the_rounds_that_led_to_it(state: Path, quick: Quick, tmp_path: Path) -> None:
+    with serve(state) as (_, line):
+        token = json.loads(quick("tokens", "issue", "--role", "aggregator", "--segment", "core", "--json").stdout)
+        with Member.enrol(
+            tmp_path / "agg", line["url"], token["tokens"][0], roles=["aggregator"], segment="core"
+        ) as aggregator:
+            for number in range(3):
+                aggregator.plane.open_round(
+                    RoundRequest(
+                        id=f"run-{number}",
+                        model="smart-home-intents",
+                        model_digest=f"sha256:{str(number) * 64}",
+                        members=["dev-1"],
+                        duration_seconds=60.0,
+                    )
+                )
+    found = json.loads(quick("provenance", f"sha256:{'2' * 64}", "--json").stdout)
+    assert [one["round_id"] for one in found["rounds"]] == ["run-1", "run-0"]
+    assert "run-1" in quick("provenance", f"sha256:{'2' * 64}").stdout
+    first = quick("provenance", f"sha256:{'0' * 64}")
+    assert (first.exit_code, "a federation began with it" in first.stderr) == (1, True)
+    elsewhere = quick("provenance", f"sha256:{'2' * 64}", "--state-dir", str(tmp_path / "nowhere"))
+    assert (elsewhere.exit_code, "--log-key" in elsewhere.stderr) == (1, True)
