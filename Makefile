@@ -62,7 +62,7 @@ check: tools ## Linters, types, floors, docstrings
 
 .PHONY: test
 test: check ## Everything that must hold: linters, types, Rego tests, Python tests
-	$(BIN)/pytest $(WORKERS)
+	$(BIN)/pytest $(WORKERS) --durations=25
 
 .PHONY: test-backends
 test-backends: setup ## Backends whose pins are not ours, each in an environment of its own

@@ -59,7 +59,7 @@ async def read_consistency(request: web.Request) -> web.Response:
     asked = _numbers(request, "from", "to")
     earlier, later = asked["from"], asked["to"]
     if not earlier <= later <= await _signed(services):
-        raise problem("invalid-request", 400, "There are no such sizes", "from <= to <= the size of the checkpoint.")
+        raise problem("not-found", 404, "There are no such sizes", "from <= to <= the size of the checkpoint.")
     hashes = await services.heads.grew(earlier, later)
     return reply(ConsistencyProof(earlier=earlier, later=later, hashes=[one.hex() for one in hashes]))
 
@@ -185,7 +185,7 @@ ROUTES = (
         read_consistency,
         "The proof that the log only grew",
         replies={200: ConsistencyProof},
-        problems=(400, 429, 503),
+        problems=(400, 404, 429, 503),
         parameters=(_number("from", "Entries it had."), _number("to", "Entries it has.")),
     ),
     Route(

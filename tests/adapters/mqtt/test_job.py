@@ -85,8 +85,11 @@ def test_an_update_that_is_sent_again_because_its_answer_was_lost_counts_once(
     plane: ControlPlane, kept: Kept, members: list[Member], state: dict[str, Tensor], tmp_path: Path, wire: Wire
 ) -> None:
     clients = [kept.member(member, wire.address if number == 0 else None) for number, member in enumerate(members)]
+    trained = threading.Barrier(len(members))
 
     def train(*given: Any) -> int:
+        # Whatever is taken from here on is the update: all have asked for what they need to train.
+        trained.wait(30)
         # From here on nothing that the broker says arrives: neither that it has the update, nor the answer.
         wire.answers = False
         before = job.counts["taken"]
@@ -99,12 +102,13 @@ def test_an_update_that_is_sent_again_because_its_answer_was_lost_counts_once(
         wire.answers = True
 
     def last(*given: Any) -> int:
+        trained.wait(30)
         wait_until(lambda: job.counts["redelivered"] > 0, 30)
         return honest(1)(*given)
 
     with (
         running_job(plane, kept, tmp_path / "a", state, members) as job,
-        taking_part(clients, tmp_path, {0: train, 1: last, **{n: _after(job, n) for n in (2, 3, 4)}}) as sent,
+        taking_part(clients, tmp_path, {0: train, 1: last, **{n: _after(job, n, trained) for n in (2, 3, 4)}}) as sent,
     ):
         ended = job.result()
     assert job.counts["redelivered"] >= 1
@@ -114,10 +118,11 @@ def test_an_update_that_is_sent_again_because_its_answer_was_lost_counts_once(
     torch.testing.assert_close(ended.state["weight"], mean_of(state, [0, 1, 2, 3, 4])["weight"])
 
 
-def _after(job: Any, number: int) -> Callable[..., int]:
+def _after(job: Any, number: int, trained: threading.Barrier) -> Callable[..., int]:
     """Train once the first member's update was sent again."""
 
     def train(*given: Any) -> int:
+        trained.wait(30)
         wait_until(lambda: job.counts["redelivered"] > 0, 30)
         return honest(number)(*given)
 

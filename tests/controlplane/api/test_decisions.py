@@ -19,7 +19,8 @@ def test_the_subject_reads_its_own_decision_with_the_facts(consumer: Caller, dec
     assert record["id"] == decided
     assert record["outcome"] == "allow"
     assert record["subject"] == consumer.id
-    assert record["facts"]["subject"]["properties"]["trust"]["score"] == 0.6
+    # A newcomer's, or a little above where a minute of its requests was looked at already.
+    assert 0.6 <= record["facts"]["subject"]["properties"]["trust"]["score"] < 0.62
     assert record["policy_revision"]
 
 

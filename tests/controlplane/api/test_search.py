@@ -272,7 +272,8 @@ def test_many_searches_at_once_get_no_further_than_one() -> None:
             plane.enrol("trainer")
         replies = list(threads.map(lambda _: gateway.post(SUBJECTS, for_subjects()), range(24)))
         asked = plane.metric("ztfm_decisions_total", action="search", outcome="deny")
-        assert {reply.status for reply in replies} <= {200, 429}
+        # On a busy machine OPA may not answer in time: that is no way to get further either.
+        assert {reply.status for reply in replies} <= {200, 429, 503}
         assert 429 in {reply.status for reply in replies}
         assert asked <= 200 + 8 * 64, "no more than the burst and what was under way when it was spent"
 

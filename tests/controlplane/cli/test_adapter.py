@@ -54,8 +54,8 @@ def test_a_case_that_fails_is_shown_with_why_and_ends_with_1() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1, done.stderr
     found = json.loads(done.stdout)
-    assert (found["ok"], [one["verdict"] for one in found["cases"]]) == (False, ["failed", "not applicable"])
-    assert "the job was stopped: RuntimeError" in found["cases"][0]["faults"][0]
+    assert (found["ok"], [one["verdict"] for one in found["cases"]]) == (False, ["not applicable", "failed"])
+    assert "the job was stopped: RuntimeError" in found["cases"][1]["faults"][0]
     assert "failed         failing: the job was stopped" in done.stderr
 
 
