@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, true
+from sqlalchemy import ColumnElement, Connection, LargeBinary, and_, cast, delete, func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.contracts.base import is_identifier
@@ -102,7 +102,9 @@ class Decisions:
         """Return the records of those of up to a thousand decisions that there are, as they were serialised."""
         if not names:
             return {}
-        query = select(decisions.c.id, decisions.c.document).where(decisions.c.id.in_(names))
+        # SQLite keeps whatever type somebody wrote: this is for those who look for just that.
+        document = cast(decisions.c.document, LargeBinary).label("document")
+        query = select(decisions.c.id, document).where(decisions.c.id.in_(names))
         rows = await self._database.read("look decisions up", query)
         return {row.id: bytes(row.document) for row in rows}
 

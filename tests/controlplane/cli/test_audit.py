@@ -160,7 +160,7 @@ def test_records_that_were_changed_or_removed_are_found(state: Path, quick: Quic
         decisions = asks(device, 3)
         device.plane.decision_proof(decisions[0])
     with closing(sqlite3.connect(state / "ztfm.db")) as store:
-        store.execute("UPDATE decisions SET document = x'7b7d' WHERE id = ?", (decisions[0],))
+        store.execute("UPDATE decisions SET document = '{}' WHERE id = ?", (decisions[0],))
         store.execute("DELETE FROM decisions WHERE id = ?", (decisions[1],))
         store.execute("UPDATE log_entries SET time_ms = time_ms + 1 WHERE id = ?", (decisions[2],))
         store.commit()
