@@ -27,8 +27,9 @@ def test_a_model_is_traced_through_the_rounds_that_led_to_it(plane: ControlPlane
     opened(aggregator, f"after-{aggregator.id}-2", digest("2"))
     key = plane.services.heads.signer.verifier
     found = plane.run(trace(plane.store, digest("2"), key))
-    assert [one.after for one in found] == [digest("2"), digest("1")]
-    latest, first = found
+    # Other tests' rounds may have led to the model that this one's first round began with.
+    latest, first, *_ = found
+    assert (latest.after, first.after) == (digest("2"), digest("1"))
     assert (latest.round_id, latest.before, latest.contributions) == (f"after-{aggregator.id}-1", digest("1"), [])
     assert first.aggregator == aggregator.id
     assert {one.subject: one.decision_id for one in first.contributions} == {
@@ -42,9 +43,10 @@ def test_each_round_is_stated_once(plane: ControlPlane) -> None:
     aggregator = plane.enrol("aggregator")
     for number in range(3):
         opened(aggregator, f"once-{aggregator.id}-{number}", digest(str(number + 3)))
-    kept = plane.run(plane.store.log.page(0, 4096))
-    stated = [one.entry.id for one in kept if one.entry.kind == "provenance" and aggregator.id in one.entry.id]
-    assert stated == [f"once-{aggregator.id}-{number}" for number in range(2)]
+    count = text("SELECT count(*) FROM log_entries WHERE kind = 'provenance' AND id = :id")
+    for number, times in ((0, 1), (1, 1), (2, 0)):
+        query = count.bindparams(id=f"once-{aggregator.id}-{number}")
+        assert plane.run(plane.store._database.read("count", query))[0][0] == times
 
 
 def test_of_a_model_that_no_round_led_to_nothing_is_known(plane: ControlPlane) -> None:
