@@ -110,6 +110,6 @@ async def keep_signing(heads: Heads, every: float, sleep: Callable[[float], Awai
             await heads.advance()
         except LogRewritten as error:
             _log.error("log_rewritten", cause=str(error))
-        except (StoreUnavailable, LookupError) as error:
+        except StoreUnavailable as error:
             _log.warning("log_not_signed", error=type(error).__name__)
         await sleep(every)

@@ -60,7 +60,10 @@ async def read_consistency(request: web.Request) -> web.Response:
     earlier, later = asked["from"], asked["to"]
     if not earlier <= later <= await _signed(services):
         raise problem("not-found", 404, "There are no such sizes", "from <= to <= the size of the checkpoint.")
-    hashes = await services.heads.grew(earlier, later)
+    try:
+        hashes = await services.heads.grew(earlier, later)
+    except LogRewritten as error:
+        raise unavailable(str(error)) from None
     return reply(ConsistencyProof(earlier=earlier, later=later, hashes=[one.hex() for one in hashes]))
 
 
@@ -105,17 +108,18 @@ async def _proof(services: Services, kept: Kept, salt: bytes, document: bytes) -
         found = await services.heads.latest()
         if found is None or found[0].size <= kept.place:
             found = await services.heads.advance()
+        if found is None or found[0].size <= kept.place:
+            raise unavailable("The log has no head yet that holds this decision; ask again in a second.")
+        checkpoint, note = found
+        hashes = await services.heads.include(kept.place, checkpoint.size)
     except LogRewritten as error:
         raise unavailable(str(error)) from None
-    if found is None or found[0].size <= kept.place:
-        raise unavailable("The log has no head yet that holds this decision; ask again in a second.")
-    checkpoint, note = found
     return RecordProof(
         entry=kept.entry,
         place=kept.place,
         salt=salt.hex(),
         record=document.decode(),
-        hashes=[one.hex() for one in await services.heads.include(kept.place, checkpoint.size)],
+        hashes=[one.hex() for one in hashes],
         checkpoint=str(note),
     )
 

@@ -65,6 +65,7 @@ class Witness(Protocol):
 
         Raises:
             WitnessUnavailable: it gave none, and may later.
+            WitnessAhead: it saw more entries than that.
             WitnessRefused: it gives none, for what it is shown is not what it saw.
         """
         ...
@@ -84,6 +85,18 @@ class WitnessUnavailable(AuditError):  # noqa: N818 - a state, as callers see it
 
 class WitnessRefused(AuditError):  # noqa: N818 - named for what happened
     """A witness saw another history of this log. The message says what it found."""
+
+
+class WitnessAhead(AuditError):  # noqa: N818 - a state, as callers see it
+    """A witness saw more entries than it was shown: another process was faster, or entries are gone.
+
+    Attributes:
+        seen: how many it saw.
+    """
+
+    def __init__(self, seen: int) -> None:
+        super().__init__(f"it has seen {seen} entries")
+        self.seen = seen
 
 
 class HeadsObserver(Protocol):
@@ -180,26 +193,39 @@ class Heads:
             return checkpoint, note
 
     async def include(self, place: int, size: int) -> list[bytes]:
-        """Return the hashes that show that an entry is in the tree of ``size`` entries."""
+        """Return the hashes that show that an entry is in the tree of ``size`` entries.
+
+        Raises:
+            LogRewritten: the log lacks one of them.
+        """
         return await self._proof(inclusion_pieces(place, size))
 
     async def grew(self, earlier: int, later: int) -> list[bytes]:
-        """Return the hashes that show that the tree of ``later`` entries adds to that of ``earlier``."""
+        """Return the hashes that show that the tree of ``later`` entries adds to that of ``earlier``.
+
+        Raises:
+            LogRewritten: the log lacks one of them.
+        """
         return await self._proof(consistency_pieces(earlier, later))
 
     async def _proof(self, parts: Sequence[Piece]) -> list[bytes]:
-        found: Mapping[Subtree, bytes] = await self._tree.hashes([one for part in parts for one in part])
-        return hashes_of(parts, found)
+        return hashes_of(parts, await self._hashes([one for part in parts for one in part]))
 
     async def _root(self, size: int) -> bytes:
         parts = root_pieces(size)
-        found = await self._tree.hashes(parts)
+        found = await self._hashes(parts)
         return joined([found[one] for one in parts])
+
+    async def _hashes(self, wanted: Iterable[Subtree]) -> Mapping[Subtree, bytes]:
+        try:
+            return await self._tree.hashes(wanted)
+        except LookupError as error:
+            raise LogRewritten(f"{error}: somebody wrote into the database, see `ztfm audit check`") from None
 
     async def _require_begun_with(self, signed: Checkpoint, size: int) -> None:
         try:
             is_same = size >= signed.size and await self._root(signed.size) == signed.root
-        except LookupError:
+        except LogRewritten:
             is_same = False
         if not is_same:
             self._observer.rewritten()
@@ -221,6 +247,9 @@ class Heads:
         name = witness.verifier.name
         try:
             signature = await witness.cosign(note, size, self.grew)
+        except WitnessAhead as error:
+            await self._behind(witness, size, error.seen)
+            return None
         except WitnessUnavailable as error:
             _log.warning("witness %s gave no cosignature of %d entries: %s", name, size, error)
             self._observer.witness(name, "unavailable")
@@ -235,6 +264,17 @@ class Heads:
             return None
         self._observer.witness(name, "signed")
         return signature
+
+    async def _behind(self, witness: Witness, size: int, seen: int) -> None:
+        """Tell a head that another process was faster with from a log that has lost what a witness saw."""
+        name = witness.verifier.name
+        if await self._tree.seal() >= seen:
+            # The next head shows the witness how the log grew from there.
+            _log.info("witness %s saw a later head than that of %d entries", name, size)
+            self._observer.witness(name, "unavailable")
+            return
+        _log.error("witness %s refuses the head of %d entries: it has seen %d, so entries are gone", name, size, seen)
+        self._observer.witness(name, "refused")
 
     def _signatures(self, note: Note) -> int:
         return sum(note.signed_by(one.verifier) is not None for one in self._witnesses)

@@ -7,7 +7,7 @@ from typing import Self
 
 import aiohttp
 
-from controlplane.audit.heads import Prove, WitnessRefused, WitnessUnavailable, parse_cosignature
+from controlplane.audit.heads import Prove, WitnessAhead, WitnessRefused, WitnessUnavailable, parse_cosignature
 from controlplane.transparency.notes import Note, Signature, Verifier
 
 ANSWER_SECONDS = 5.0
@@ -52,10 +52,12 @@ class HttpWitness:
 
         Raises:
             WitnessUnavailable: it does not answer, or not as a witness does.
+            WitnessAhead: it saw more entries than this head has.
             WitnessRefused: it saw another history of this log.
         """
         for _ in range(2):
-            self._require_longer(self._seen, size)
+            if self._seen > size:
+                raise WitnessAhead(self._seen)
             shown = self._seen
             proof = await prove(shown, size) if 0 < shown < size else []
             status, body = await self._post(_request(shown, proof, note))
@@ -69,10 +71,6 @@ class HttpWitness:
             if self._seen == shown:
                 raise WitnessRefused(f"it saw other entries among the {shown} that both know")
         raise WitnessUnavailable("others make the log grow faster than it is shown how")
-
-    def _require_longer(self, seen: int, size: int) -> None:
-        if seen > size:
-            raise WitnessRefused(f"it has seen {seen} entries, and this head has {size}: entries are gone")
 
     async def _post(self, body: bytes) -> tuple[int, str]:
         if self._session is None:

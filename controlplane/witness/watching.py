@@ -60,12 +60,15 @@ class Answer:
     Attributes:
         status: of HTTP.
         text: the cosignature's line; with 409 the size that the witness saw; else why not.
-        suspect: the log may have rewritten its history; whoever can, looks where.
+        suspect: the log may have rewritten its history, or somebody put a wrong proof beside an honest head; whoever
+            can, looks.
+        is_proven: two heads of one size that the log itself signed differ: nobody else can have made these.
     """
 
     status: int
     text: str
     suspect: bool = False
+    is_proven: bool = False
 
 
 class Watch:
@@ -107,7 +110,8 @@ class Watch:
         known = self._memory.head(key.name)
         seen = 0 if known is None else known.size
         if shown.seen != seen:
-            return Answer(409, f"{seen}\n", suspect=seen > shown.checkpoint.size)
+            # An old head says nothing against a log: anybody may show it again.
+            return Answer(409, f"{seen}\n")
         return self._judged(shown, known)
 
     def found(self, origin: str, place: int | None, what: str) -> None:
@@ -117,7 +121,7 @@ class Watch:
     def _judged(self, shown: Shown, known: Head | None) -> Answer:
         checkpoint = shown.checkpoint
         if known is not None and known.size == checkpoint.size and known.root != checkpoint.root:
-            return Answer(409, f"{known.size}\n", suspect=True)
+            return Answer(409, f"{known.size}\n", suspect=True, is_proven=True)
         if known is not None:
             try:
                 verify_consistency(known.size, checkpoint.size, shown.proof, known.root, checkpoint.root)

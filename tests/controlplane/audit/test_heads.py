@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 from sqlalchemy import text
 
 from controlplane.audit.heads import Heads, LogRewritten
@@ -111,6 +111,14 @@ async def heads_of(
     return Heads(store.log, LOG, witnesses, needed, shown, Clock())
 
 
+async def mirrored(watching: Organisation, count: int) -> None:
+    for _ in range(200):
+        if watching.memory.mirrored(LOG.name) == count:
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("the witness does not copy the log")
+
+
 async def fill(store: Store, count: int, begin: int = 0) -> None:
     numbers = range(begin, begin + count)
     rows = [(f"dec-{number}", 1.0 + number, "inference", "dev-1", "allow", b"%d" % number) for number in numbers]
@@ -184,10 +192,7 @@ async def test_a_log_that_rewrote_its_history_is_caught_by_each_witness_which_na
     await fill(store, 400)
     await (await heads_of(stack, store, watching, 2, Shown())).advance()
     for one in watching:
-        for _ in range(100):
-            if one.memory.mirrored(LOG.name) == 400:
-                break
-            await asyncio.sleep(0.02)
+        await mirrored(one, 400)
     await rewrite(store, 123)
     await store._database.change("forget the head", text("DELETE FROM log_checkpoints"))
     await fill(store, 5, 400)
@@ -253,3 +258,57 @@ async def test_a_witness_whose_answer_is_another_s_counts_for_nothing(store: Sto
     await heads.advance()
     assert shown.heads == [(3, 0)]
     assert shown.witnesses == [("org-a", "unavailable")]
+
+
+async def post(url: str, body: str) -> int:
+    async with ClientSession() as session, session.post(f"{url}/add-checkpoint", data=body) as answer:
+        return answer.status
+
+
+async def test_nobody_can_have_an_honest_log_accused(store: Store, stack: AsyncExitStack, tmp_path: Path) -> None:
+    watching = await organisation(stack, tmp_path, "org-a", await serve(stack, log_app(store)))
+    heads = await heads_of(stack, store, [watching], 1, Shown())
+    await fill(store, 20)
+    first = await heads.advance()
+    await mirrored(watching, 20)
+    await fill(store, 20, 20)
+    unseen = Heads(store.log, LOG, [], 0, Shown(), Clock())
+    second = await unseen.advance()
+    assert first is not None
+    assert second is not None
+    assert await post(watching.url, f"old 0\n\n{first[1]}") == 409
+    assert await post(watching.url, f"old 20\n{'A' * 43}=\n\n{second[1]}") == 422
+    assert watching.memory.findings() == []
+    await fill(store, 1, 40)
+    third = await heads.advance()
+    assert third is not None
+    assert verify_checkpoint(str(third[1]), heads.quorum).witnesses == ("org-a",)
+
+
+async def test_a_head_that_another_process_was_faster_with_is_no_refusal(
+    store: Store, stack: AsyncExitStack, tmp_path: Path
+) -> None:
+    watching = await organisation(stack, tmp_path, "org-a", await serve(stack, log_app(store)))
+    shown = Shown()
+    heads, other = [await heads_of(stack, store, [watching], 1, one) for one in (shown, Shown())]
+    await fill(store, 5)
+    behind = await heads.advance()
+    await fill(store, 5, 5)
+    await other.advance()
+    assert behind is not None
+    stale = behind[1].with_signatures([])
+    assert await heads._cosigned(type(stale)(stale.text, stale.signatures[:1]), 5) == []
+    assert [result for _, result in shown.witnesses] == ["signed", "unavailable"]
+    await store._database.change("lose", text("DELETE FROM log_entries WHERE place >= 6"))
+    assert await heads._cosigned(type(stale)(stale.text, stale.signatures[:1]), 5) == []
+    assert shown.witnesses[-1] == ("org-a", "refused")
+
+
+async def test_a_tree_that_lacks_a_hash_proves_nothing(store: Store, stack: AsyncExitStack) -> None:
+    heads = await heads_of(stack, store, [], 0, Shown())
+    await fill(store, 40)
+    await heads.advance()
+    await store._database.change("lose", text("DELETE FROM log_tiles WHERE place = 0"))
+    for proving in (heads.include(30, 40), heads.grew(20, 40)):
+        with pytest.raises(LogRewritten, match="lacks"):
+            await proving

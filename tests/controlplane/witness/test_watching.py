@@ -74,15 +74,15 @@ def test_a_rewritten_history_is_refused_and_suspected(watch: Watch) -> None:
     assert "history was rewritten" in answer.text
 
 
-def test_another_tree_of_the_same_size_is_refused_and_suspected(watch: Watch) -> None:
+def test_another_tree_of_the_same_size_is_refused_and_proves_it(watch: Watch) -> None:
     watch.show(Leaves(10).shown(0, 10))
-    assert watch.show(Leaves(10, changed=9).shown(10, 10)) == Answer(409, "10\n", suspect=True)
+    assert watch.show(Leaves(10, changed=9).shown(10, 10)) == Answer(409, "10\n", suspect=True, is_proven=True)
 
 
-def test_a_log_that_lost_entries_is_refused_and_suspected(watch: Watch) -> None:
+def test_an_old_head_is_refused_and_accuses_nobody(watch: Watch) -> None:
     log = Leaves(10)
     watch.show(log.shown(0, 10))
-    assert watch.show(log.shown(0, 9)) == Answer(409, "10\n", suspect=True)
+    assert watch.show(log.shown(0, 9)) == Answer(409, "10\n")
     assert watch.show(log.shown(10, 9)).status == 400
 
 
