@@ -140,5 +140,6 @@ class Memory:
             return [Finding(*row) for row in self._connection.execute(query)]
 
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        """Close the file, once nobody reads or writes it; whoever comes later gets `sqlite3.ProgrammingError`."""
+        with self._turn:
+            self._connection.close()

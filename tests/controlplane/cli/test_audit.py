@@ -142,7 +142,8 @@ def test_a_control_plane_that_rewrites_history_is_caught_by_the_witnesses_of_two
         assert refused.exit_code == 1
         assert "0 of 2 witnesses signed" in refused.stderr
         for folder in folders.values():
-            (finding,) = findings(folder)
+            # That two heads of one size were signed may be found as well.
+            (finding,) = [one for one in findings(folder) if one["place"] is not None]
             assert finding["place"] == place
             assert finding["what"].startswith(f"entry {place} is not what it was")
 
