@@ -1,5 +1,6 @@
 """What must hold after a job: claims, each of which is true or a sentence that says what is not."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ def _ways(parts: Sequence[Part], rounds: int) -> Ways:
     """Return each right way; an entry is a client's number and how often it trained before."""
     honest = [[(number, turn) for number in range(HONEST)] for turn in range(rounds)]
     if any(part.case.enters == "at-most-once" for part in parts):
-        return [honest, [entries[1:] for entries in honest]]
+        return _ways_of_twins(honest)
     last = {part.cast.number: {"never": 0, "first": 1}.get(part.case.enters, rounds) for part in parts}
     return [
         [
@@ -102,6 +103,15 @@ def _ways(parts: Sequence[Part], rounds: int) -> Ways:
             for turn, entries in enumerate(honest)
         ]
     ]
+
+
+def _ways_of_twins(honest: Sequence[Sequence[training.Entry]]) -> Ways:
+    """In each round client 0 counts or does not, by whichever process came first: it may have trained less often."""
+    each = [
+        [list(entries[1:]), *([(0, trained), *entries[1:]] for trained in range(turn + 1))]
+        for turn, entries in enumerate(honest)
+    ]
+    return [list(way) for way in itertools.product(*each)]
 
 
 def _served(ways: Ways, ended: Ended, others: Collection[str]) -> list[str]:

@@ -55,6 +55,23 @@ def test_an_update_too_many_in_the_model_is_found_whatever_the_report_says(check
     assert fault.startswith("the model is not the mean of the updates that belong in it")
 
 
+@pytest.mark.parametrize("second", [[(0, 1)], [(0, 0)], []], ids=["both-rounds", "by-its-twin", "first-alone"])
+def test_of_two_with_one_key_whoever_comes_first_may_count_in_each_round(
+    check: Check, second: list[training.Entry]
+) -> None:
+    ways = [HONEST[0], [*second, *HONEST[1][1:]]]
+    told = [a_round(len(way), "replayed") for way in ways]
+    assert check(named("twin"), replace(kept(*told), state=training.after(ways))) == []
+
+
+def test_two_with_one_key_never_count_twice(check: Check) -> None:
+    twice = [HONEST[0], [*HONEST[1], (0, 0)]]
+    [fault] = check(
+        named("twin"), replace(kept(a_round(5, "replayed"), a_round(5, "replayed")), state=training.after(twice))
+    )
+    assert fault.startswith("the model is not the mean of the updates that belong in it")
+
+
 def test_an_honest_client_that_was_not_served_is_found_with_why(check: Check) -> None:
     found = check(FLIPPED, kept(a_round(4, "absent", "dev-honest"), a_round()))
     assert found == ["4 updates were accepted in r, not 5", "  dev-honest was dropped at gate: absent"]

@@ -52,6 +52,9 @@ EXTREMES: list[Any] = [
     {"value": True},
 ]
 
+AT_ONCE = 128
+ASKED_AGAIN = 5
+
 Spot = tuple[str | int, ...]
 Harmless = Callable[[Any, dict[str, Any]], bool]
 
@@ -355,17 +358,21 @@ def is_harmless(package: str, spot: Spot, value: Any, variant: dict[str, Any]) -
 
 
 async def decided(plane: ControlPlane, package: str, facts: dict[str, Any]) -> Decision | None:
-    """Return the decision; none when the contract refused the facts."""
+    """Return the decision, asked for again where OPA was late; none when the contract refused the facts."""
     try:
-        return await plane.services.decider.decide(package, facts)
+        for _ in range(ASKED_AGAIN):
+            decision = await plane.services.decider.decide(package, facts)
+            if decision.reasons != ["policy_deadline"]:
+                break
     except ValidationError:
         return None
+    return decision
 
 
 async def all_decided(plane: ControlPlane, package: str, many: list[dict[str, Any]]) -> list[Decision | None]:
     found: list[Decision | None] = []
-    for start in range(0, len(many), 256):
-        found += await asyncio.gather(*(decided(plane, package, facts) for facts in many[start : start + 256]))
+    for start in range(0, len(many), AT_ONCE):
+        found += await asyncio.gather(*(decided(plane, package, facts) for facts in many[start : start + AT_ONCE]))
     return found
 
 
