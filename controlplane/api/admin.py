@@ -9,7 +9,7 @@ from controlplane.api.problems import refused
 from controlplane.api.reading import address_of
 from controlplane.api.services import SERVICES
 from controlplane.contracts.decision import Decision
-from controlplane.contracts.facts import AdminActionName, AdministeredKind
+from controlplane.contracts.facts.admin import AdminActionName, AdministeredKind
 from controlplane.contracts.identity import Caller, DeviceStatus, Person
 from controlplane.contracts.policies import PolicyLayer
 from controlplane.decisions.gathering import subject_facts

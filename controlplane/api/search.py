@@ -21,7 +21,7 @@ from controlplane.api.routing import Route
 from controlplane.api.services import SERVICES
 from controlplane.contracts.access import AnyAction, AnyResource, AnySubject, EvaluationRequest
 from controlplane.contracts.decision import Decision
-from controlplane.contracts.facts import CandidatesQuery
+from controlplane.contracts.facts.other import CandidatesQuery
 from controlplane.contracts.identity import Device
 from controlplane.contracts.problem import FieldError
 from controlplane.contracts.search import (

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from controlplane.authoring.errors import AuthoringError
 from controlplane.authoring.folder import EXTRA, OTHER, PolicyFolder
-from controlplane.contracts.facts import FACTS, AdminActionName
+from controlplane.contracts.facts import FACTS
+from controlplane.contracts.facts.admin import AdminActionName
 from controlplane.contracts.site import SITE_FACTS
 
 _NAMED_OTHERWISE = {"enrol": "enrolment", "respond": "response"}

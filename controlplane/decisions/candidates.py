@@ -7,7 +7,7 @@ from typing import Annotated, Protocol
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from controlplane.contracts.base import ResourceName
-from controlplane.contracts.facts import CandidatesQuery
+from controlplane.contracts.facts.other import CandidatesQuery
 from controlplane.contracts.identity import Device
 from controlplane.decisions.engine import Answered, Cause, PolicyEngine
 

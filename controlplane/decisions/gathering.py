@@ -5,7 +5,8 @@ from typing import Any, Protocol
 
 from controlplane.contracts.access import AccessRequest, EvaluationRequest, OpenModel, RequestContext
 from controlplane.contracts.evidence import UpdateEvidence
-from controlplane.contracts.facts import GradientSubmissionContext, InferenceContext, ModelAccessContext, SubjectFacts
+from controlplane.contracts.facts.access import GradientSubmissionContext, InferenceContext, ModelAccessContext
+from controlplane.contracts.facts.subjects import SubjectFacts
 from controlplane.contracts.identity import Device
 from controlplane.decisions.rounds import RoundBook
 from controlplane.decisions.usage import Usage, UsageWindow

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from controlplane.contracts.decision import PolicyDecision
-from controlplane.contracts.facts import OtherFacts
+from controlplane.contracts.facts.other import OtherFacts
 from controlplane.sidecar import OpaBinary, locate_opa
 from controlplane.sidecar.folders import tools_folder
 from controlplane.sidecar.install import install

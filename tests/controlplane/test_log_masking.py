@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from controlplane.contracts.facts import FACTS, InferenceFacts, OtherFacts
+from controlplane.contracts.facts import FACTS
+from controlplane.contracts.facts.access import InferenceFacts
+from controlplane.contracts.facts.other import OtherFacts
 from controlplane.decisions.log_policy import LogPolicy
 from controlplane.decisions.masking import MARKER
 from controlplane.history.engine import deciding

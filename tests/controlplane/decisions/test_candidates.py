@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from controlplane.contracts.facts import CandidatesQuery
+from controlplane.contracts.facts.other import CandidatesQuery
 from controlplane.contracts.identity import Device
 from controlplane.decisions.candidates import Candidates, CandidatesUnavailable
 from controlplane.decisions.engine import Answer, Answered, Unanswered

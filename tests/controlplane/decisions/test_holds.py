@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from controlplane.contracts.facts import HoldsFact
-from controlplane.contracts.holds import Hold
+from controlplane.contracts.holds import Hold, HoldsFact
 from controlplane.decisions.holds import MAX_SILENCE_SECONDS, CurrentHolds
 from controlplane.storage import StoreUnavailable
 from tests.clocks import START as NOW

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from controlplane.contracts.base import StrictModel
-from controlplane.contracts.facts import FACTS, OtherFacts
+from controlplane.contracts.facts import FACTS
+from controlplane.contracts.facts.other import OtherFacts
 from controlplane.contracts.log import LogTerms, MaskedPointer
 from controlplane.decisions.masking import MARKER, Mask, Opening, openings
 

@@ -1,0 +1,136 @@
+"""What administrators, auditors, services and people ask of the control plane itself."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from controlplane.contracts.base import Identifier, StrictModel
+from controlplane.contracts.facts.access import AnyContext
+from controlplane.contracts.facts.subjects import SubjectFact
+from controlplane.contracts.identity import DeviceStatus
+from controlplane.contracts.policies import PolicyLayer
+
+AdminActionName = Literal[
+    "access:search",
+    "behaviour:read",
+    "behaviour:report",
+    "capability:introspect",
+    "capability:revoke",
+    "certificate:issue",
+    "decision:list",
+    "decision:read",
+    "device:read",
+    "device:set_status",
+    "evaluation:ask",
+    "events:read",
+    "exception:grant",
+    "exception:list",
+    "exception:revoke",
+    "hold:list",
+    "hold:release",
+    "key:read",
+    "key:rotate",
+    "key:withdraw",
+    "metrics:read",
+    "policy:publish",
+    "policy:read",
+    "policy:rollback",
+    "policy:shadow",
+    "round:create",
+    "round:rollback",
+    "site:report",
+    "status_list:read",
+    "token:issue",
+    "updates:report",
+]
+"""What the control plane itself may be asked to do; who may, `policies/ztfm/admin` says."""
+
+
+AdministeredKind = Literal[
+    "behaviour",
+    "capability",
+    "certificate",
+    "decision",
+    "decision_log",
+    "device",
+    "enrolment_token",
+    "evaluation",
+    "events",
+    "exception",
+    "hold",
+    "key",
+    "metrics",
+    "policy",
+    "round",
+    "search",
+    "site",
+    "status_list",
+]
+
+
+class AdminAction(StrictModel):
+    """What is asked of the control plane itself."""
+
+    name: AdminActionName
+
+
+class AdministeredProperties(StrictModel):
+    """Whose thing it is, and what is to become of it.
+
+    Attributes:
+        owner: the subject that a decision is about, or every decision that is asked for; that a capability or
+            certificate is for, that a device is, or that opened a round.
+        status: what a device's status is to become.
+        layer: of the policies that are to become others.
+        lasts_seconds: for how long an exception is to count.
+        model: that a round is about.
+    """
+
+    owner: Identifier | None = None
+    status: DeviceStatus | None = None
+    layer: PolicyLayer | None = None
+    lasts_seconds: Annotated[float, Field(gt=0.0, le=1e12)] | None = None
+    model: Identifier | None = None
+
+
+class AdministeredResource(StrictModel):
+    """What of the control plane is touched."""
+
+    type: AdministeredKind
+    id: Identifier
+    properties: AdministeredProperties
+
+
+ClaimName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.:/-]{0,127}$")]
+
+
+ClaimValues = Annotated[list[Annotated[str, StringConstraints(max_length=256)]], Field(max_length=256)]
+
+
+class PersonFacts(StrictModel):
+    """What an identity provider says of a person; what that is worth, policy says.
+
+    Attributes:
+        issuer: the provider.
+        claims: texts by the claim that held them, ``sub`` among them.
+    """
+
+    issuer: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    claims: Annotated[dict[ClaimName, ClaimValues], Field(max_length=16)]
+
+
+class PersonFact(StrictModel):
+    """A person, known by a token of their identity provider; it holds no key and gets no capability."""
+
+    type: Literal["person"]
+    id: Identifier
+    properties: PersonFacts
+
+
+class AdminFacts(StrictModel):
+    """Input of ``data.ztfm.admin``: the control plane's own API is decided as everything else is."""
+
+    subject: SubjectFact | PersonFact
+    action: AdminAction
+    resource: AdministeredResource
+    context: AnyContext
