@@ -7,7 +7,7 @@ from adapters.calls import CallOptions
 from adapters.looping import Blocking, LoopThread, blocking
 from adapters.plane import ControlPlane
 from adapters.renewal import Capabilities
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.jose.keys import DeviceKey
 
 
 class SyncControlPlane(Blocking[ControlPlane]):

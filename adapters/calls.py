@@ -15,8 +15,8 @@ from adapters.proving import Prover
 from adapters.serversent import ServerEvent
 from adapters.transport import CONNECT_SECONDS, TOTAL_SECONDS, HttpAnswer, Transport, read_bounded, read_events
 from adapters.wire import read_problem, write_body
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.base import StrictModel
+from controlplane.jose.keys import DeviceKey
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"

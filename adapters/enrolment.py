@@ -6,8 +6,8 @@ from pydantic import ValidationError
 
 from controlplane.capabilities.errors import KeyFileError
 from controlplane.capabilities.keyfiles import create_private, read_private
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.base import Identifier, StrictModel
+from controlplane.jose.keys import DeviceKey
 
 _KEY = "key.pem"
 _IDENTITY = "identity.json"

@@ -13,11 +13,11 @@ from adapters.enrolment import Identity, load_identity, load_key, make_key, stor
 from adapters.errors import Unavailable
 from adapters.site import Asked, Site
 from adapters.site.plane import SitedSyncControlPlane
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
 from controlplane.contracts.access import Resource, ResourceProperties
 from controlplane.contracts.capability import CapabilityContext
 from controlplane.contracts.site import SiteLimits, UpdateFact
+from controlplane.jose.keys import DeviceKey
 
 
 class Member:

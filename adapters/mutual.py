@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.identity import IssuedCertificate
+from controlplane.jose.keys import DeviceKey
 
 
 def mutual_tls(key: DeviceKey, issued: IssuedCertificate, server_authority: Path | None = None) -> ssl.SSLContext:

@@ -13,7 +13,6 @@ from adapters.errors import Forbidden
 from adapters.feed import MAX_SILENCE_SECONDS, RevocationFeed
 from adapters.serversent import ServerEvent
 from adapters.wire import KEYS_PATH, PublishedKeys, read_answer, read_keys_document
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.access import ActionName, Resource
 from controlplane.contracts.base import StrictModel
 from controlplane.contracts.capability import Capability, CapabilityContext, CapabilityRequest
@@ -27,6 +26,7 @@ from controlplane.contracts.rounds import (
     UpdateVerdicts,
 )
 from controlplane.contracts.signals import InferenceSignals, SignalReports, SignalsTaken
+from controlplane.jose.keys import DeviceKey
 
 
 class LayerReadiness(StrictModel):

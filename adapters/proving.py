@@ -4,8 +4,8 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
+from controlplane.jose.keys import DeviceKey
 
 _NONCE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,256}")
 _CHALLENGE = "use_dpop_nonce"

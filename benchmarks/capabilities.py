@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from controlplane.capabilities.keyring import KeyRing
-from controlplane.capabilities.keys import DeviceKey, SigningKey, jwks
 from controlplane.capabilities.minting import Minter
 from controlplane.capabilities.proof import make_proof
 from controlplane.capabilities.verification import REMEMBERED, CapabilityVerifier
 from controlplane.contracts.capability import AuthorizationDetail, CapabilityClaims, Constraints
 from controlplane.contracts.keys import KeptKey
+from controlplane.jose.keys import DeviceKey, SigningKey, jwks
 
 BAR_US = 250.0
 

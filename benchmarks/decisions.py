@@ -38,8 +38,8 @@ from adapters.mutual import mutual_tls
 from adapters.plane import ControlPlane
 from benchmarks.household import DIGEST, MODEL, ROUND, Served, median, populate, served
 from benchmarks.load import Load, drive, encode
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
+from controlplane.jose.keys import DeviceKey
 from controlplane.sidecar import build_bundle, locate_opa
 from controlplane.sidecar.folders import product_folder
 

@@ -11,12 +11,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.identity import Attestation, Device, Trust
 from controlplane.contracts.rounds import Round
 from controlplane.entry import load_authority
-from controlplane.identity.names import device_id
+from controlplane.identifiers.names import device_id
 from controlplane.identity.tokens import EnrolmentTokens, token_digest
+from controlplane.jose.keys import DeviceKey
 from controlplane.storage import Store, open_store
 
 MODEL = "smart-home-intents"

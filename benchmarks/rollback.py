@@ -24,7 +24,7 @@ from torch import Tensor
 from adapters.rollback import Aggregated, Asked, Contributed, DeltaArchive, KeptUpdate, Recipe
 from adapters.rollback.replay import replay
 from adapters.screening import Manifest, update_digest
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.jose.keys import DeviceKey
 
 _MODEL = "smart-home-intents"
 

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager, suppress
 
 from controlplane.capabilities.broadcasting import Broadcast
 from controlplane.capabilities.events import EventSigner
-from controlplane.capabilities.keys import SigningKey
 from controlplane.capabilities.revocations import RevocationState
 from controlplane.capabilities.revoking import Revoker
 from controlplane.capabilities.statuspublishing import StatusLists
+from controlplane.jose.keys import SigningKey
 from controlplane.observing import Observer
 from controlplane.storage import Store
 

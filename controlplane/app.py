@@ -25,7 +25,6 @@ from controlplane.bundles import PolicyKeyError
 from controlplane.bundles import Trust as Signers
 from controlplane.capabilities.accesstokens import AccessTokens
 from controlplane.capabilities.keykeeping import KeyKeeper
-from controlplane.capabilities.keys import jwks
 from controlplane.capabilities.minting import Minter
 from controlplane.capabilities.nonces import Nonces
 from controlplane.capabilities.proof import ProofVerifier
@@ -54,6 +53,7 @@ from controlplane.embedding import build_without_opa, embedded_places, embedded_
 from controlplane.entry import admitting
 from controlplane.identity.registry import Registry
 from controlplane.identity.tokens import EnrolmentTokens
+from controlplane.jose.keys import jwks
 from controlplane.observing import Observer
 from controlplane.readiness import ReadinessProbe
 from controlplane.releases.errors import NothingPublished

@@ -25,11 +25,11 @@ from controlplane.api import SERVICES, Services
 from controlplane.api.services import EdgeLimits
 from controlplane.api.serving import serving
 from controlplane.app import SIDECAR, STORE, build_app
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
 from controlplane.contracts.evidence import UpdateEvidence
 from controlplane.entry import open_listeners
 from controlplane.identity.tokens import EnrolmentTokens
+from controlplane.jose.keys import DeviceKey
 from controlplane.releases.building import UnsignedBundle
 from controlplane.releasing import build_base
 from controlplane.settings import Settings

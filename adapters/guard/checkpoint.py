@@ -8,13 +8,13 @@ from adapters.credentials import IDENTIFY, PULL, SUBMIT, Credentials, Introducti
 from adapters.errors import ControlPlaneError
 from adapters.keys import TRUSTED_SECONDS
 from controlplane.capabilities.errors import KeySetError
-from controlplane.capabilities.jws import parse, parse_object
 from controlplane.capabilities.limits import exceeded
 from controlplane.capabilities.proof import Proof, ProofVerifier
 from controlplane.capabilities.refusals import Refused
 from controlplane.capabilities.revocations import Standings
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.capability import MAX_LIFETIME_SECONDS, CapabilityClaims
+from controlplane.jose.jws import parse, parse_object
 
 REFRESH_SECONDS = 5.0
 """An unknown key has the published ones fetched, but not more often than this."""

@@ -17,11 +17,11 @@ from http_message_signatures import HTTPMessageSigner, HTTPMessageVerifier, HTTP
 from http_message_signatures.algorithms import ECDSA_P256_SHA256
 from http_message_signatures.exceptions import HTTPMessageSignaturesException
 
-from controlplane.capabilities.keys import DeviceKey, load_public
-from controlplane.capabilities.keys import thumbprint as thumbprint_of
 from controlplane.capabilities.refusals import Cause, Refused
 from controlplane.capabilities.replay import ReplayCache, Uses
 from controlplane.contracts.identity import PublicKey
+from controlplane.jose.keys import DeviceKey, load_public
+from controlplane.jose.keys import thumbprint as thumbprint_of
 
 COVERED = ("@method", "@target-uri", "authorization", "content-digest", "content-type")
 """What a signature covers at least."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from adapters.client import SyncControlPlane
 from adapters.mutual import mutual_tls, present
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.jose.keys import DeviceKey
 
 _RENEWED_AT = 1 / 3
 """The share of its life that a certificate has left when the next one is fetched."""

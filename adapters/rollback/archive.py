@@ -30,8 +30,8 @@ from adapters.rollback.replay import digest_of_weights, reproducing
 from adapters.rollback.signing import digest_of, open_token, sign
 from adapters.rollback.verifying import Verified, examine
 from adapters.screening import Manifest
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.base import StrictModel
+from controlplane.jose.keys import DeviceKey
 
 ROUNDS = 50
 BYTES = 8 * 1024**3

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from adapters.credentials import subject_of
 from adapters.rollback.errors import ArchiveDamaged, TooLarge
-from controlplane.capabilities.jws import encode_segment, is_signed_by, parse, parse_object
-from controlplane.capabilities.keys import DeviceKey, load_public, thumbprint
 from controlplane.contracts.base import StrictModel
 from controlplane.contracts.identity import PublicKey
+from controlplane.jose.jws import encode_segment, is_signed_by, parse, parse_object
+from controlplane.jose.keys import DeviceKey, load_public, thumbprint
 
 TYPE = "ztfm-archive+jws"
 

@@ -18,9 +18,9 @@ from typing import Any
 from adapters.credentials import subject_of
 from adapters.site.deciding import Ruling
 from adapters.site.errors import SiteFault
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.statements import NOTHING, make_statement, read_statement, statement_digest
 from controlplane.contracts.site import ModelInFacts, SiteDecision, UpdateOutFacts
+from controlplane.jose.keys import DeviceKey
 
 MAX_LINE_BYTES = 32_768
 

@@ -24,11 +24,11 @@ from adapters.site.deciding import Ruling
 from adapters.site.errors import SiteFault, Vetoed
 from adapters.site.site import STATE, Asked, Site
 from adapters.wire import read_answer
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.statements import statement_digest
 from controlplane.contracts.access import ActionName, Resource
 from controlplane.contracts.capability import Capability, CapabilityContext
 from controlplane.contracts.site import MAX_STATEMENTS, SiteReports, SiteReportsTaken
+from controlplane.jose.keys import DeviceKey
 
 PATH = "/v1/site/decisions"
 HAND_IN_SECONDS = 5.0

@@ -15,7 +15,6 @@ from adapters.site.deciding import Ruling, conclude, faulty
 from adapters.site.errors import SiteFault, Vetoed, fault_reason
 from adapters.site.ledger import BILLION, Charge, Entry, Ledger, Spent, billionths, month_of
 from adapters.site.policy import load
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.access import Purpose
 from controlplane.contracts.site import (
     EpsilonAsked,
@@ -33,6 +32,7 @@ from controlplane.contracts.site import (
     UpdateOutContext,
     UpdateOutFacts,
 )
+from controlplane.jose.keys import DeviceKey
 
 FOLDER = "site"
 """In a member's own folder: the site's, or a link to it. Where it is, the site decides; nothing switches it off."""

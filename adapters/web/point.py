@@ -18,7 +18,6 @@ from adapters.web.admission import Admitted, Exempt
 from adapters.web.answering import Refusal
 from adapters.web.presented import Asked, Shown, body_bytes, shown_by
 from adapters.web.rules import Named, Rule, is_plain
-from controlplane.capabilities.jws import parse, parse_object
 from controlplane.capabilities.limits import exceeded
 from controlplane.capabilities.proof import Proof, ProofVerifier
 from controlplane.capabilities.refusals import Refused
@@ -26,6 +25,7 @@ from controlplane.capabilities.revocations import Standings
 from controlplane.capabilities.targets import normal_target
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.capability import AuthorizationDetail, CapabilityClaims
+from controlplane.jose.jws import parse, parse_object
 
 _MISUSE = frozenset({"wrong_action", "wrong_resource", "wrong_round", "wrong_digest", "wrong_segment"})
 _FIRST_WORD_SECONDS = 5.0

@@ -11,8 +11,8 @@ from controlplane.api.replies import reply
 from controlplane.api.routing import Route
 from controlplane.api.services import SERVICES
 from controlplane.capabilities.certificates import certificate_thumbprint
-from controlplane.capabilities.keys import load_public
 from controlplane.contracts.identity import CertificateRequest, IssuedCertificate
+from controlplane.jose.keys import load_public
 
 
 async def issue_certificate(request: web.Request) -> web.Response:

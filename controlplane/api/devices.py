@@ -13,7 +13,7 @@ from controlplane.api.services import SERVICES, Services
 from controlplane.capabilities.proof import Proof
 from controlplane.contracts.decision import Decision
 from controlplane.contracts.identity import Attestation, Device, Enrolled, EnrolmentGrant, EnrolmentRequest
-from controlplane.identity.names import device_id
+from controlplane.identifiers.names import device_id
 
 
 async def enrol(request: web.Request) -> web.Response:

@@ -21,8 +21,8 @@ from controlplane.api.problems import ProblemError, problem, too_many, unavailab
 from controlplane.api.rates import RateLimit
 from controlplane.api.reading import body_of
 from controlplane.capabilities.errors import SealError
-from controlplane.capabilities.jws import encode_segment
 from controlplane.capabilities.sealing import Sealer
+from controlplane.jose.jws import encode_segment
 from controlplane.storage import StoreUnavailable
 from controlplane.storage.idempotency import KeptAnswer
 

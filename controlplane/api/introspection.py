@@ -13,7 +13,6 @@ from controlplane.api.problems import refused
 from controlplane.api.replies import reply
 from controlplane.api.routing import Route
 from controlplane.api.services import SERVICES, Services
-from controlplane.capabilities.jws import parse, parse_object
 from controlplane.capabilities.refusals import Refused
 from controlplane.contracts.access import InferenceSize, Network, Resource, ResourceProperties
 from controlplane.contracts.base import is_identifier
@@ -21,6 +20,7 @@ from controlplane.contracts.capability import CapabilityClaims, CapabilityContex
 from controlplane.contracts.decision import Decision, DecisionRecord
 from controlplane.contracts.identity import Device
 from controlplane.contracts.oauth import AccessTokenClaims, Introspection, OAuthProblem, TokenParameter
+from controlplane.jose.jws import parse, parse_object
 
 _INACTIVE = Introspection(active=False)
 

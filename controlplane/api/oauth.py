@@ -16,7 +16,6 @@ from controlplane.api.replies import reply
 from controlplane.api.routing import Route
 from controlplane.api.services import SERVICES, Services
 from controlplane.capabilities.assertions import examine_assertion, refuse
-from controlplane.capabilities.jws import parse_object
 from controlplane.capabilities.refusals import Refused
 from controlplane.contracts.access import Resource, ResourceProperties
 from controlplane.contracts.base import is_identifier
@@ -34,6 +33,7 @@ from controlplane.contracts.oauth import (
     TokenRequest,
     TokenResponse,
 )
+from controlplane.jose.jws import parse_object
 
 
 async def issue_token(request: web.Request) -> web.Response:

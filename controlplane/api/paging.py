@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from controlplane.capabilities.errors import SealError
-from controlplane.capabilities.jws import decode_segment, encode_segment
 from controlplane.capabilities.sealing import Sealer
 from controlplane.contracts.base import Digest, ResourceName, StrictModel, Timestamp
+from controlplane.jose.jws import decode_segment, encode_segment
 
 TOKEN_SECONDS = 600.0
 

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 
 from controlplane.bundles.errors import PolicyKeyError
-from controlplane.capabilities.keys import thumbprint, to_public
 from controlplane.contracts.policies import LAYERS, PolicyLayer
+from controlplane.jose.keys import thumbprint, to_public
 
 MAX_KEYS = 64
 """Keys that a layer may trust."""

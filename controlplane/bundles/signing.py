@@ -22,9 +22,9 @@ from controlplane.bundles.hashing import opa_hashes, raw_hashes
 from controlplane.bundles.keys import key_id, public_pem
 from controlplane.bundles.layout import SIGNATURES
 from controlplane.capabilities.errors import KeyFileError
-from controlplane.capabilities.jws import encode_segment
 from controlplane.capabilities.keyfiles import create_private, read_private
 from controlplane.contracts.policies import PolicyLayer
+from controlplane.jose.jws import encode_segment
 
 
 class BundleSigner:

@@ -12,9 +12,9 @@ from controlplane.bundles.hashing import opa_hashes, raw_hashes
 from controlplane.bundles.keys import Trust
 from controlplane.bundles.layout import DATA, MANIFEST, ROOTS, SIGNATURES, SOURCE, WASM
 from controlplane.bundles.reach import require_confined
-from controlplane.capabilities.jws import Compact, is_signed_by, parse, parse_object, read_header
 from controlplane.contracts.base import StrictModel
 from controlplane.contracts.policies import PolicyLayer, Revision, digest_of
+from controlplane.jose.jws import Compact, is_signed_by, parse, parse_object, read_header
 
 MAX_SIGNATURE_CHARS = 4 * 1024 * 1024
 

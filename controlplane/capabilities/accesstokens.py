@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from pydantic import ValidationError
 
 from controlplane.capabilities.issued import header_of, open_issued
-from controlplane.capabilities.jws import parse_object
-from controlplane.capabilities.keys import SigningKey, load_public
 from controlplane.capabilities.refusals import Cause, Refused
 from controlplane.capabilities.revocations import Standing
 from controlplane.contracts.capability import Confirmation
 from controlplane.contracts.identity import PublicKey
 from controlplane.contracts.oauth import ACCESS_TOKEN_SECONDS, API_SCOPE, AccessTokenClaims
+from controlplane.jose.jws import parse_object
+from controlplane.jose.keys import SigningKey, load_public
 
 _DETAILS: dict[Cause, str] = {
     "malformed": "The token is not an at+jwt with ES256 and the claims of an access token for this API.",

@@ -12,11 +12,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from controlplane.capabilities.jws import encode_segment, is_signed_by, parse, parse_object
-from controlplane.capabilities.keys import DeviceKey, load_public, thumbprint
 from controlplane.capabilities.refusals import Cause, Refused
 from controlplane.contracts.identity import PublicKey
 from controlplane.contracts.oauth import ASSERTION_SECONDS
+from controlplane.jose.jws import encode_segment, is_signed_by, parse, parse_object
+from controlplane.jose.keys import DeviceKey, load_public, thumbprint
 
 LEEWAY_SECONDS = 5.0
 

@@ -10,9 +10,9 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 
-from controlplane.capabilities.jws import encode_segment
-from controlplane.capabilities.keys import thumbprint, to_public
 from controlplane.contracts.base import Thumbprint
+from controlplane.jose.jws import encode_segment
+from controlplane.jose.keys import thumbprint, to_public
 
 MAX_CERTIFICATE_BYTES = 16_384
 

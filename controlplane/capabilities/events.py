@@ -7,8 +7,6 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from controlplane.capabilities.jws import encode_segment, is_signed_by, parse, parse_object
-from controlplane.capabilities.keys import SigningKey
 from controlplane.capabilities.keyset import read_keys
 from controlplane.contracts.events import (
     STREAM,
@@ -20,6 +18,8 @@ from controlplane.contracts.events import (
     SecurityEventClaims,
     Verification,
 )
+from controlplane.jose.jws import encode_segment, is_signed_by, parse, parse_object
+from controlplane.jose.keys import SigningKey
 
 PATH = "/v1/events"
 TYPE = "secevent+jwt"

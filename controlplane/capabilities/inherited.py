@@ -5,7 +5,7 @@ from pathlib import Path
 
 from controlplane.capabilities.errors import KeyFileError
 from controlplane.capabilities.keyfiles import read_private
-from controlplane.capabilities.keys import SigningKey
+from controlplane.jose.keys import SigningKey
 
 
 @dataclass(frozen=True)

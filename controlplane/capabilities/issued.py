@@ -7,7 +7,7 @@ from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
-from controlplane.capabilities.jws import Compact, encode_segment, is_signed_by, parse
+from controlplane.jose.jws import Compact, encode_segment, is_signed_by, parse
 
 ACCESS_TOKEN = "at+jwt"  # noqa: S105 - the type's name
 """The type of access tokens (RFC 9068 section 2.1): capabilities, and tokens for the control plane's own API."""

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from controlplane.capabilities.errors import NoSigningKey, SealError
 from controlplane.capabilities.keyring import STALE_SECONDS, VERIFYING, KeyRing, stand
-from controlplane.capabilities.keys import SigningKey
 from controlplane.capabilities.sealing import Sealer
 from controlplane.contracts.events import Notice
 from controlplane.contracts.keys import KeptKey, KeyChange, KeyStanding
+from controlplane.jose.keys import SigningKey
 
 KEPT_PAST_KEYS = 256
 """Keys whose time is over that are still listed, without their private parts; older ones are forgotten."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from controlplane.capabilities.errors import NoSigningKey
-from controlplane.capabilities.keys import SigningKey
 from controlplane.contracts.capability import MAX_LIFETIME_SECONDS
 from controlplane.contracts.keys import KeptKey, KeyStanding, KeyState
+from controlplane.jose.keys import SigningKey
 
 CLOCK_LEEWAY_SECONDS = 60.0
 """How far the clocks of replicas and enforcement points may be apart."""

@@ -7,8 +7,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from pydantic import ValidationError
 
 from controlplane.capabilities.errors import KeySetError
-from controlplane.capabilities.keys import load_public
 from controlplane.contracts.identity import PublicKey
+from controlplane.jose.keys import load_public
 
 _MAX_KEYS = 32
 _PUBLIC_NAMES = ("kty", "crv", "x", "y")

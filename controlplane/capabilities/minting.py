@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from controlplane.capabilities.issued import header_of
-from controlplane.capabilities.keys import SigningKey
 from controlplane.capabilities.statuslist import status_of
 from controlplane.contracts.capability import (
     MAX_LIFETIME_SECONDS,
@@ -15,6 +14,7 @@ from controlplane.contracts.capability import (
     CapabilityClaims,
     Confirmation,
 )
+from controlplane.jose.keys import SigningKey
 
 _TICKS_PER_SECOND = 1024
 

@@ -12,8 +12,8 @@ import secrets
 from collections.abc import Callable
 from functools import lru_cache
 
-from controlplane.capabilities.jws import encode_segment
 from controlplane.capabilities.refusals import Cause
+from controlplane.jose.jws import encode_segment
 
 SLOT_SECONDS = 60
 """A nonce holds to the end of the slot after its own: 60 to 120 s."""

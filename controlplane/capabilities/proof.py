@@ -15,7 +15,11 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
-from controlplane.capabilities.jws import (
+from controlplane.capabilities.refusals import Cause, Refused
+from controlplane.capabilities.replay import ReplayCache, Uses
+from controlplane.capabilities.targets import normal_target
+from controlplane.contracts.identity import PublicKey
+from controlplane.jose.jws import (
     KNOWN_HEADERS,
     Compact,
     decode_segment,
@@ -25,12 +29,8 @@ from controlplane.capabilities.jws import (
     parse,
     parse_object,
 )
-from controlplane.capabilities.keys import DeviceKey, load_public
-from controlplane.capabilities.keys import thumbprint as thumbprint_of
-from controlplane.capabilities.refusals import Cause, Refused
-from controlplane.capabilities.replay import ReplayCache, Uses
-from controlplane.capabilities.targets import normal_target
-from controlplane.contracts.identity import PublicKey
+from controlplane.jose.keys import DeviceKey, load_public
+from controlplane.jose.keys import thumbprint as thumbprint_of
 
 MAX_AGE_SECONDS = 60.0
 LEEWAY_SECONDS = 5.0

@@ -2,11 +2,11 @@
 
 import hashlib
 
-from controlplane.capabilities.jws import encode_segment, is_signed_by, parse, parse_object
-from controlplane.capabilities.keys import DeviceKey, load_public
-from controlplane.capabilities.keys import thumbprint as thumbprint_of
 from controlplane.contracts.identity import PublicKey
 from controlplane.contracts.site import SiteDecision
+from controlplane.jose.jws import encode_segment, is_signed_by, parse, parse_object
+from controlplane.jose.keys import DeviceKey, load_public
+from controlplane.jose.keys import thumbprint as thumbprint_of
 
 _TYPE = "ztfm-site+jwt"
 _NAMES = frozenset({"alg", "jwk", "typ"})

@@ -13,8 +13,8 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from functools import lru_cache
 
-from controlplane.capabilities.jws import decode_segment
 from controlplane.contracts.capability import Status, StatusListReference
+from controlplane.jose.jws import decode_segment
 
 WINDOW_SECONDS = 600
 """A list holds the capabilities that were issued within one such window."""

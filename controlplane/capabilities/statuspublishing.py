@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
-from controlplane.capabilities.keys import SigningKey
 from controlplane.capabilities.revocations import CLOCKS_SECONDS
 from controlplane.capabilities.statuslist import list_uri, place_of, read_place, window_of
 from controlplane.capabilities.statustokens import sign_list
 from controlplane.contracts.capability import MAX_LIFETIME_SECONDS
 from controlplane.contracts.events import REACH_SECONDS, Revocation, RevocationKind
+from controlplane.jose.keys import SigningKey
 
 FRESH_SECONDS = 1.0
 """How long a list is served as it was made."""

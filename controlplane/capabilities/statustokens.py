@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from pydantic import ValidationError
 
-from controlplane.capabilities.jws import encode_segment, is_signed_by, parse, parse_object
-from controlplane.capabilities.keys import SigningKey
 from controlplane.capabilities.statuslist import compress, decompress
 from controlplane.contracts.statuslist import MAX_LIST_CHARS, StatusList, StatusListClaims
+from controlplane.jose.jws import encode_segment, is_signed_by, parse, parse_object
+from controlplane.jose.keys import SigningKey
 
 TYPE = "statuslist+jwt"
 MEDIA_TYPE = "application/statuslist+jwt"

@@ -6,7 +6,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from controlplane.capabilities.issued import open_issued
-from controlplane.capabilities.jws import parse_object, read_header
 from controlplane.capabilities.keyset import read_keys
 from controlplane.capabilities.proof import ProofVerifier
 from controlplane.capabilities.refusals import Cause, Refused
@@ -14,6 +13,7 @@ from controlplane.capabilities.replay import ReplayCache, Uses
 from controlplane.capabilities.revocations import Standings
 from controlplane.capabilities.verified import Keys, VerifiedTokens
 from controlplane.contracts.capability import MAX_LIFETIME_SECONDS, CapabilityClaims
+from controlplane.jose.jws import parse_object, read_header
 
 REMEMBERED = 4096
 """Capabilities whose verified signature is remembered."""

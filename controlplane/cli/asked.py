@@ -12,8 +12,8 @@ import aiohttp
 
 from controlplane.capabilities.errors import KeyFileError
 from controlplane.capabilities.keyfiles import read_private
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
+from controlplane.jose.keys import DeviceKey
 
 ASK_SECONDS = 5.0
 MAX_ANSWER_BYTES = 8 * 1024 * 1024

@@ -13,9 +13,9 @@ import aiohttp
 from adapters.client import ControlPlane
 from adapters.feed import RevocationFeed
 from adapters.transport import HttpAnswer, Transport
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.capability import AuthorizationDetail, CapabilityClaims, Constraints
 from controlplane.decisions.ids import new_id
+from controlplane.jose.keys import DeviceKey
 from tests.support import MODEL, Caller
 from tests.support import ControlPlane as Plane
 

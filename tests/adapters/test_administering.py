@@ -8,7 +8,6 @@ import pytest
 from adapters.client import ControlPlane, SyncControlPlane
 from adapters.errors import Forbidden, NotFound
 from adapters.member import Member
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.access import (
     AccessRequest,
     Action,
@@ -30,6 +29,7 @@ from controlplane.contracts.search import (
     SearchedSubject,
     SubjectSearch,
 )
+from controlplane.jose.keys import DeviceKey
 from tests.support import MODEL, running
 
 Enrol = Callable[..., Member]

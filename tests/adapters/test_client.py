@@ -17,10 +17,10 @@ from adapters.client import ControlPlane, SyncControlPlane
 from adapters.errors import Conflict, Denied, Invalid, NotFound, TooMany, Unauthenticated, Unavailable
 from adapters.member import Member
 from controlplane.api.services import EdgeLimits
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.access import AccessRequest, Action, InferenceSize, RequestContext, Resource, Subject
 from controlplane.contracts.capability import CapabilityContext
 from controlplane.contracts.rounds import RoundRequest, UpdateReport
+from controlplane.jose.keys import DeviceKey
 from tests.support import DIGEST, MODEL, running
 from tests.support import ControlPlane as RunningPlane
 

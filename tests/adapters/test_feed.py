@@ -8,10 +8,10 @@ import pytest
 from adapters.client import ControlPlane as Client
 from adapters.client import SyncControlPlane
 from adapters.feed import RevocationFeed
-from controlplane.capabilities.keys import jwks
 from controlplane.capabilities.refusals import Refused
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.events import REACH_SECONDS
+from controlplane.jose.keys import jwks
 from tests.adapters.listening import capability_of, listening, tamper, until
 from tests.support import Caller, ControlPlane, running, wait_until
 

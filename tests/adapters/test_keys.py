@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from adapters.errors import Unreachable
 from adapters.keys import KeyClock, KeySource
 from adapters.wire import PublishedKeys, read_keys_document
-from controlplane.capabilities.keys import SigningKey, jwks
+from controlplane.jose.keys import SigningKey, jwks
 
 
 class World:

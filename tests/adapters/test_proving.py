@@ -11,8 +11,8 @@ from aiohttp import web
 from adapters.client import ControlPlane
 from adapters.errors import Unauthenticated
 from adapters.proving import Prover
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import Proof, examine
+from controlplane.jose.keys import DeviceKey
 
 CHALLENGE = 'DPoP error="use_dpop_nonce", error_description="a nonce is needed"'
 

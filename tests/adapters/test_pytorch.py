@@ -13,7 +13,7 @@ from adapters.client import SyncControlPlane
 from adapters.errors import Denied
 from adapters.guard import Guard, Member, SealedRound
 from adapters.pytorch import GuardedRound
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.jose.keys import DeviceKey
 from tests.adapters.conftest import AUDIENCE, update_of
 from tests.servers.ports import free_port
 from tests.support import MODEL

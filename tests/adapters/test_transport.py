@@ -13,9 +13,9 @@ from aiohttp import web
 from adapters.client import ControlPlane, SyncControlPlane
 from adapters.errors import ControlPlaneError, TimedOut, Unavailable, Unreachable
 from adapters.transport import Transport
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import Proof, examine
 from controlplane.contracts.rounds import RoundRequest
+from controlplane.jose.keys import DeviceKey
 
 URL = "https://control.example"
 """Not an address that could be reached: the socket is."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
+from controlplane.jose.keys import DeviceKey
 from tests.controlplane.cli.processes import ZTFM, serve
 from tests.servers.ports import free_port
 from tests.support import Reply

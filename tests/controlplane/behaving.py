@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.behaviour import Attribution, BehaviourRecord, FeatureShare, Verdict, Wealth
 from controlplane.contracts.identity import Attestation, Device, Trust
 from controlplane.contracts.observed import Observed, Score
+from controlplane.jose.keys import DeviceKey
 from controlplane.sidecar.folders import product_folder
 
 NOW = 1_767_225_600.0

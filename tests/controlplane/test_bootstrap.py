@@ -6,7 +6,7 @@ import pytest
 
 from controlplane.bootstrap import LIFETIME_SECONDS
 from controlplane.capabilities.errors import KeyFileError
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.jose.keys import DeviceKey
 from tests.clocks import EarlyClock
 from tests.support import ControlPlane, running
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.jose.keys import DeviceKey
 from controlplane.sidecar import Sidecar
 from tests.support import DIGEST, MODEL, Caller, ControlPlane, Reply, running, wait_until
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from adapters.feed import RevocationFeed
-from controlplane.capabilities.jws import parse, parse_object, read_header
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.access import InferenceSize, Resource
 from controlplane.contracts.capability import CapabilityClaims, CapabilityContext
 from controlplane.identity.tokens import EnrolmentTokens
+from controlplane.jose.jws import parse, parse_object, read_header
+from controlplane.jose.keys import DeviceKey
 from controlplane.storage import open_store
 from tests.adapters.listening import Through, until
 from tests.controlplane.cli.processes import serve

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from controlplane.capabilities.errors import KeyFileError, SealError
 from controlplane.capabilities.keykeeping import KeyKeeper
-from controlplane.capabilities.keys import SigningKey
 from controlplane.capabilities.sealing import Sealer
+from controlplane.jose.keys import SigningKey
 from controlplane.observing import Observer
 from controlplane.rotation import StoredNotices, build_keeper, follow_keys, open_keys
 from controlplane.settings import Settings

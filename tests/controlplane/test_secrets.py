@@ -7,7 +7,7 @@ import signal
 
 import structlog
 
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.jose.keys import DeviceKey
 from tests.controlplane.api.oauth_client import OAuthClient
 from tests.support import DIGEST, ControlPlane, running, wait_until
 

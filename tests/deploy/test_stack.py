@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
+from controlplane.jose.keys import DeviceKey
 from controlplane.sidecar import OpaNotFound, build_bundle, locate_opa
 from tests.deploy.stack import ROOT, Stack, StackMissing
 

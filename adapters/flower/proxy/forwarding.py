@@ -26,10 +26,10 @@ from adapters.flower.proxy.headers import (
 )
 from adapters.flower.proxy.limits import Limits
 from adapters.renewal import Capabilities
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
 from controlplane.contracts.access import Resource, ResourceProperties
 from controlplane.contracts.capability import CapabilityContext
+from controlplane.jose.keys import DeviceKey
 
 _PREFIX = "/v1/fleet/"
 _PULL, _FETCH, _PUSH = (_PREFIX + name for name in ("pull-messages", "pull-object", "push-messages"))

@@ -26,8 +26,8 @@ from flwr.supercore.task_identity import TaskIdentity
 from adapters.flower.proxy import Limits, OpenProxy, beside, opened
 from adapters.flower.proxy.commands import other_tls, own_tls
 from adapters.member import Member
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
+from controlplane.jose.keys import DeviceKey
 from tests.adapters.flower.fleet import (
     Link,
     Loop,

@@ -17,7 +17,7 @@ from adapters.credentials import Credentials, RoundTerms
 from adapters.errors import Denied
 from adapters.flower import GuardedStrategy
 from adapters.guard import Guard, Member
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.jose.keys import DeviceKey
 from tests.adapters.conftest import AUDIENCE
 from tests.adapters.flower.local_grid import LocalGrid, Tamper
 from tests.adapters.flower.nodes import SIZE, Federation, federated, honest, start_state

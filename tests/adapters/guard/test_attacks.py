@@ -9,7 +9,7 @@ import pytest
 from torch import Tensor
 
 from adapters.guard import Guard, Member, Refused, SealedRound
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.jose.keys import DeviceKey
 from tests.adapters.conftest import AUDIENCE
 from tests.controlplane.capabilities.attacks import (
     PROOF_ATTACKS,

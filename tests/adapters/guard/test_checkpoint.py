@@ -10,11 +10,11 @@ from adapters.credentials import PULL, SUBMIT, Credentials, RoundTerms, subject_
 from adapters.errors import Unavailable
 from adapters.guard.checkpoint import KEYS_KEPT_SECONDS, MARGIN_SECONDS, REFRESH_SECONDS, Checkpoint
 from adapters.keys import TRUSTED_SECONDS
-from controlplane.capabilities.keys import DeviceKey, SigningKey, jwks
 from controlplane.capabilities.minting import Minter
 from controlplane.capabilities.proof import make_proof
 from controlplane.capabilities.refusals import Refused
 from controlplane.contracts.capability import AuthorizationDetail, CapabilityClaims, Constraints
+from controlplane.jose.keys import DeviceKey, SigningKey, jwks
 
 SIZE = 1000
 DIGEST = "sha256:" + "d" * 64

@@ -14,9 +14,9 @@ from torch import Tensor
 from adapters.errors import Denied, Unavailable
 from adapters.guard import Credentials, Gated, Guard, Introduction, Member, Refused, SealedRound, Submission
 from adapters.screening import update_digest
-from controlplane.capabilities.keys import SigningKey
 from controlplane.capabilities.minting import Minter
 from controlplane.capabilities.proof import make_proof
+from controlplane.jose.keys import SigningKey
 from tests.adapters.conftest import AUDIENCE, update_of
 from tests.support import MODEL, ControlPlane, running, wait_until
 

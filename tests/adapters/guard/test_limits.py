@@ -11,8 +11,8 @@ from torch import Tensor
 
 from adapters.guard import Gated, Guard, Member, Refused, SealedRound, Submission
 from adapters.screening import update_digest
-from controlplane.capabilities.jws import parse, parse_object
 from controlplane.contracts.capability import CapabilityClaims, Constraints
+from controlplane.jose.jws import parse, parse_object
 from controlplane.sidecar.folders import product_folder
 from tests.adapters.conftest import AUDIENCE, update_of
 from tests.support import DIGEST, MODEL, SEGMENTS, ControlPlane, running

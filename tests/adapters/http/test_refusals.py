@@ -23,8 +23,8 @@ from adapters.http import signing
 from adapters.http.client import HttpClient
 from adapters.http.signing import RequestSigner, write_content_digest
 from adapters.jobs.tensorfile import file_digest, read_stored
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
+from controlplane.jose.keys import DeviceKey
 from tests.adapters.conftest import update_of
 from tests.adapters.http.jobs import QUICK, Enrol, RunningJob, open_round, running_job
 from tests.support import ControlPlane, wait_until

@@ -20,8 +20,8 @@ from adapters.http.signing import (
     read_content_digest,
     write_content_digest,
 )
-from controlplane.capabilities.keys import DeviceKey, load_public
 from controlplane.capabilities.refusals import Refused
+from controlplane.jose.keys import DeviceKey, load_public
 
 URL = "https://aggregator.example/v1/rounds/run-1/updates?examples=10"
 KEY = DeviceKey.generate()

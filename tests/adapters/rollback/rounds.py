@@ -9,7 +9,7 @@ from torch import Tensor
 from adapters.rollback import Aggregated, Asked, Contributed, DeltaArchive, KeptUpdate, Recipe
 from adapters.rollback.replay import moved, replay
 from adapters.screening import Manifest, update_digest
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.jose.keys import DeviceKey
 
 KEY = DeviceKey.generate()
 MODEL = "smart-home-intents"

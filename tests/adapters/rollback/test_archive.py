@@ -20,7 +20,7 @@ from adapters.rollback import (
     TooLarge,
     verify,
 )
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.jose.keys import DeviceKey
 from tests.adapters.rollback.rounds import KEY, MODEL, asked, digest, equal, filled, round_of, start, without
 
 ROUNDS = {"r1": ["a", "b", "c"], "r2": ["a", "b", "x"], "r3": ["b", "c"], "r4": ["x", "a", "c"], "r5": ["c", "b"]}

@@ -22,7 +22,7 @@ _WRITER = """
 import sys
 from pathlib import Path
 from adapters.rollback import DeltaArchive
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.jose.keys import DeviceKey
 from tests.adapters.rollback.rounds import MEAN, asked, round_of, start
 
 key = DeviceKey.from_pem(Path(sys.argv[2]).read_bytes())

@@ -25,7 +25,7 @@ from adapters.rollback import (
 )
 from adapters.rollback.manifest import RebuildProgress
 from adapters.rollback.signing import open_token, sign
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.jose.keys import DeviceKey
 from tests.adapters.rollback.rounds import (
     KEY,
     MEAN,

@@ -9,9 +9,9 @@ import pytest
 from adapters.site.chain import Chain, Decider, Mark
 from adapters.site.deciding import Ruling, faulty
 from adapters.site.errors import SiteFault
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.statements import statement_digest
 from controlplane.contracts.site import ModelInFacts
+from controlplane.jose.keys import DeviceKey
 from tests.controlplane.contracts.samples import SITE_SAMPLES
 
 FACTS = ModelInFacts.model_validate(SITE_SAMPLES["model_in"])

@@ -9,8 +9,8 @@ import pytest
 
 from adapters.site import Asked, Site
 from adapters.site.ledger import BILLION, month_of
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.site import UpdateFact
+from controlplane.jose.keys import DeviceKey
 from tests.adapters.site.houses import MODEL, furnish
 
 KEY = DeviceKey.generate()

@@ -17,11 +17,11 @@ from adapters.web import EnforcementPoint, Rule
 from adapters.web import aiohttp as under_aiohttp
 from adapters.web import asgi as under_asgi
 from adapters.web.admission import Admitted
-from controlplane.capabilities.keys import DeviceKey, SigningKey, jwks
 from controlplane.capabilities.minting import Minter
 from controlplane.capabilities.proof import make_proof
 from controlplane.contracts.access import ActionName
 from controlplane.contracts.capability import AuthorizationDetail, Constraints
+from controlplane.jose.keys import DeviceKey, SigningKey, jwks
 from tests.clocks import Clock
 
 AUDIENCE = "models-1"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from controlplane.capabilities.jws import encode_segment
-from controlplane.capabilities.keys import DeviceKey, SigningKey
+from controlplane.jose.jws import encode_segment
+from controlplane.jose.keys import DeviceKey, SigningKey
 from tests.adapters.web.conftest import DIGEST, PUBLIC_URL, Endpoint, Reply
 
 

@@ -19,11 +19,11 @@ from adapters.web import EnforcementPoint, Rule
 from adapters.web.aiohttp import guard
 from adapters.web.asgi import Guarded, capability_of
 from controlplane.capabilities.certificates import certificate_thumbprint
-from controlplane.capabilities.keys import DeviceKey, SigningKey, load_public
 from controlplane.capabilities.minting import Minter
 from controlplane.contracts.capability import AuthorizationDetail, Constraints
 from controlplane.contracts.identity import IssuedCertificate
 from controlplane.identity.authority import CertificateAuthority
+from controlplane.jose.keys import DeviceKey, SigningKey, load_public
 from tests.adapters.web.conftest import AUDIENCE, Issuer, publishing
 from tests.clocks import Clock
 

@@ -12,9 +12,9 @@ from adapters.web import EnforcementPoint, Rule
 from adapters.web.admission import Admitted
 from adapters.web.answering import Refusal
 from adapters.web.presented import Asked
-from controlplane.capabilities.keys import SigningKey, jwks
 from controlplane.capabilities.revocations import RevocationState
 from controlplane.contracts.events import Revocation
+from controlplane.jose.keys import SigningKey, jwks
 from tests.adapters.web.conftest import DIGEST, RULES, START, Endpoint, guarding
 from tests.clocks import Clock
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.jose.keys import DeviceKey
 from tests.controlplane.capabilities.attacks import PROOF_ATTACKS, Request, mirrored
 from tests.support import MODEL, Caller, ControlPlane, Reply
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.jose.keys import DeviceKey
 from tests.support import Caller, ControlPlane
 
 PATH = "/v1/enrolment-tokens"

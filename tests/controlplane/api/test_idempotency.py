@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from controlplane.api import idempotency
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.jose.keys import DeviceKey
 from controlplane.storage import StoreUnavailable
 from tests.clocks import EarlyClock
 from tests.controlplane.api.oauth_client import OAuthClient

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from controlplane.capabilities.errors import SealError
-from controlplane.capabilities.jws import decode_segment, encode_segment
 from controlplane.capabilities.keyring import RETIRED_SECONDS
 from controlplane.capabilities.keyset import read_keys
 from controlplane.capabilities.refusals import Refused
+from controlplane.jose.jws import decode_segment, encode_segment
 from tests.clocks import EarlyClock
 from tests.support import Caller, ControlPlane, Reply, running, wait_until
 

@@ -22,8 +22,6 @@ from typer.testing import CliRunner
 from adapters.mutual import mutual_tls
 from adapters.plane import ControlPlane as Client
 from controlplane.api import connections
-from controlplane.capabilities.jws import parse, parse_object
-from controlplane.capabilities.keys import DeviceKey, load_public
 from controlplane.capabilities.refusals import Refused
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.cli.commands import app as command_line
@@ -31,6 +29,8 @@ from controlplane.contracts.access import InferenceSize, Resource
 from controlplane.contracts.capability import CapabilityClaims, CapabilityContext
 from controlplane.contracts.identity import IssuedCertificate
 from controlplane.identity.authority import CertificateAuthority
+from controlplane.jose.jws import parse, parse_object
+from controlplane.jose.keys import DeviceKey, load_public
 from tests.clocks import EarlyClock
 from tests.support import MODEL, Caller, ControlPlane, running
 

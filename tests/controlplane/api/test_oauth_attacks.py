@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 
 from controlplane.capabilities.accesstokens import AccessTokens
 from controlplane.capabilities.assertions import Assertion, examine_assertion
-from controlplane.capabilities.keys import DeviceKey, SigningKey
 from controlplane.capabilities.nonces import Nonces
 from controlplane.contracts.capability import Confirmation
+from controlplane.jose.keys import DeviceKey, SigningKey
 from tests.controlplane.api.oauth_client import INFERENCE, OAuthClient
 from tests.controlplane.capabilities.attacks import (
     PROOF_ATTACKS,

@@ -54,7 +54,7 @@ def test_a_token_expires(pages: PageTokens, clock: Clock) -> None:
 
 
 def test_what_is_sealed_for_something_else_is_no_token(pages: PageTokens, clock: Clock) -> None:
-    from controlplane.capabilities.jws import encode_segment
+    from controlplane.jose.jws import encode_segment
 
     other = encode_segment(Sealer(KEY).seal(b'{"after": "x"}', "signing key")).decode()
     assert pages.read(other, QUERY) is None

@@ -8,8 +8,8 @@ import pytest
 
 from controlplane.api.reading import neighbourhood
 from controlplane.api.services import EdgeLimits
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import holder_of
+from controlplane.jose.keys import DeviceKey
 from tests.support import UNLIMITED, Caller, ControlPlane, running
 
 PATH = "/v1/capabilities"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controlplane.api.services import EdgeLimits
-from controlplane.capabilities.jws import decode_segment
+from controlplane.jose.jws import decode_segment
 from tests.support import DIGEST, MODEL, Caller, ControlPlane, running
 
 EVALUATION = "/access/v1/evaluation"

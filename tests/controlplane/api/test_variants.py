@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.rounds import UpdateReport
+from controlplane.jose.keys import DeviceKey
 from tests.support import DIGEST, MODEL, Caller, ControlPlane
 
 ABSENT = object()

@@ -7,7 +7,7 @@ from typing import Any
 from controlplane.bundles import BundleSigner, read_archive, write_archive
 from controlplane.bundles.archive import write_tar
 from controlplane.bundles.layout import DATA, MANIFEST, SIGNATURES, SOURCE, WASM
-from controlplane.capabilities.jws import decode_segment, encode_segment
+from controlplane.jose.jws import decode_segment, encode_segment
 
 REVISION = "0123456789ab.00112233aabbccdd"
 BATCH = b"package ztfm.batch\n\ndecisions := {}\n"

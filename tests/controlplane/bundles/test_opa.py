@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from controlplane.bundles import BundleRefused, BundleSigner, Trust, read_archive, verify, write_archive
 from controlplane.bundles.hashing import opa_hashes
 from controlplane.bundles.layout import DATA, MANIFEST, SIGNATURES, SOURCE, WASM
-from controlplane.capabilities.jws import encode_segment
+from controlplane.jose.jws import encode_segment
 from controlplane.sidecar import OpaBinary, locate_opa
 from tests.controlplane.bundles.samples import (
     BATCH,

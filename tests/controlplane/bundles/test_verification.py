@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from controlplane.bundles import BundleRefused, BundleSigner, Trust, read_archive, verify, write_archive
 from controlplane.bundles.layout import DATA, MANIFEST, ROOTS, SIGNATURES, SOURCE
 from controlplane.bundles.verification import read_manifest
-from controlplane.capabilities.jws import encode_segment
 from controlplane.contracts.policies import LAYERS, PolicyLayer, digest_of
+from controlplane.jose.jws import encode_segment
 from tests.controlplane.bundles.samples import (
     BATCH,
     REVISION,

@@ -10,10 +10,10 @@ from typing import Any
 
 from controlplane.capabilities.broadcasting import Broadcast, Message
 from controlplane.capabilities.events import EventSigner, EventVerifier
-from controlplane.capabilities.keys import SigningKey, jwks
 from controlplane.capabilities.revocations import RevocationState
 from controlplane.capabilities.revoking import Revoker
 from controlplane.contracts.events import SecurityEventClaims
+from controlplane.jose.keys import SigningKey, jwks
 from controlplane.storage import Store, open_store
 from tests.clocks import Clock
 from tests.controlplane.capabilities.conftest import ISSUER

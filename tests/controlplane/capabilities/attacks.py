@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from controlplane.capabilities.jws import decode_segment, encode_segment
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof, token_hash
+from controlplane.jose.jws import decode_segment, encode_segment
+from controlplane.jose.keys import DeviceKey
 
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from controlplane.capabilities.jws import decode_segment, encode_segment
-from controlplane.capabilities.keys import DeviceKey, SigningKey, jwks
 from controlplane.capabilities.minting import Minter
 from controlplane.capabilities.proof import ProofVerifier, make_proof
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.capability import AuthorizationDetail, CapabilityClaims, Constraints
+from controlplane.jose.jws import decode_segment, encode_segment
+from controlplane.jose.keys import DeviceKey, SigningKey, jwks
 from tests.clocks import Clock
 
 ISSUER = "https://control.example"

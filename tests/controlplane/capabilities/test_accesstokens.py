@@ -9,10 +9,10 @@ from joserfc.jwk import KeySet
 from joserfc.jwt import JWTClaimsRegistry
 
 from controlplane.capabilities.accesstokens import AccessTokens
-from controlplane.capabilities.keys import SigningKey, jwks
 from controlplane.capabilities.refusals import Refused
 from controlplane.capabilities.revocations import Standing
 from controlplane.contracts.capability import Confirmation
+from controlplane.jose.keys import SigningKey, jwks
 from tests.clocks import Clock
 from tests.controlplane.capabilities.conftest import ISSUER, START, World, forge, opened
 

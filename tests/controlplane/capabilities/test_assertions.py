@@ -9,8 +9,8 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from controlplane.capabilities.assertions import Assertion, examine_assertion, make_assertion
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.refusals import Refused
+from controlplane.jose.keys import DeviceKey
 from tests.controlplane.capabilities.conftest import ISSUER, START, forge
 
 KEY = DeviceKey.generate()

@@ -8,11 +8,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from controlplane.capabilities.accesstokens import AccessTokens
-from controlplane.capabilities.jws import encode_segment
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.statuslist import status_of
 from controlplane.capabilities.statustokens import sign_list
 from controlplane.contracts.capability import Confirmation
+from controlplane.jose.jws import encode_segment
+from controlplane.jose.keys import DeviceKey
 from tests.controlplane.capabilities.attacks import (
     KEY_NAMES,
     PROOF_ATTACKS,

@@ -14,8 +14,8 @@ from controlplane.capabilities.broadcasting import (
     Message,
     TooManyListeners,
 )
-from controlplane.capabilities.keys import SigningKey
 from controlplane.contracts.events import Notice
+from controlplane.jose.keys import SigningKey
 from tests.adapters.listening import until
 from tests.controlplane.capabilities.announced import Replica, replicas
 from tests.controlplane.capabilities.conftest import START, World

@@ -6,11 +6,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from controlplane.capabilities.certificates import MAX_CERTIFICATE_BYTES, certificate_thumbprint, read_certificate
-from controlplane.capabilities.jws import encode_segment
-from controlplane.capabilities.keys import load_public
 from controlplane.capabilities.refusals import Refused
 from controlplane.contracts.capability import AuthorizationDetail, Constraints
 from controlplane.identity.authority import CertificateAuthority
+from controlplane.jose.jws import encode_segment
+from controlplane.jose.keys import load_public
 from tests.controlplane.capabilities.conftest import START, TARGET, World
 
 AUTHORITY = CertificateAuthority.create("ZTFM test", START)

@@ -4,8 +4,6 @@ from typing import Any
 import pytest
 
 from controlplane.capabilities.events import EventSigner, EventVerifier
-from controlplane.capabilities.jws import encode_segment
-from controlplane.capabilities.keys import SigningKey, jwks
 from controlplane.contracts.events import (
     RESET,
     SESSION_REVOKED,
@@ -16,6 +14,8 @@ from controlplane.contracts.events import (
     SecurityEventClaims,
     SessionRevoked,
 )
+from controlplane.jose.jws import encode_segment
+from controlplane.jose.keys import SigningKey, jwks
 from tests.controlplane.capabilities.conftest import ISSUER, START, World
 
 EVENT = SecurityEvent(

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from controlplane.capabilities.errors import KeyFileError
 from controlplane.capabilities.inherited import read_inherited
-from controlplane.capabilities.keys import SigningKey
+from controlplane.jose.keys import SigningKey
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from controlplane.capabilities.issued import header_of, open_issued
-from controlplane.capabilities.jws import Compact
-from controlplane.capabilities.keys import SigningKey
+from controlplane.jose.jws import Compact
+from controlplane.jose.keys import SigningKey
 from tests.controlplane.capabilities.conftest import forge
 
 KEY = SigningKey.generate()

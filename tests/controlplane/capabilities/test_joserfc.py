@@ -10,10 +10,10 @@ from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwk import ECKey, KeySet
 from joserfc.jwt import JWTClaimsRegistry, Token
 
-from controlplane.capabilities.jws import decode_segment, encode_segment
-from controlplane.capabilities.keys import DeviceKey, SigningKey, jwks
 from controlplane.capabilities.statuslist import place_of, status_of
 from controlplane.capabilities.statustokens import read_list, sign_list
+from controlplane.jose.jws import decode_segment, encode_segment
+from controlplane.jose.keys import DeviceKey, SigningKey, jwks
 from tests.controlplane.capabilities.conftest import AUDIENCE, ISSUER, START, TARGET, World
 
 _ONLY = ["ES256"]

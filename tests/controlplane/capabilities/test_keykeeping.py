@@ -6,7 +6,7 @@ import pytest
 from controlplane.capabilities.errors import NoSigningKey, SealError
 from controlplane.capabilities.keykeeping import KEPT_PAST_KEYS, KeyKeeper, Schedule
 from controlplane.capabilities.keyring import RETIRED_SECONDS
-from controlplane.capabilities.keys import SigningKey
+from controlplane.jose.keys import SigningKey
 from tests.clocks import Clock
 from tests.controlplane.capabilities.keyrings import Announcements, MemoryKeys, keeper
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from controlplane.capabilities.errors import NoSigningKey
 from controlplane.capabilities.keyring import RETIRED_SECONDS, STALE_SECONDS, VERIFYING, KeyRing, stand
-from controlplane.capabilities.keys import SigningKey
 from controlplane.contracts.keys import KeptKey
+from controlplane.jose.keys import SigningKey
 from tests.clocks import Clock
 
 START = 1_767_225_600.0

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from controlplane.capabilities.errors import KeySetError
-from controlplane.capabilities.keys import SigningKey, jwks
 from controlplane.capabilities.keyset import read_keys
+from controlplane.jose.keys import SigningKey, jwks
 
 
 def _entry(**changes: Any) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controlplane.capabilities.keys import jwks
 from controlplane.contracts.capability import Capability
+from controlplane.jose.keys import jwks
 from tests.controlplane.capabilities.conftest import World
 
 

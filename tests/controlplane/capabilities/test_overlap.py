@@ -9,10 +9,10 @@ import pytest
 
 from controlplane.api.wellknown import MAX_AGE_SECONDS
 from controlplane.capabilities.keykeeping import KeyKeeper, Schedule
-from controlplane.capabilities.keys import DeviceKey, jwks
 from controlplane.capabilities.minting import Minter
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.capability import AuthorizationDetail, CapabilityClaims, Constraints
+from controlplane.jose.keys import DeviceKey, jwks
 from controlplane.settings import Settings
 from tests.controlplane.capabilities.keyrings import MemoryKeys, keeper
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controlplane.capabilities import proof as proof_module
-from controlplane.capabilities.jws import encode_segment
-from controlplane.capabilities.keys import DeviceKey, load_public
 from controlplane.capabilities.proof import Proof, ProofVerifier, make_proof, token_hash
 from controlplane.capabilities.refusals import Cause, Refused
+from controlplane.jose.jws import encode_segment
+from controlplane.jose.keys import DeviceKey, load_public
 from tests.clocks import Clock
 from tests.controlplane.capabilities.conftest import START, TARGET, World, forge, opened
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.capabilities.keys import jwks
 from controlplane.capabilities.refusals import Refused
 from controlplane.capabilities.revocations import RevocationState, subject_expiry
 from controlplane.capabilities.verification import CapabilityVerifier
@@ -23,6 +22,7 @@ from controlplane.contracts.events import (
     SecurityEvent,
     SessionRevoked,
 )
+from controlplane.jose.keys import jwks
 from tests.clocks import Clock
 from tests.controlplane.capabilities.conftest import AUDIENCE, ISSUER, START, World
 

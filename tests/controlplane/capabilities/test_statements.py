@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.capabilities.jws import encode_segment
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
 from controlplane.capabilities.statements import make_statement, read_statement, statement_digest
 from controlplane.contracts.site import SiteDecision
+from controlplane.jose.jws import encode_segment
+from controlplane.jose.keys import DeviceKey
 from tests.controlplane.contracts.samples import SAMPLES
 
 KEY, OTHER = DeviceKey.generate(), DeviceKey.generate()

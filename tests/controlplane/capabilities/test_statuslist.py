@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.capabilities.jws import encode_segment
-from controlplane.capabilities.keys import SigningKey, jwks
 from controlplane.capabilities.keyset import read_keys
 from controlplane.capabilities.statuslist import (
     LIST_BITS,
@@ -27,6 +25,8 @@ from controlplane.capabilities.statuslist import (
 from controlplane.capabilities.statuspublishing import StatusLists
 from controlplane.capabilities.statustokens import read_list, sign_list
 from controlplane.contracts.capability import CapabilityClaims
+from controlplane.jose.jws import encode_segment
+from controlplane.jose.keys import SigningKey, jwks
 from controlplane.storage import Store
 from tests.controlplane.capabilities.announced import replicas
 from tests.controlplane.capabilities.conftest import ISSUER, START, World

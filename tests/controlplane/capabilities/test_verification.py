@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 import adapters
 from controlplane import capabilities
 from controlplane.capabilities.errors import KeySetError
-from controlplane.capabilities.keys import DeviceKey, SigningKey, jwks
 from controlplane.capabilities.proof import ProofVerifier
 from controlplane.capabilities.refusals import Cause, Refused
 from controlplane.capabilities.replay import ReplayCache
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.capability import CapabilityClaims
+from controlplane.jose.keys import DeviceKey, SigningKey, jwks
 from tests.controlplane.capabilities.conftest import AUDIENCE, ISSUER, START, TARGET, World, forge, opened
 
 DIGEST = f"sha256:{'7' * 64}"

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from controlplane.capabilities import issued
-from controlplane.capabilities.keys import SigningKey, jwks
 from controlplane.capabilities.keyset import read_keys
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.capabilities.verified import VerifiedTokens
 from controlplane.contracts.capability import CapabilityClaims
+from controlplane.jose.keys import SigningKey, jwks
 from tests.controlplane.capabilities.conftest import AUDIENCE, ISSUER, START, World
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.identity import Attestation, Device, Trust
-from controlplane.identity.names import device_id
+from controlplane.identifiers.names import device_id
+from controlplane.jose.keys import DeviceKey
 from controlplane.storage import Store, open_store
 from tests.clocks import Clock
 

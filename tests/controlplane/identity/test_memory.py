@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.identity import Attestation, Device, Trust
 from controlplane.identity.memory import Memory
+from controlplane.jose.keys import DeviceKey
 
 NewDevice = Callable[..., Device]
 

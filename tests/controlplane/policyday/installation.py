@@ -14,7 +14,7 @@ import structlog
 from click.testing import Result
 from typer.testing import CliRunner
 
-from controlplane.capabilities.keys import DeviceKey
+from controlplane.jose.keys import DeviceKey
 from tests.controlplane.cli.processes import serve
 from tests.support import Caller, ControlPlane, Reply, wait_until
 

@@ -5,9 +5,9 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]
 import pytest
 
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.identity import Attestation, Device, Trust
 from controlplane.contracts.rounds import Round
+from controlplane.jose.keys import DeviceKey
 from controlplane.storage import Store, open_store
 from tests.servers.postgres import PostgresMissing, PostgresServer, running_server
 

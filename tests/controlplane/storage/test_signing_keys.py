@@ -7,10 +7,10 @@ import pytest
 from controlplane.capabilities.errors import SealError
 from controlplane.capabilities.keykeeping import KeyKeeper, Schedule
 from controlplane.capabilities.keyring import RETIRED_SECONDS, KeyRing
-from controlplane.capabilities.keys import SigningKey
 from controlplane.capabilities.sealing import Sealer
 from controlplane.contracts.events import Notice
 from controlplane.contracts.keys import KeptKey, KeyChange
+from controlplane.jose.keys import SigningKey
 from controlplane.rotation import StoredNotices
 from controlplane.storage import Store, StoreUnavailable
 from tests.clocks import Clock

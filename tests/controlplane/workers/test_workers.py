@@ -23,8 +23,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.household import ROUND, populate
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
+from controlplane.jose.keys import DeviceKey
 from controlplane.settings import Settings
 from controlplane.workers.parent import count_of, recommended_workers, settings_of_workers
 from tests.controlplane.api.alerts import alert, delivery, moment

@@ -44,8 +44,8 @@ from adapters.nvflare.questions import CARRIED, TOPIC, asking, message
 from adapters.nvflare.registering import PROPERTY
 from adapters.nvflare.sturdy import keep_running
 from adapters.nvflare.weights import claimed, common_metrics, in_kind, read_untrusted, update_of
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
+from controlplane.jose.keys import DeviceKey
 
 pytestmark = pytest.mark.backends
 

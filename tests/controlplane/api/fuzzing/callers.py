@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import schemathesis
 
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.capabilities.proof import make_proof
+from controlplane.jose.keys import DeviceKey
 
 GIVEN = json.loads(os.environ["ZTFM_FUZZING"])
 """``url``: the public one; ``keys``: PEM by the pattern of the paths that their holder may use, the first that fits;

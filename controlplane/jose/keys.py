@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     generate_private_key,
 )
 
-from controlplane.capabilities.jws import decode_segment, encode_segment, sign
 from controlplane.contracts.identity import PublicKey
+from controlplane.jose.jws import decode_segment, encode_segment, sign
 
 _CURVE = SECP256R1()
 

@@ -6,8 +6,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from controlplane.capabilities.keys import DeviceKey, SigningKey, jwks, load_public, thumbprint
 from controlplane.contracts.identity import PublicKey
+from controlplane.jose.keys import DeviceKey, SigningKey, jwks, load_public, thumbprint
 
 
 def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> bytes:

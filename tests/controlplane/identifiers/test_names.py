@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from controlplane.capabilities.keys import DeviceKey
 from controlplane.contracts.base import Identifier
-from controlplane.identity.names import device_id
+from controlplane.identifiers.names import device_id
+from controlplane.jose.keys import DeviceKey
 
 _BASE64URL = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", min_size=43, max_size=43)
 

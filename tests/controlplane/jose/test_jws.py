@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.capabilities.jws import MAX_TOKEN_CHARS, decode_segment, encode_segment, parse, parse_object
+from controlplane.jose.jws import MAX_TOKEN_CHARS, decode_segment, encode_segment, parse, parse_object
 
 
 @given(st.binary(max_size=200))

@@ -1,0 +1,1 @@
+"""Identifiers: decentralised identifiers, and what a ledger says of an identity."""

@@ -1,0 +1,1 @@
+"""Ledgers: where identities are written so that no organisation can take one back; one interface, several kinds."""
