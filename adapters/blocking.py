@@ -40,7 +40,12 @@ class SyncControlPlane(Blocking[ControlPlane]):
 
     enrol = blocking(ControlPlane.enrol)
     capability = blocking(ControlPlane.capability)
+    resolve = blocking(ControlPlane.resolve)
     certificate = blocking(ControlPlane.certificate)
+    jwt_svid = blocking(ControlPlane.jwt_svid)
+    trust_bundle = blocking(ControlPlane.trust_bundle)
+    identity = blocking(ControlPlane.identity)
+    rotate_key = blocking(ControlPlane.rotate_key)
     open_round = blocking(ControlPlane.open_round)
     report_updates = blocking(ControlPlane.report_updates)
     report_rollback = blocking(ControlPlane.report_rollback)

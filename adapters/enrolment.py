@@ -1,5 +1,6 @@
 """What an enrolled device keeps on disk: its key, and where it is known. Both files are private."""
 
+import os
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -10,6 +11,7 @@ from controlplane.contracts.base import Identifier, StrictModel
 from controlplane.jose.keys import DeviceKey
 
 _KEY = "key.pem"
+_NEXT_KEY = "next-key.pem"
 _IDENTITY = "identity.json"
 
 
@@ -52,6 +54,44 @@ def load_key(folder: Path) -> DeviceKey:
     if pem is None:
         raise FileNotFoundError(f"{path} does not exist: enrol the device first")
     return _key(path, pem)
+
+
+def make_next_key(folder: Path) -> DeviceKey:
+    """Return the key that is to be the next of a device, made on first use and kept beside the one that it has.
+
+    Raises:
+        KeyFileError: as `make_key`.
+        OSError: the folder cannot be read or written.
+    """
+    path = folder / _NEXT_KEY
+    pem = read_private(path)
+    return _key(path, create_private(path, DeviceKey.generate().to_pem()) if pem is None else pem)
+
+
+def load_next_key(folder: Path) -> DeviceKey | None:
+    """Return the key that was to be the next of a device; none where no rotation was begun.
+
+    Raises:
+        KeyFileError: as `make_key`.
+        OSError: it cannot be read.
+    """
+    path = folder / _NEXT_KEY
+    pem = read_private(path)
+    return None if pem is None else _key(path, pem)
+
+
+def swap_keys(folder: Path) -> None:
+    """Have the next key be the device's; the one up to now is gone. At once or not at all, whatever happens meanwhile.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    (folder / _NEXT_KEY).replace(folder / _KEY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def store_identity(folder: Path, identity: Identity) -> None:

@@ -9,14 +9,25 @@ from typing import Self, Unpack
 from adapters.calls import CallOptions
 from adapters.client import SyncControlPlane
 from adapters.credentials import IDENTIFY, PULL, SUBMIT, Credentials, Introduction, RoundTerms, subject_of, target
-from adapters.enrolment import Identity, load_identity, load_key, make_key, store_identity
-from adapters.errors import Unavailable
+from adapters.enrolment import (
+    Identity,
+    load_identity,
+    load_key,
+    load_next_key,
+    make_key,
+    make_next_key,
+    store_identity,
+    swap_keys,
+)
+from adapters.errors import Forbidden, Unauthenticated, Unavailable
+from adapters.presenting import Evidence
 from adapters.site import Asked, Site
 from adapters.site.plane import SitedSyncControlPlane
 from controlplane.capabilities.proof import make_proof
 from controlplane.contracts.access import Resource, ResourceProperties
 from controlplane.contracts.capability import CapabilityContext
 from controlplane.contracts.site import SiteLimits, UpdateFact
+from controlplane.identifiers.shown import IdentityStanding
 from controlplane.jose.keys import DeviceKey
 
 
@@ -30,12 +41,23 @@ class Member:
         key: the device's key.
         plane: the control plane, spoken to with that key; a site is part of it.
         clock: Unix seconds.
+        name: that it enrolled under; none for that of its key. It stays when the key is another.
+        folder: where its key is kept; none for one whose key is nowhere else.
     """
 
-    def __init__(self, key: DeviceKey, plane: SyncControlPlane, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        key: DeviceKey,
+        plane: SyncControlPlane,
+        *,
+        clock: Callable[[], float] = time.time,
+        name: str | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self.key = key
         self.plane = plane
-        self.id = subject_of(key.thumbprint)
+        self.id = name or subject_of(key.thumbprint)
+        self._folder = folder
         self._clock = clock
 
     @classmethod
@@ -43,7 +65,7 @@ class Member:
         cls,
         folder: Path,
         url: str,
-        token: str,
+        evidence: Evidence,
         *,
         roles: Sequence[str] = ("trainer",),
         segment: str = "homes",
@@ -54,7 +76,8 @@ class Member:
         Args:
             folder: the device's own; made when missing. A key that is there already is enrolled.
             url: the control plane's public URL.
-            token: the single-use token that the device's owner was given.
+            evidence: the single-use token that the device's owner was given, or what an issuer or its manufacturer
+                says of the key in ``folder``, which has to be there then (`make_key`).
             roles: what it will do.
             segment: where it lives.
             options: how the control plane is reached, such as ``socket`` or ``tls``.
@@ -66,14 +89,14 @@ class Member:
         key = make_key(folder)
         plane = _plane(folder, url, key, options)
         try:
-            enrolled = plane.enrol(token, roles, segment)
+            enrolled = plane.enrol(evidence, roles, segment)
             if enrolled.id != subject_of(key.thumbprint):
                 raise Unavailable("the control plane gives other names than this version expects: compare versions")
             store_identity(folder, Identity(url=plane.url, id=enrolled.id, issuer=enrolled.issuer))
         except BaseException:
             plane.close()
             raise
-        return cls(key, plane)
+        return cls(key, plane, name=enrolled.id, folder=folder)
 
     @classmethod
     def open(cls, folder: Path, **options: Unpack[CallOptions]) -> Self:
@@ -87,8 +110,32 @@ class Member:
             FileNotFoundError: none was.
             KeyFileError: its key or identity cannot be used.
         """
-        key = load_key(folder)
-        return cls(key, _plane(folder, load_identity(folder).url, key, options))
+        known = load_identity(folder)
+        key = _settled(folder, known.url, load_key(folder), options)
+        return cls(key, _plane(folder, known.url, key, options), name=known.id, folder=folder)
+
+    def rotate_key(self) -> IdentityStanding:
+        """Give this device another key, on the ledger and in its folder; what it holds up to now is void.
+
+        The new key is in the folder before anybody is asked, and takes the old one's place afterwards. Where this ends
+        in between, `open` asks which of the two is known, and goes on with that.
+
+        Returns:
+            How the identity stands afterwards.
+
+        Raises:
+            ControlPlaneError: any of `adapters.errors`. After `Unavailable` open the device again.
+            KeyFileError: a key's file cannot be used.
+            OSError: the folder cannot be written.
+            ValueError: the device has no folder, or a site, whose record is signed with the key up to now.
+        """
+        if self._folder is None or self.site is not None:
+            raise ValueError("a device rotates the key of its folder, and none that signs the record of a site")
+        successor = make_next_key(self._folder)
+        standing = self.plane.rotate_key(successor)
+        swap_keys(self._folder)
+        self.key = successor
+        return standing
 
     def __enter__(self) -> Self:
         return self
@@ -188,6 +235,23 @@ class Member:
         url = target(terms.audience, terms.round_id)
         proof = make_proof(self.key, method=method, url=url, now=self._clock(), access_token=token, digest=digest)
         return Credentials(self.id, token, proof)
+
+
+def _settled(folder: Path, url: str, key: DeviceKey, options: CallOptions) -> DeviceKey:
+    """Return the key that counts where a rotation was begun and may not have ended; it is in its place afterwards."""
+    successor = load_next_key(folder)
+    if successor is None:
+        return key
+    with SyncControlPlane(url, successor, **options) as plane:
+        try:
+            plane.identity()
+        except Unauthenticated:
+            return key
+        except Forbidden:
+            # It is known, and may do little: set apart, say.
+            pass
+    swap_keys(folder)
+    return successor
 
 
 def _plane(folder: Path, url: str, key: DeviceKey, options: CallOptions) -> SyncControlPlane:

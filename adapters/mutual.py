@@ -47,7 +47,7 @@ def present(context: ssl.SSLContext, key: DeviceKey, issued: IssuedCertificate) 
         ValueError: key and certificate do not belong together.
     """
     # The ssl module takes keys from files alone.
-    with _private_file(key.to_pem() + issued.certificate.encode()) as path:
+    with private_file(key.to_pem() + issued.certificate.encode()) as path:
         try:
             context.load_cert_chain(path)
         except ssl.SSLError as error:
@@ -55,7 +55,12 @@ def present(context: ssl.SSLContext, key: DeviceKey, issued: IssuedCertificate) 
 
 
 @contextmanager
-def _private_file(content: bytes) -> Iterator[str]:
+def private_file(content: bytes) -> Iterator[str]:
+    """Give a path under which ``content`` can be read by this process alone, on no disk where the system can do that.
+
+    Yields:
+        the path, as long as the context is entered.
+    """
     if hasattr(os, "memfd_create"):
         # Never on any disk.
         descriptor = os.memfd_create("ztfm-key", os.MFD_CLOEXEC)

@@ -11,6 +11,8 @@ from adapters.calls import CallOptions
 from adapters.calls import segment as _segment
 from adapters.errors import Forbidden
 from adapters.feed import MAX_SILENCE_SECONDS, RevocationFeed
+from adapters.presenting import Certificates, Credential, Evidence
+from adapters.rotating import Rotating
 from adapters.serversent import ServerEvent
 from adapters.wire import KEYS_PATH, PublishedKeys, read_answer, read_keys_document
 from controlplane.contracts.access import ActionName, Resource
@@ -26,6 +28,8 @@ from controlplane.contracts.rounds import (
     UpdateVerdicts,
 )
 from controlplane.contracts.signals import InferenceSignals, SignalReports, SignalsTaken
+from controlplane.contracts.svids import IssuedJwtSvid, JwtSvidRequest
+from controlplane.identifiers.documents import Resolution
 from controlplane.jose.keys import DeviceKey
 
 
@@ -67,7 +71,7 @@ class Readiness(StrictModel):
     policies: list[LayerReadiness]
 
 
-class ControlPlane(Asking, Administering):
+class ControlPlane(Asking, Administering, Rotating):
     """The control plane at ``url``, spoken to as the holder of ``key``. An asynchronous context manager.
 
     A denial is a value (`adapters.answers`); every method may raise any of `adapters.errors`. How it is called, and
@@ -85,9 +89,22 @@ class ControlPlane(Asking, Administering):
         self._feeds.clear()
         await super().close()
 
-    async def enrol(self, token: str, roles: Sequence[str], segment: str) -> Enrolled:
-        """Register this key against a single-use token and return the name that it has from now on."""
-        request = EnrolmentRequest(token=token, roles=list(roles), segment=segment)
+    async def enrol(self, evidence: Evidence, roles: Sequence[str], segment: str) -> Enrolled:
+        """Register this key and return the name that it has from now on.
+
+        Args:
+            evidence: a single-use token, or what an issuer or a manufacturer says of the key's holder.
+            roles: what it will do.
+            segment: where it lives.
+        """
+        known = {"roles": list(roles), "segment": segment}
+        if isinstance(evidence, Credential):
+            shown = evidence.present(self._prover.key, self.url, self.clock())
+            request = EnrolmentRequest.model_validate({"credential": shown, **known})
+        elif isinstance(evidence, Certificates):
+            request = EnrolmentRequest.model_validate({"certificates": list(evidence.chain), **known})
+        else:
+            request = EnrolmentRequest.model_validate({"token": evidence, **known})
         return read_answer(Enrolled, await self._post_once("/v1/devices", request))
 
     async def capability(
@@ -106,10 +123,34 @@ class ControlPlane(Asking, Administering):
                 raise
             return refused(denial.problem)
 
-    async def certificate(self, lifetime_seconds: float = 86_400.0) -> IssuedCertificate:
-        """Return a client certificate for this key, for up to a day (`adapters.mutual`)."""
+    async def resolve(self, did: str) -> Resolution:
+        """Return what a DID, or a device's registered name, stands for.
+
+        One that does not resolve is a value here: its ``error`` says why, and ``keys_for`` has no keys then. Everybody
+        may ask for themselves; for others, those whom policy lets.
+        """
+        return read_answer(Resolution, await self._get(f"/v1/identifiers/{_segment(did)}"))
+
+    async def certificate(self, lifetime_seconds: float = 3_600.0, csr: str | None = None) -> IssuedCertificate:
+        """Return an X509-SVID for up to a day (`adapters.svid`, `adapters.mutual`).
+
+        Args:
+            lifetime_seconds: from five minutes to a day; policy may have it shorter.
+            csr: PEM of a PKCS #10 request by another P-256 key, which is certified then; none for this client's own.
+        """
         request = CertificateRequest(lifetime_seconds=lifetime_seconds)
+        if csr is not None:
+            request = CertificateRequest(lifetime_seconds=lifetime_seconds, csr=csr)
         return read_answer(IssuedCertificate, await self._post("/v1/certificates", request))
+
+    async def jwt_svid(self, audience: Sequence[str], lifetime_seconds: float = 300.0) -> IssuedJwtSvid:
+        """Return a JWT-SVID: a bearer token that says who this is, to those whom it names, for up to five minutes."""
+        request = JwtSvidRequest(audience=list(audience), lifetime_seconds=lifetime_seconds)
+        return read_answer(IssuedJwtSvid, await self._post("/v1/svids/jwt", request))
+
+    async def trust_bundle(self) -> bytes:
+        """Return the SPIFFE trust bundle as it is published; `adapters.svid.TrustBundle` reads it."""
+        return (await self._ask("GET", "/.well-known/spiffe-bundle", is_proven=False)).body
 
     async def open_round(self, request: RoundRequest) -> Round:
         """Open a round; its id must never have been used."""

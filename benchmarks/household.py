@@ -13,10 +13,11 @@ from pathlib import Path
 
 from controlplane.contracts.identity import Attestation, Device, Trust
 from controlplane.contracts.rounds import Round
-from controlplane.entry import load_authority
+from controlplane.entry import authorities_of
 from controlplane.identifiers.names import device_id
 from controlplane.identity.tokens import EnrolmentTokens, token_digest
 from controlplane.jose.keys import DeviceKey
+from controlplane.settings import Settings
 from controlplane.storage import Store, open_store
 
 MODEL = "smart-home-intents"
@@ -124,7 +125,7 @@ async def served(state: Path, *, tls: bool = False, workers: int = 1) -> AsyncIt
             found["workers"],
             Path(made["ZTFM_TLS_CERT_FILE"]) if tls else None,
             Path(made["ZTFM_TLS_KEY_FILE"]) if tls else None,
-            load_authority(state, "default", time.time()).certificate_pem if tls else "",
+            authorities_of(Settings(state_dir=state)).read().trusted_pem(time.time()) if tls else "",
         )
     finally:
         process.terminate()

@@ -41,6 +41,7 @@ from controlplane.decisions.coalescing import CoalescingLimits
 from controlplane.decisions.exceptions import CurrentExceptions
 from controlplane.decisions.gathering import Gatherer
 from controlplane.decisions.holds import CurrentHolds
+from controlplane.decisions.issuers import IssuerPolicy
 from controlplane.decisions.log_policy import LogPolicy
 from controlplane.decisions.opa import OpaAddress, OpaTransport
 from controlplane.decisions.provenance import Provenance
@@ -51,7 +52,15 @@ from controlplane.decisions.usage import UsageWindow
 from controlplane.decisions.watching import RequestWatch, SignalWatch
 from controlplane.embedding import build_without_opa, embedded_places, embedded_transport
 from controlplane.entry import admitting
+from controlplane.identifying import Identifying, OrganisationInvalid, identifying, keep_identities
+from controlplane.identity.credentials.manufacturers import Manufacturers, ManufacturersInvalid, load_manufacturers
+from controlplane.identity.credentials.presented import Credentials
+from controlplane.identity.ledgers.plugging import LedgerUnusable
+from controlplane.identity.pinned import FoundersInvalid
 from controlplane.identity.registry import Registry
+from controlplane.identity.resolving import Resolver
+from controlplane.identity.resolving.plugging import MethodUnusable
+from controlplane.identity.responding import Responding
 from controlplane.identity.tokens import EnrolmentTokens
 from controlplane.jose.keys import jwks
 from controlplane.observing import Observer
@@ -71,6 +80,7 @@ from controlplane.releasing import (
     places,
     trust_of,
 )
+from controlplane.resolving import build_resolver
 from controlplane.rotation import build_keeper, follow_keys, open_keys
 from controlplane.settings import Settings
 from controlplane.shadowing import shadowing
@@ -97,6 +107,8 @@ OPA: web.AppKey[OpaAddress] = web.AppKey("opa", OpaAddress)
 OBSERVER: web.AppKey[Observer] = web.AppKey("observer", Observer)
 ACCESS: web.AppKey[Access] = web.AppKey("access", Access)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
+IDENTIFYING: web.AppKey[Identifying] = web.AppKey("identifying", Identifying)
+RESOLVER: web.AppKey[Resolver] = web.AppKey("resolver", Resolver)
 LOG_POLICY: web.AppKey[LogPolicy] = web.AppKey("log_policy", LogPolicy)
 TRUST: web.AppKey[Signers] = web.AppKey("trust", Signers)
 PUBLISHER: web.AppKey[Publisher] = web.AppKey("publisher", Publisher)
@@ -155,9 +167,11 @@ def build_app(
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.append(_audit)
     app.cleanup_ctx.append(lambda app: _heads(app, settings, clock))
+    app.cleanup_ctx.append(lambda app: _identifying(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _policies(app, settings, clock, build if part is None else None))
     engine = _embedded if settings.engine == "embedded" else _opa
     app.cleanup_ctx.append(lambda app: engine(app, settings, clock))
+    app.cleanup_ctx.append(lambda app: _resolver(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _services(app, settings, clock, limits or EdgeLimits(), part))
     app.cleanup_ctx.append(lambda app: _shadow(app, settings, clock, part is None))
     if part is None:
@@ -197,6 +211,31 @@ async def _heads(app: web.Application, settings: Settings, clock: Callable[[], f
             yield
     except (NoteInvalid, WitnessesInvalid) as error:
         raise StartFailed(str(error)) from None
+
+
+async def _identifying(app: web.Application, settings: Settings, clock: Callable[[], float]) -> AsyncIterator[None]:
+    try:
+        async with identifying(settings, app[STORE], app[HEADS], app[OBSERVER], clock) as found:
+            app[IDENTIFYING] = found
+            yield
+    except (OrganisationInvalid, FoundersInvalid, LedgerUnusable) as error:
+        raise StartFailed(str(error)) from None
+
+
+async def _resolver(app: web.Application, settings: Settings, clock: Callable[[], float]) -> AsyncIterator[None]:
+    try:
+        resolver = app[RESOLVER] = build_resolver(
+            settings,
+            clock,
+            whose=lambda: app[SERVICES].organisation if SERVICES in app else None,
+            observe=app[METRICS].did_resolved,
+        )
+    except MethodUnusable as error:
+        raise StartFailed(str(error)) from None
+    try:
+        yield
+    finally:
+        await resolver.close()
 
 
 async def _policies(
@@ -279,12 +318,17 @@ async def _upkeep(app: web.Application, settings: Settings, clock: Callable[[], 
         let_back(store, services.registry, services.responder, app[OBSERVER]), name="releases"
     )
     signing = asyncio.create_task(keep_signing(app[HEADS], settings.log_seconds), name="log")
+    responds = Responding(settings.ledger, services.decider, services.registry, app[OBSERVER], clock)
+    identities = asyncio.create_task(
+        keep_identities(app[IDENTIFYING], responds, settings.ledger_seconds), name="identities"
+    )
     try:
         yield
     finally:
         await _end(upkeep)
         await _end(releases)
         await _end(signing)
+        await _end(identities)
 
 
 async def _shadow(
@@ -428,6 +472,13 @@ def _wire(
         rollbacks=rollbacks,
         registry=registry,
         tokens=EnrolmentTokens(store.tokens, clock),
+        credentials=Credentials(
+            IssuerPolicy(engine).accepts,
+            app[RESOLVER].resolve,
+            lambda used, until: counted.newcomers.use(used, until) == "first",
+            clock,
+        ),
+        manufacturers=_manufacturers(settings),
         responder=responder,
         requests=requests,
         signals=SignalWatch(responder, store.profiles, registry, app[OBSERVER], clock, requests.uses),
@@ -478,6 +529,10 @@ def _wire(
         releases=store.releases,
         shadows=ShadowBook(store.shadows, app[PUBLISHER].examine, clock),
         policies=lambda revision: _standing(app, settings, revision, clock()),
+        resolver=app[RESOLVER],
+        identities=store.identities,
+        shown=app[IDENTIFYING].source,
+        organisation=app[IDENTIFYING].organisation,
     )
 
 
@@ -501,6 +556,13 @@ def _standing(app: web.Application, settings: Settings, revision: str, now: floa
     standing = stand(settings.engine, revision, follower.layers, follower.heads, refusals, now)
     app[OBSERVER].policies(standing)
     return standing
+
+
+def _manufacturers(settings: Settings) -> Manufacturers:
+    try:
+        return load_manufacturers(settings.manufacturers_dir)
+    except ManufacturersInvalid as error:
+        raise StartFailed(str(error)) from None
 
 
 def _first_fault(*findings: str) -> str:

@@ -1,4 +1,4 @@
-"""How callers come in: the listeners, the authority for client certificates, people's provider, the metrics' token."""
+"""How callers come in: the listeners, the authorities of certificates, people's provider, the metrics' token."""
 
 import asyncio
 import secrets
@@ -23,7 +23,7 @@ from controlplane.api.listening import (
 from controlplane.bootstrap import Bootstrap
 from controlplane.capabilities.errors import KeyFileError
 from controlplane.capabilities.keyfiles import create_private, read_private
-from controlplane.identity.authority import CertificateAuthority
+from controlplane.certifying import AuthorityFile
 from controlplane.identity.people import Expected
 from controlplane.identity.provider import Discovery, KeyFile, People
 from controlplane.identity.tokens import EnrolmentTokens
@@ -31,7 +31,6 @@ from controlplane.settings import Settings
 from controlplane.storage import Store, StoreUnavailable
 from controlplane.telemetry import Metrics
 
-AUTHORITY_FILE = "authority.pem"
 MIN_TOKEN_CHARS = 20
 SETTLE_SECONDS = 60.0
 RENEWAL_SECONDS = 60.0
@@ -39,21 +38,9 @@ RENEWAL_SECONDS = 60.0
 _log = structlog.get_logger("ztfm.entry")
 
 
-def load_authority(state_dir: Path, federation: str, now: float) -> CertificateAuthority:
-    """Return the authority of a state folder, made on first use; its file is private.
-
-    Raises:
-        KeyFileError: others can read the file, or it holds no authority.
-        OSError: the folder cannot be read or written.
-    """
-    path = state_dir / AUTHORITY_FILE
-    pem = read_private(path)
-    if pem is None:
-        pem = create_private(path, CertificateAuthority.create(f"ZTFM {federation}", now).to_pem())
-    try:
-        return CertificateAuthority.from_pem(pem)
-    except ValueError as error:
-        raise KeyFileError(f"{path} holds no authority: {error}. Move it away, and a new one is made.") from None
+def authorities_of(settings: Settings) -> AuthorityFile:
+    """Return the file of the authorities that sign certificates; `AuthorityFile.open` makes what is not there."""
+    return AuthorityFile(settings.resolved_authority_file, settings.resolved_trust_domain)
 
 
 def open_listeners(settings: Settings, *, together: bool = False) -> tuple[Settings, list[Listener]]:
@@ -91,7 +78,8 @@ def open_listeners(settings: Settings, *, together: bool = False) -> tuple[Setti
 def _tls(settings: Settings) -> ssl.SSLContext | None:
     if settings.tls_cert_file is None or settings.tls_key_file is None:
         return None
-    authorities = load_authority(settings.state_dir, settings.federation, time.time()).certificate_pem
+    now = time.time()
+    authorities = authorities_of(settings).open(now).trusted_pem(now)
     if settings.tls_client_ca_file is not None:
         authorities += "\n" + settings.tls_client_ca_file.read_text()
     minimum = ssl.TLSVersion.TLSv1_3 if settings.tls_minimum == "1.3" else ssl.TLSVersion.TLSv1_2
@@ -115,28 +103,46 @@ def reserve_listeners(settings: Settings) -> tuple[Settings, list[Listener]]:
 async def follow_certificate(
     settings: Settings, listeners: Sequence[Listener], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> None:
-    """Take up a renewed server certificate, for ever; connections from then on show it.
+    """Take up a renewed server certificate and new authorities, for ever; connections from then on see them.
 
-    One that cannot be used changes nothing, is logged, and is looked at again when it has changed.
+    What cannot be used changes nothing, is logged, and is looked at again when it has changed.
     """
     certificate, key = settings.tls_cert_file, settings.tls_key_file
     if certificate is None or key is None:
         return
-    seen = await asyncio.to_thread(_changed_at, certificate, key)
+    contexts = [listener.tls for listener in listeners if listener.tls is not None]
+    own, authorities = (certificate, key), settings.resolved_authority_file
+    seen = await asyncio.to_thread(_changed_at, *own), await asyncio.to_thread(_changed_at, authorities)
     while True:
         await sleep(RENEWAL_SECONDS)
-        found = await asyncio.to_thread(_changed_at, certificate, key)
-        if found == seen:
-            continue
+        found = await asyncio.to_thread(_changed_at, *own), await asyncio.to_thread(_changed_at, authorities)
+        if found[0] != seen[0]:
+            _take_certificate(contexts, certificate, key)
+        if found[1] != seen[1]:
+            _take_authorities(contexts, authorities_of(settings))
         seen = found
-        try:
-            for listener in listeners:
-                if listener.tls is not None:
-                    load_certificate(listener.tls, certificate, key)
-        except ListenError as error:
-            _log.error("certificate_not_renewed", error=str(error))
-        else:
-            _log.info("certificate_renewed", path=str(certificate))
+
+
+def _take_certificate(contexts: Sequence[ssl.SSLContext], certificate: Path, key: Path) -> None:
+    try:
+        for context in contexts:
+            load_certificate(context, certificate, key)
+    except ListenError as error:
+        _log.error("certificate_not_renewed", error=str(error))
+    else:
+        _log.info("certificate_renewed", path=str(certificate))
+
+
+def _take_authorities(contexts: Sequence[ssl.SSLContext], file: AuthorityFile) -> None:
+    """Trust authorities that are new. One whose time is over stays until a restart; all that it signed has expired."""
+    try:
+        pem = file.read().trusted_pem(time.time())
+        for context in contexts:
+            context.load_verify_locations(cadata=pem)
+    except (KeyFileError, OSError, ValueError) as error:
+        _log.error("authorities_not_renewed", error=str(error))
+    else:
+        _log.info("authorities_renewed", path=str(file.path))
 
 
 def _changed_at(*paths: Path) -> list[int]:
@@ -171,14 +177,16 @@ async def admitting(
     """
     bootstrap = Bootstrap(store.devices, EnrolmentTokens(store.tokens, clock), settings.state_dir, clock)
     people = _people(settings, metrics, clock)
+    authorities = authorities_of(settings)
+    authorities.open(clock())
     expiring: asyncio.Task[None] | None = None
     try:
         if offers:
             await bootstrap.offer()
-            expiring = asyncio.create_task(_settle_again(bootstrap), name="bootstrap")
+            expiring = asyncio.create_task(_settle_again(bootstrap, authorities, clock), name="bootstrap")
         yield Access(
             tls_url=settings.resolved_tls_public_url,
-            authority=load_authority(settings.state_dir, settings.federation, clock()),
+            authorities=authorities,
             people=people,
             metrics_token=_token(settings.resolved_metrics_token_file, settings.metrics_token_file is None, "/metrics"),
             alerts_token=_token(settings.resolved_alerts_token_file, settings.alerts_token_file is None, "/v1/alerts"),
@@ -200,11 +208,18 @@ async def _settle(bootstrap: Bootstrap) -> None:
         _log.warning("bootstrap_not_settled", error=type(error).__name__)
 
 
-async def _settle_again(bootstrap: Bootstrap) -> None:
-    """Do so every minute: it may have expired, or another replica may have got its administrator."""
+async def _settle_again(bootstrap: Bootstrap, authorities: AuthorityFile, clock: Callable[[], float]) -> None:
+    """Do so every minute: it may have expired, or another replica may have got its administrator.
+
+    And drop the key of an authority that signs no more.
+    """
     while True:
         await asyncio.sleep(SETTLE_SECONDS)
         await _settle(bootstrap)
+        try:
+            await asyncio.to_thread(authorities.tidy, clock())
+        except (KeyFileError, OSError) as error:
+            _log.warning("authorities_not_tidied", error=str(error))
 
 
 def _people(settings: Settings, metrics: Metrics, clock: Callable[[], float]) -> People | None:

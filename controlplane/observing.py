@@ -8,11 +8,14 @@ import structlog
 
 from controlplane.contracts.behaviour import BehaviourState
 from controlplane.contracts.decision import Decision
+from controlplane.contracts.identity import DeviceStatus
 from controlplane.contracts.keys import KeyStanding, KeyState
 from controlplane.contracts.policies import PolicyStanding, Refusal, Release
 from controlplane.contracts.shadow import ShadowCounts
 from controlplane.decisions.exceptionuses import ExceptionUses
 from controlplane.decisions.responses import Response
+from controlplane.identifiers.records import Act
+from controlplane.identity.comparing import Finding
 from controlplane.telemetry.metrics import Metrics
 
 _log = structlog.get_logger("ztfm.decisions")
@@ -255,6 +258,27 @@ class Observer:
     def witness(self, name: str, result: str) -> None:
         """Count what a witness answered; they are few, and named by the settings."""
         self._metrics.log_witness_answers.labels(name, result).inc()
+
+    def identity_record(self, act: Act) -> None:
+        """Count a record of an identity that the ledger has, and that counts."""
+        self._metrics.identity_records.labels(act).inc()
+
+    def found(self, finding: Finding) -> None:
+        """Count and log a difference between registry and ledger."""
+        self._metrics.identity_findings.labels(finding.kind).inc()
+        _log.error("identity_finding", finding=finding.kind, subject=finding.subject, detail=finding.detail)
+
+    def responded_to(self, finding: Finding, status: DeviceStatus, decision_id: str) -> None:
+        """Count and log that a device has another status because of a finding."""
+        self._metrics.identity_responses.labels(status).inc()
+        _log.warning(
+            "identity_response", finding=finding.kind, subject=finding.subject, status=status, decision_id=decision_id
+        )
+
+    def ledger(self, lag: float, waiting: int) -> None:
+        """Show how long ago the ledger was read to its end, and how many records are not final on it."""
+        self._metrics.ledger_lag.set(lag)
+        self._metrics.ledger_outbox.set(waiting)
 
     def shadowed(self, counts: ShadowCounts) -> None:
         """Count what a candidate in the shadow decided."""

@@ -10,7 +10,7 @@ from controlplane.capabilities.errors import CapabilityError
 from controlplane.capabilities.inherited import Inherited, read_inherited
 from controlplane.capabilities.keykeeping import Announcer, KeyKeeper, Schedule
 from controlplane.capabilities.keyring import KeyRing
-from controlplane.capabilities.revoking import key_notice, status_notice
+from controlplane.capabilities.revoking import key_notice, rotation_notice, status_notice
 from controlplane.capabilities.sealing import Sealer
 from controlplane.contracts.events import Initiator, Notice
 from controlplane.contracts.identity import DeviceStatus
@@ -49,6 +49,10 @@ class StoredNotices:
     ) -> Notice:
         """Return what is to be written in the transaction that changes subjects' status."""
         return status_notice(subjects, status, self._clock(), initiator, txn)
+
+    def rotation_notice(self, subject: str) -> Notice:
+        """Return what is to be written in the transaction that gives a subject another key."""
+        return rotation_notice(subject, self._clock())
 
     def written(self, notice: Notice) -> None:
         """Leave the rest to those who serve."""

@@ -9,6 +9,9 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from controlplane.contracts.policies import LAYERS, PolicyLayer
+from controlplane.identifiers.dids import DidInvalid
+from controlplane.identifiers.didweb import place_of
+from controlplane.identifiers.spiffe import TrustDomain, domain_of_federation
 from controlplane.tracesettings import TraceSettings
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -22,6 +25,10 @@ def is_safe_url(url: str) -> bool:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def _said_to_opentelemetry() -> dict[str, str]:
@@ -55,6 +62,12 @@ class Settings(BaseSettings):
         key_overlap_seconds: how long the next signing key is published before it signs; enforcement points keep the
             key set for 60 s.
         federation: name of the federation that devices enrol in.
+        trust_domain: SPIFFE trust domain in whose name workloads get their documents; none for the federation's name in
+            lower case. Take one that nobody else has.
+        authority_file: private file with the authorities that sign certificates; none for ``authority.pem`` in
+            ``state_dir``, made at the first start. Replicas of one database share it.
+        manufacturers_dir: folder with the roots of manufacturers whose certificates devices may enrol with, ``NAME.pem``
+            each; policy names those that are accepted. None accepts none. Read at the start.
         policies: policy folder; none for the one of this installation.
         policy_key_file: private PEM file with the P-256 key that signs policies on this machine; none for
             ``policy-signing.key`` in ``state_dir``, made at the first start.
@@ -89,6 +102,18 @@ class Settings(BaseSettings):
         log_witnesses_file: names the witnesses that are shown each head, a line each: ``VERIFIER_KEY URL``.
         log_witnesses_needed: how many of them must have signed a head for it to be believed.
         log_seconds: how often a head is signed while there is something new.
+        did_methods: DID methods that are resolved, separated by commas; beside ``key`` and ``web`` those that installed
+            packages bring.
+        did_web_organisations: DIDs of organisations (``did:web:...``) whose documents may be fetched, separated by
+            commas; of nobody else, whoever asks.
+        did_web_reach: addresses that documents are fetched from: ``public``, ``private`` for those of private networks
+            too, or ``lab`` for this machine as well, and from ``localhost`` without TLS.
+        organisation_did: name of the organisation that runs this control plane and vouches for its devices; none for
+            the ``did:key`` of its key, which lies in ``organisation.key`` in ``state_dir``, made at the first start.
+        ledger_founders_file: names the organisations that found the federation, as ``ztfm identity founders --json``
+            prints them; none for this one alone.
+        ledger: where signed records of identities lie: ``log``, or a kind that is installed.
+        ledger_seconds: how often the ledger is read, and compared with the registry.
         newcomer_trust: trust of a device of which nothing is known yet.
         decision_days: how long recorded decisions are kept at most, days; policy may keep them for less.
         log_level: debug, info, warning or error.
@@ -120,6 +145,9 @@ class Settings(BaseSettings):
     signing_key_days: float = Field(default=30.0, ge=0.01, le=3650.0)
     key_overlap_seconds: float = Field(default=120.0, ge=120.0, le=86_400.0)
     federation: str = Field(default="default", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    trust_domain: str | None = Field(default=None, pattern=r"^[a-z0-9._-]{1,255}$")
+    authority_file: Path | None = None
+    manufacturers_dir: Path | None = None
     policies: Path | None = None
     policy_key_file: Path | None = None
     policy_trust_dir: Path | None = None
@@ -147,6 +175,13 @@ class Settings(BaseSettings):
     log_witnesses_file: Path | None = None
     log_witnesses_needed: int = Field(default=0, ge=0, le=32)
     log_seconds: float = Field(default=5.0, ge=0.05, le=3600.0)
+    did_methods: str = Field(default="key,web", pattern=r"^[a-z0-9]{1,32}( *, *[a-z0-9]{1,32}){0,15}$")
+    did_web_organisations: str = ""
+    did_web_reach: Literal["public", "private", "lab"] = "public"
+    organisation_did: str | None = Field(default=None, pattern=r"^did:[a-z0-9]+:[A-Za-z0-9._:@+-]{1,100}$")
+    ledger_founders_file: Path | None = None
+    ledger: str = Field(default="log", pattern=r"^[a-z][a-z0-9_]{0,15}$")
+    ledger_seconds: float = Field(default=5.0, ge=0.05, le=3600.0)
     newcomer_trust: float = Field(default=0.6, ge=0.0, le=1.0)
     decision_days: float = Field(default=90.0, gt=0.0, le=36_500.0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -184,6 +219,16 @@ class Settings(BaseSettings):
         unknown = {name.strip() for name in value.split(",") if name.strip()} - set(LAYERS[1:])
         if unknown:
             raise ValueError(f"{', '.join(sorted(unknown))}: a layer beside the base is tenant or site")
+        return value
+
+    @field_validator("did_web_organisations")
+    @classmethod
+    def _organisations_are_found_on_the_web(cls, value: str) -> str:
+        for did in _listed(value):
+            try:
+                place_of(did)
+            except DidInvalid as error:
+                raise ValueError(f"{did}: {error}") from None
         return value
 
     @model_validator(mode="after")
@@ -224,6 +269,16 @@ class Settings(BaseSettings):
         return self.tls_public_url or f"https://{_bracketed(host)}:{self.tls_port}"
 
     @property
+    def resolved_trust_domain(self) -> TrustDomain:
+        """The trust domain, or that of the federation."""
+        return domain_of_federation(self.federation) if self.trust_domain is None else TrustDomain(self.trust_domain)
+
+    @property
+    def resolved_authority_file(self) -> Path:
+        """The file of the authorities, or the one in the state folder."""
+        return self.authority_file or self.state_dir / "authority.pem"
+
+    @property
     def resolved_metrics_token_file(self) -> Path:
         """The file with the token of ``/metrics``, or the one in the state folder."""
         return self.metrics_token_file or self.state_dir / "metrics-token"
@@ -243,6 +298,16 @@ class Settings(BaseSettings):
         """The layers that decide, the base first."""
         named = {name.strip() for name in self.policy_layers.split(",") if name.strip()}
         return ("base", *(layer for layer in LAYERS if layer in named))
+
+    @property
+    def listed_did_methods(self) -> tuple[str, ...]:
+        """The DID methods that are resolved, each once."""
+        return _listed(self.did_methods)
+
+    @property
+    def listed_did_web_organisations(self) -> tuple[str, ...]:
+        """The DIDs of organisations whose documents may be fetched, each once."""
+        return _listed(self.did_web_organisations)
 
     @property
     def resolved_sealing_key_file(self) -> Path:

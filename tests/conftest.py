@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,11 +10,17 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from controlplane.storage import migrating
+from tests.schema import copies
 from tests.support import ControlPlane, running
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Each worker has a core; threads of torch's would only take turns on it. Before anything imports torch.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Each worker reads every test file, and tests start hundreds of processes: what one compiled, none compiles again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # So a shell starts what it runs in the background; the commands that tests interrupt would never hear of it.
@@ -52,6 +59,14 @@ def own_logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(structlog, "configure", _for_now)
     yield
     configure(**kept)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def new_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """New SQLite files have the schema in them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrating, "create_file", copies(tmp_path_factory.mktemp("schema")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from controlplane.contracts.identity import Person
-from controlplane.identity.authority import CertificateAuthority
+from controlplane.identifiers.spiffe import TrustDomain
+from controlplane.identity.authorities import Authorities
 from controlplane.identity.people import Unknown
 
 
@@ -21,13 +22,31 @@ class People(Protocol):
         ...
 
 
+class Certifiers(Protocol):
+    """The authorities of a trust domain, as their file has them."""
+
+    @property
+    def domain(self) -> TrustDomain:
+        """In whose name they sign."""
+        ...
+
+    def read(self) -> Authorities:
+        """Return them as they are now.
+
+        Raises:
+            KeyFileError: their file cannot be used.
+            OSError: it cannot be read.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Access:
     """The parts, by what they do.
 
     Attributes:
         tls_url: how callers reach us over TLS; empty where this process serves none.
-        authority: signs client certificates.
+        authorities: sign the certificates of workloads.
         people: none where no person is let in.
         metrics_token: lets Prometheus read the metrics.
         alerts_token: lets Alertmanager tell of alerts.
@@ -35,7 +54,7 @@ class Access:
     """
 
     tls_url: str
-    authority: CertificateAuthority
+    authorities: Certifiers
     people: People | None
     metrics_token: str
     alerts_token: str

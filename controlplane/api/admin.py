@@ -27,6 +27,7 @@ async def administer(
     layer: PolicyLayer | None = None,
     lasts_seconds: float | None = None,
     model: str | None = None,
+    audiences: list[str] | None = None,
 ) -> Decision:
     """Return the decision that lets ``caller`` do ``action``, with what its word is taken for.
 
@@ -41,6 +42,7 @@ async def administer(
         layer: of policies, whose release is to be another.
         lasts_seconds: for how long an exception is to count.
         model: that a round is about.
+        audiences: whom a token that says who its bearer is would be for.
 
     Raises:
         ProblemError: 401 for a caller who is none any more, 403 when policy denies it, 503 when policy cannot be asked.
@@ -48,7 +50,14 @@ async def administer(
     services = request.app[SERVICES]
     caller = await _as_known_now(request, caller)
     now = services.clock()
-    stated = {"owner": owner, "status": status, "layer": layer, "lasts_seconds": lasts_seconds, "model": model}
+    stated = {
+        "owner": owner,
+        "status": status,
+        "layer": layer,
+        "lasts_seconds": lasts_seconds,
+        "model": model,
+        "audiences": audiences,
+    }
     facts = {
         "subject": _subject(caller, now),
         "action": {"name": action},

@@ -21,6 +21,8 @@ from controlplane.api import (
     exceptions,
     health,
     holds,
+    identifiers,
+    identities,
     introspection,
     keys,
     oauth,
@@ -36,6 +38,7 @@ from controlplane.api import (
     site,
     standing,
     statuslists,
+    svids,
     transparency,
     wellknown,
 )
@@ -62,9 +65,11 @@ ROUTES: tuple[Route, ...] = tuple(
     chain(
         devices.ROUTES,
         standing.ROUTES,
+        identities.ROUTES,
         behaviour.ROUTES,
         enrolment_tokens.ROUTES,
         certificates.ROUTES,
+        svids.ROUTES,
         capabilities.ROUTES,
         rounds.ROUTES,
         rounds_found.ROUTES,
@@ -86,6 +91,7 @@ ROUTES: tuple[Route, ...] = tuple(
         holds.ROUTES,
         events.ROUTES,
         statuslists.ROUTES,
+        identifiers.ROUTES,
         wellknown.ROUTES,
         health.ROUTES,
     )

@@ -41,6 +41,7 @@ TAGS: dict[str, str] = {
     "alerts": "Tell of alerts, see what policy holds because of them, and release it.",
     "policies": "See what decides, publish, and go back.",
     "signing keys": "Rotate and withdraw the keys that sign capabilities.",
+    "identifiers": "What DIDs and names of devices stand for.",
     "revocation": "Learn within a second what is void.",
     "metadata": "What anybody may read: keys, endpoints, health.",
 }
@@ -50,6 +51,7 @@ _TAG_OF = {
     "/v1/devices": "devices",
     "/v1/enrolment-tokens": "devices",
     "/v1/certificates": "devices",
+    "/v1/svids": "devices",
     "/v1/rounds": "rounds",
     "/v1/decisions": "decisions",
     "/v1/keys": "signing keys",
@@ -57,6 +59,7 @@ _TAG_OF = {
     "/v1/alerts": "alerts",
     "/v1/holds": "alerts",
     "/v1/policies": "policies",
+    "/v1/identifiers": "identifiers",
     "/v1/events": "revocation",
     "/v1/status-lists": "revocation",
     "/access": "AuthZEN",

@@ -135,6 +135,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = MappingProxyType(
             "come. Nothing was decided.",
             "Compare the clocks of Prometheus, Alertmanager and the control plane. What is old, a person looks at.",
         ),
+        "certificate-request-refused": ProblemType(
+            (422,),
+            "The certificate request is not taken",
+            "`csr` holds no PKCS #10 request in PEM, its key is not on P-256, or that key did not sign it.",
+            "Make it with `openssl req -new -key key.pem`, or leave it out: then the enrolled key is certified.",
+        ),
         "too-many-requests": ProblemType(
             (429,),
             "Too many requests",

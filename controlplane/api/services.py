@@ -21,7 +21,8 @@ from controlplane.capabilities.revoking import Revoker
 from controlplane.capabilities.statuspublishing import StatusLists
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.decision import DecisionRecord
-from controlplane.contracts.identity import Device, DeviceStatus, EnrolmentGrant, Trust
+from controlplane.contracts.events import Initiator
+from controlplane.contracts.identity import Device, DeviceStatus, EnrolmentGrant, PublicKey, Trust
 from controlplane.contracts.observed import Observed
 from controlplane.contracts.policies import PolicyStanding
 from controlplane.contracts.rollback import Contribution
@@ -36,6 +37,11 @@ from controlplane.decisions.responding import Responder
 from controlplane.decisions.rollbacks import RollbackBook
 from controlplane.decisions.rounds import RoundBook
 from controlplane.decisions.watching import RequestWatch, SignalWatch
+from controlplane.identifiers.records import Record
+from controlplane.identifiers.shown import ShownRecords
+from controlplane.identity.credentials.manufacturers import Manufacturers
+from controlplane.identity.credentials.presented import Credentials
+from controlplane.identity.resolving import Resolver
 from controlplane.releases.publishing import Publisher
 from controlplane.releases.shadows import ShadowBook
 from controlplane.storage.behaviour import Behaviour
@@ -43,10 +49,25 @@ from controlplane.storage.contributions import Contributions
 from controlplane.storage.decisions import Decisions
 from controlplane.storage.exceptions import Exceptions
 from controlplane.storage.holds import Holds
+from controlplane.storage.identities import Identities
 from controlplane.storage.log import Log
 from controlplane.storage.observations import Observations
 from controlplane.storage.releases import Releases
 from controlplane.telemetry.metrics import Metrics
+
+
+class Organisation(Protocol):
+    """The organisation that this control plane speaks for, as it is now."""
+
+    @property
+    def did(self) -> str:
+        """Its DID."""
+        ...
+
+    @property
+    def public(self) -> PublicKey:
+        """The key that it signs with."""
+        ...
 
 
 class Registry(Protocol):
@@ -60,8 +81,12 @@ class Registry(Protocol):
         """Return a subject by its key, or none."""
         ...
 
-    async def enrol(self, token: str, device: Device) -> bool:
-        """Use the token and add the device, both or neither."""
+    async def enrol(self, token: str | None, device: Device) -> bool:
+        """Use the token, where there is one, and add the device, both or neither."""
+        ...
+
+    async def rotate(self, device: Device, record: Record) -> None:
+        """Give a device another key, as a record says; `RecordRefused` where it may not be."""
         ...
 
     async def record_behaviour(
@@ -70,8 +95,16 @@ class Registry(Protocol):
         """Keep what becomes of subjects in one transaction, except for who was changed meanwhile: return these."""
         ...
 
-    async def set_status(self, device_id: str, status: DeviceStatus) -> bool:
+    async def set_status(self, device_id: str, status: DeviceStatus, *, initiator: Initiator = ...) -> bool:
         """Set a subject's status; false when there is no such subject, or it is revoked."""
+        ...
+
+
+class Shown(Protocol):
+    """What everybody is shown of identities."""
+
+    async def records(self, start: int, limit: int) -> ShownRecords:
+        """Return records from a number on, each with its proof."""
         ...
 
 
@@ -171,6 +204,8 @@ class Services:
         proofs: verifies the proofs of enrolled keys.
         newcomers: verifies the proofs of keys that ask to be enrolled; apart, so that strangers fill no room of
             the enrolled.
+        credentials: examines issuers' credentials.
+        manufacturers: examines manufacturers' certificates.
         access_tokens: mints and verifies the tokens for this API itself, which are no capabilities.
         nonces: the nonces of this replica for proofs.
         exposition: returns the metrics of all processes of this replica in a form that is taken, and its content type.
@@ -196,6 +231,10 @@ class Services:
         releases: what was released.
         shadows: candidates beside the live policy, and what they would change.
         policies: where each layer of policies stands, when the engine decides by a revision.
+        resolver: says what DIDs stand for.
+        identities: signed records of subjects, as they are made here.
+        shown: what everybody is shown of them; none where they lie on another ledger.
+        organisation: that this control plane speaks for; none where it speaks for none.
     """
 
     public_url: str
@@ -210,6 +249,8 @@ class Services:
     rollbacks: RollbackBook
     registry: Registry
     tokens: Tokens
+    credentials: Credentials
+    manufacturers: Manufacturers
     responder: Responder
     requests: RequestWatch
     signals: SignalWatch
@@ -250,6 +291,10 @@ class Services:
     releases: Releases
     shadows: ShadowBook
     policies: Callable[[str], PolicyStanding]
+    resolver: Resolver
+    identities: Identities
+    shown: Shown | None = None
+    organisation: Organisation | None = None
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

@@ -56,7 +56,7 @@ async def read_checkpoint(request: web.Request) -> web.Response:
 async def read_consistency(request: web.Request) -> web.Response:
     """Return the proof that the log only grew from one size to another, which was signed."""
     services = _for_everybody(request)
-    asked = _numbers(request, "from", "to")
+    asked = numbers(request, "from", "to")
     earlier, later = asked["from"], asked["to"]
     if not earlier <= later <= await _signed(services):
         raise problem("not-found", 404, "There are no such sizes", "from <= to <= the size of the checkpoint.")
@@ -70,7 +70,7 @@ async def read_consistency(request: web.Request) -> web.Response:
 async def read_leaves(request: web.Request) -> web.Response:
     """Return hashes of entries, in order, which say nothing of them."""
     services = _for_everybody(request)
-    asked = _numbers(request, "start", "count")
+    asked = numbers(request, "start", "count")
     found = await services.entries.leaves(asked["start"], min(asked["count"], MOST_LEAVES))
     return reply(Leaves(start=asked["start"], hashes=[one.hex() for one in found]))
 
@@ -79,7 +79,7 @@ async def read_entries(request: web.Request) -> web.Response:
     """Return entries in order, to those whom policy lets read all decisions: what each stands for, not what it says."""
     services = request.app[SERVICES]
     caller = await authenticate_administrator(request)
-    asked = _numbers(request, "start", "count")
+    asked = numbers(request, "start", "count")
     await administer(request, caller, "decision:list", "decision_log", "decisions", None)
     found = await services.entries.page(asked["start"], min(asked["count"], 1000))
     entries = [LoggedEntry(place=one.place, entry=one.entry, is_erased=one.salt is None) for one in found]
@@ -145,7 +145,7 @@ async def _signed(services: Services) -> int:
     return 0 if found is None else found[0].size
 
 
-def _numbers(request: web.Request, *names: str) -> Mapping[str, int]:
+def numbers(request: web.Request, *names: str) -> Mapping[str, int]:
     """Return the query's numbers.
 
     Raises:

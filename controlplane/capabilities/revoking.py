@@ -163,6 +163,10 @@ class Revoker:
         """
         return status_notice(subjects, status, self._clock(), initiator, txn)
 
+    def rotation_notice(self, subject: str) -> Notice:
+        """Return what is to be written in one transaction with the change of a subject's own key."""
+        return rotation_notice(subject, self._clock())
+
     def written(self, notice: Notice) -> None:
         """Take in what somebody else's transaction wrote, and have it pushed."""
         for revocation in notice.revocations:
@@ -221,6 +225,22 @@ def status_notice(
         if status != "active":
             notice.revocations.append(_subject(subject, now))
     return notice
+
+
+def rotation_notice(subject: str, now: float) -> Notice:
+    """Return what is written when a subject gives itself another key at ``now`` (Unix seconds).
+
+    What the old key holds is void, and what is minted for it within the next two seconds.
+    """
+    event = CredentialChange(
+        event_timestamp=now,
+        initiating_entity="user",
+        reason_admin={"en": "The subject has another key."},
+        credential_type="device-key",
+        change_type="update",
+    )
+    about = SecurityEvent(txn=new_txn(), sub_id=_opaque(subject), events=Events(credential_change=event))
+    return Notice(revocations=[_subject(subject, now)], events=[about])
 
 
 def new_txn() -> str:

@@ -6,11 +6,14 @@ from controlplane.cli import (
     adapter,
     audit,
     audit_export,
+    authority,
     decisions,
     demo,
     devices,
+    devices_enrolled,
     doctor,
     holds,
+    identity,
     keys,
     policy,
     policy_built,
@@ -51,10 +54,13 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(sidecar.app, name="sidecar")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(keys.app, name="keys")
+app.add_typer(authority.app, name="authority")
 app.add_typer(decisions.app, name="decisions")
+devices_enrolled.register(devices.app)
 app.add_typer(devices.app, name="devices")
 app.add_typer(rounds.app, name="rounds")
 app.add_typer(holds.app, name="holds")
+app.add_typer(identity.app, name="identity")
 audit.app.command("export")(audit_export.export)
 audit.app.command("subject")(audit_export.subject)
 app.add_typer(audit.app, name="audit")

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from controlplane.capabilities.errors import CapabilityError
 from controlplane.cli.serve import load_settings
-from controlplane.entry import load_authority
+from controlplane.entry import authorities_of
+from controlplane.identity.authorities import NoAuthority
 from controlplane.sidecar.files import write_private
 
 FOLDER = "tls"
@@ -42,14 +43,15 @@ def init(
     folder = settings.state_dir.resolve() / FOLDER
     key = generate_private_key(SECP256R1())
     try:
-        authority = load_authority(settings.state_dir, settings.federation, time.time())
-        certificate = authority.issue_server(host, key.public_key(), time.time())
+        now = time.time()
+        authorities = authorities_of(settings).open(now)
+        certificate = authorities.signing(now).issue_server(host, key.public_key(), now)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
         write_private(folder / "server-key.pem", private)
         (folder / "server.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-        (folder / "authority.pem").write_text(authority.certificate_pem)
-    except (CapabilityError, OSError, ValueError) as error:
+        (folder / "authority.pem").write_text(authorities.trusted_pem(now))
+    except (CapabilityError, NoAuthority, OSError, ValueError) as error:
         typer.echo(f"ztfm tls init: {error}", err=True)
         raise typer.Exit(1) from None
     files = {

@@ -40,6 +40,8 @@ class Obligations(StrictModel):
         aggregation: how the updates of a round are brought together.
         hold: deny actions in a segment, or everywhere, for a time.
         release: end what the alert had held.
+        lifetime_seconds: upper bound on the life of what is issued.
+        status: that a device has from now on, since its identity is not what the ledger says.
     """
 
     clip_norm_ratio: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
@@ -57,6 +59,8 @@ class Obligations(StrictModel):
     aggregation: Aggregation | None = None
     hold: HoldObligation | None = None
     release: bool | None = None
+    lifetime_seconds: Annotated[float, Field(gt=0.0, le=86_400.0)] | None = None
+    status: Literal["quarantined", "revoked"] | None = None
 
 
 class PolicyDecision(StrictModel):

@@ -1,10 +1,11 @@
 """Devices and services: how they enrol, and what the control plane knows of them."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from controlplane.contracts.base import Count, Identifier, Label, Share, StrictModel, Thumbprint, Timestamp, Token
+from controlplane.contracts.svids import SpiffeName
 
 AttestationLevel = Literal["none", "software", "hardware"]
 """How far a platform's state is proven, weakest first."""
@@ -25,18 +26,57 @@ class PublicKey(StrictModel):
     y: Coordinate
 
 
+EvidenceKind = Literal["token", "credential", "certificate"]
+"""What a newcomer may show for itself: what its owner was given, what an issuer or a manufacturer says of it."""
+
+MAX_CREDENTIAL_CHARS = 16_384
+"""As long as a presented credential may be, with its disclosures and its key binding."""
+
+MAX_CERTIFICATES = 5
+"""Certificates of a chain, the root among them where it is sent."""
+
+Presentation = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_CREDENTIAL_CHARS, pattern=r"^[A-Za-z0-9_.~-]+$")
+]
+"""An SD-JWT with disclosures and a key binding (RFC 9901 section 4, SD-JWT+KB). Never log one."""
+
+CertificateText = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
+"""An X.509 certificate in PEM, or its DER in base64."""
+
+_SHOWN = ("token", "credential", "certificates")
+
+
+def _only(name: str) -> dict[str, Any]:
+    kind = "array" if name == "certificates" else "string"
+    return {"required": [name], "properties": {name: {"type": kind}}}
+
+
 class EnrolmentRequest(StrictModel):
     """A device asks to be known. Its key is the one that signed the request's DPoP proof.
 
+    It shows exactly one of token, credential and certificates.
+
     Attributes:
         token: the single-use enrolment token that its owner was given.
+        credential: an SD-JWT VC of an accepted issuer, presented with a key binding by the same key.
+        certificates: of its manufacturer: the device's own, whose key is the same, then what leads to the root.
         roles: what it will do.
         segment: where it lives.
     """
 
-    token: Annotated[Token, Field(repr=False)]
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_only(name) for name in _SHOWN]})
+
+    token: Annotated[Token | None, Field(repr=False)] = None
+    credential: Annotated[Presentation | None, Field(repr=False)] = None
+    certificates: Annotated[list[CertificateText] | None, Field(min_length=1, max_length=MAX_CERTIFICATES)] = None
     roles: Roles
     segment: Label
+
+    @model_validator(mode="after")
+    def _shows_one_thing(self) -> Self:
+        if sum(getattr(self, name) is not None for name in _SHOWN) != 1:
+            raise ValueError("exactly one of token, credential and certificates is shown")
+        return self
 
 
 class Enrolled(StrictModel):
@@ -174,26 +214,31 @@ class StatusChange(StrictModel):
 
 
 class CertificateRequest(StrictModel):
-    """An enrolled subject asks for a client certificate for its own key.
+    """An enrolled subject asks for an X509-SVID: a certificate that bears its SPIFFE ID, for TLS on either side.
 
     Attributes:
-        lifetime_seconds: up to a day.
+        lifetime_seconds: up to a day; policy may have it shorter.
+        csr: a PKCS #10 request in PEM that another P-256 key signed (RFC 2986): that key is certified then, and
+            nothing else of the request counts. Without one it is the enrolled key, which says who asks here too.
     """
 
-    lifetime_seconds: Annotated[float, Field(ge=300.0, le=86_400.0)] = 86_400.0
+    lifetime_seconds: Annotated[float, Field(ge=300.0, le=86_400.0)] = 3_600.0
+    csr: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
 
 
 class IssuedCertificate(StrictModel):
-    """A client certificate (RFC 5280) for the enrolled key.
+    """An X509-SVID: a certificate (RFC 5280) whose only URI is the workload's SPIFFE ID.
 
     Attributes:
         certificate: PEM.
-        authority: PEM of the certificate that signed it, for enforcement points that verify clients.
-        thumbprint: SHA-256 of its DER, as capabilities bear it (``x5t#S256``).
+        authority: PEM of every authority of the trust domain, oldest first, for those who verify.
+        thumbprint: SHA-256 of the certificate's DER, as capabilities bear it (``x5t#S256``).
+        spiffe_id: the workload's name.
         expires_at: Unix seconds.
     """
 
     certificate: str
     authority: str
     thumbprint: Thumbprint
+    spiffe_id: SpiffeName
     expires_at: Timestamp

@@ -1,6 +1,7 @@
-"""A small certificate authority: short-lived client certificates for enrolled keys, and a server's for labs (RFC 5280).
+"""A small certificate authority: X509-SVIDs for enrolled workloads, and a server's certificate for labs (RFC 5280).
 
-It holds its key in memory and knows no file; whoever keeps its PEM keeps it private.
+It holds its key in memory and knows no file; whoever keeps its PEM keeps it private. The certificates of workloads
+follow SPIFFE's X509-SVID: one URI, which is the workload's SPIFFE ID, and a key that signs handshakes on either side.
 """
 
 import datetime
@@ -18,15 +19,21 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-CLIENT_SECONDS = 86_400.0
-"""The longest life of a client certificate: there is no list of revoked ones, since status is asked for at each use."""
+from controlplane.identifiers.spiffe import SpiffeId, TrustDomain
+
+DAY_SECONDS = 86_400.0
+
+SVID_SECONDS = 86_400.0
+"""The longest life of a workload's certificate: there is no list of revoked ones."""
 
 SERVER_DAYS = 397
 AUTHORITY_DAYS = 3_650
 BACKDATED = datetime.timedelta(minutes=5)
 """Clocks differ: a certificate is valid from a little before it was made."""
 
-_URN = "urn:ztfm:subject:"
+_EITHER_SIDE = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH)
+_MAX_NAME = 64
+"""As long as a common name may be (RFC 5280, appendix A)."""
 
 
 class CertificateAuthority:
@@ -46,13 +53,19 @@ class CertificateAuthority:
         self.certificate = certificate
 
     @classmethod
-    def create(cls, name: str, now: float) -> Self:
-        """Return a new authority of ``name``, valid for ten years from ``now`` (Unix seconds)."""
+    def create(cls, domain: TrustDomain, now: float) -> Self:
+        """Return a new authority of a trust domain, whose own name is that domain's, for ten years from ``now``.
+
+        Args:
+            domain: that it vouches in.
+            now: Unix seconds.
+        """
         key = generate_private_key(SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
-        builder = _builder(subject, subject, key.public_key(), now, AUTHORITY_DAYS * CLIENT_SECONDS)
+        subject = _named(f"ZTFM {domain.name}")
+        builder = _builder(subject, subject, key.public_key(), now, AUTHORITY_DAYS * DAY_SECONDS)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
+        builder = builder.add_extension(_uri(SpiffeId(domain)), critical=False)
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         return cls(key, builder.sign(key, hashes.SHA256()))
 
@@ -83,24 +96,29 @@ class CertificateAuthority:
         """The authority's own certificate, for those who verify."""
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
-    def issue_client(
-        self, subject: str, key: EllipticCurvePublicKey, now: float, lifetime_seconds: float = CLIENT_SECONDS
+    def issue_svid(
+        self, subject: SpiffeId, key: EllipticCurvePublicKey, now: float, lifetime_seconds: float = SVID_SECONDS
     ) -> x509.Certificate:
-        """Return a certificate of an enrolled key, for TLS clients alone.
+        """Return an X509-SVID: a certificate of a workload, for both sides of a TLS connection.
+
+        Its common name is the last part of the path, for brokers that know no URIs; who verifies as SPIFFE says reads
+        the URI alone.
 
         Args:
-            subject: the enrolled subject, at most 64 characters.
+            subject: the workload's name, with a path.
             key: its P-256 key.
             now: Unix seconds.
             lifetime_seconds: at most a day; cut off where the authority itself expires.
 
         Raises:
-            ValueError: the lifetime is out of bounds, or the authority has expired.
+            ValueError: the name is an authority's, the lifetime is out of bounds, or the authority has expired.
         """
-        if not 0 < lifetime_seconds <= CLIENT_SECONDS:
-            raise ValueError(f"a client certificate lives for up to {CLIENT_SECONDS:g} s")
-        names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(_URN + subject)])
-        return self._sign(subject, key, now, lifetime_seconds, names, ExtendedKeyUsageOID.CLIENT_AUTH)
+        if not subject.path:
+            raise ValueError("a workload's name has a path; without one it is an authority's")
+        if not 0 < lifetime_seconds <= SVID_SECONDS:
+            raise ValueError(f"a workload's certificate lives for up to {SVID_SECONDS:g} s")
+        name = _named(subject.path.rpartition("/")[2])
+        return self._sign(name, key, now, lifetime_seconds, _uri(subject), _EITHER_SIDE)
 
     def issue_server(self, hosts: Sequence[str], key: EllipticCurvePublicKey, now: float) -> x509.Certificate:
         """Return a certificate for a TLS server at ``hosts``: names and addresses, the first one its own.
@@ -111,29 +129,28 @@ class CertificateAuthority:
         if not hosts:
             raise ValueError("a server certificate needs a host")
         names = x509.SubjectAlternativeName([_host(host) for host in hosts])
-        lifetime = SERVER_DAYS * CLIENT_SECONDS
-        return self._sign(hosts[0][:64], key, now, lifetime, names, ExtendedKeyUsageOID.SERVER_AUTH)
+        lifetime = SERVER_DAYS * DAY_SECONDS
+        return self._sign(_named(hosts[0]), key, now, lifetime, names, (ExtendedKeyUsageOID.SERVER_AUTH,))
 
     def _sign(
         self,
-        name: str,
+        subject: x509.Name,
         key: EllipticCurvePublicKey,
         now: float,
         lifetime: float,
         names: x509.SubjectAlternativeName,
-        purpose: x509.ObjectIdentifier,
+        purposes: Sequence[x509.ObjectIdentifier],
     ) -> x509.Certificate:
         left = self.certificate.not_valid_after_utc.timestamp() - now
         if left <= 0:
             raise ValueError("the authority has expired")
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         own = self.certificate.public_key()
         if not isinstance(own, EllipticCurvePublicKey):
             raise ValueError("an authority's key is on P-256")
         builder = _builder(subject, self.certificate.subject, key, now, min(lifetime, left))
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(_usage(signs_certificates=False), critical=True)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         builder = builder.add_extension(names, critical=False)
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(own), critical=False)
@@ -144,6 +161,14 @@ class CertificateAuthority:
 
     def __repr__(self) -> str:
         return f"CertificateAuthority(subject={self.certificate.subject.rfc4514_string()!r})"
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:_MAX_NAME])])
+
+
+def _uri(name: SpiffeId) -> x509.SubjectAlternativeName:
+    return x509.SubjectAlternativeName([x509.UniformResourceIdentifier(str(name))])
 
 
 def _builder(

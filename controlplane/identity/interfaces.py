@@ -7,6 +7,7 @@ from controlplane.contracts.events import Initiator, Notice
 from controlplane.contracts.identity import Device, DeviceStatus, EnrolmentGrant, Trust
 from controlplane.contracts.observed import Observed, Tell
 from controlplane.contracts.rollback import Contribution
+from controlplane.identifiers.records import Record
 
 
 class TokenStore(Protocol):
@@ -46,6 +47,18 @@ class DeviceStore(Protocol):
         ...
 
 
+class RotationStore(Protocol):
+    """Gives devices other keys."""
+
+    async def rotate(self, device: str, record: Record, notice: Notice, now: float) -> None:
+        """Give a device another key, and write the record and the notice of it, in one transaction.
+
+        Raises:
+            RecordRefused: it may not be; nothing changes.
+        """
+        ...
+
+
 class BehaviourStore(Protocol):
     """Keeps what behaviour found."""
 
@@ -68,12 +81,17 @@ class RegistryStore(Protocol):
         ...
 
     @property
+    def identities(self) -> RotationStore:
+        """Signed records of devices."""
+        ...
+
+    @property
     def behaviour(self) -> BehaviourStore:
         """What behaviour found."""
         ...
 
-    async def enrol(self, token_hash: str, device: Device) -> bool:
-        """Use up a token and add a device, both or neither."""
+    async def enrol(self, token_hash: str | None, device: Device) -> bool:
+        """Use up a token, where there is one, and add a device, both or neither."""
         ...
 
 
@@ -84,6 +102,10 @@ class Announcer(Protocol):
         self, subjects: Collection[str], status: DeviceStatus, *, initiator: Initiator, txn: str | None = None
     ) -> Notice:
         """Return what is to be written in one transaction with the change."""
+        ...
+
+    def rotation_notice(self, subject: str) -> Notice:
+        """Return what is to be written in one transaction with the change of a subject's key."""
         ...
 
     def written(self, notice: Notice) -> None:

@@ -7,6 +7,7 @@ from controlplane.contracts.events import Initiator, Notice
 from controlplane.contracts.identity import Device, DeviceStatus, Trust
 from controlplane.contracts.observed import Observed, Tell
 from controlplane.contracts.rollback import Contribution
+from controlplane.identifiers.records import Record
 from controlplane.identity.interfaces import Announcer, RegistryStore
 from controlplane.identity.memory import Memory
 from controlplane.identity.tokens import token_digest
@@ -48,6 +49,7 @@ class Registry:
         self._store = store
         self._newcomer = newcomer
         self._announcer = announcer
+        self._now = clock
         self._memory = Memory(clock, ttl_seconds, capacity)
         self._reads: dict[_Lookup, asyncio.Task[Device | None]] = {}
 
@@ -61,13 +63,31 @@ class Registry:
         known = self._memory.by_thumbprint(thumbprint)
         return known or await self._read(("thumbprint", thumbprint), self._store.devices.by_thumbprint)
 
-    async def enrol(self, token: str, device: Device) -> bool:
-        """Use up the token and add the device in one transaction; false when either cannot be, with nothing changed."""
-        added = await self._store.enrol(token_digest(token), device)
+    async def enrol(self, token: str | None, device: Device) -> bool:
+        """Use up the token and add the device in one transaction; false when either cannot be, with nothing changed.
+
+        Without a token the key alone is used up: nobody enrols one twice.
+        """
+        added = await self._store.enrol(None if token is None else token_digest(token), device)
         if added:
             self._forget({device.id})
             self._memory.keep(device)
         return added
+
+    async def rotate(self, device: Device, record: Record) -> None:
+        """Give a device another key, as a record says that it signed and the new key consented to.
+
+        The old key is nobody's from then on, and what it holds is void. Everybody who follows the events hears of it.
+
+        Raises:
+            RecordRefused: it may not be made, or the key is or was another's; nothing changed.
+        """
+        notice = Notice() if self._announcer is None else self._announcer.rotation_notice(device.id)
+        try:
+            await self._store.identities.rotate(device.id, record, notice, self._now())
+        finally:
+            self._forget({device.id})
+        self._announce(notice)
 
     async def record_behaviour(
         self, observed: Sequence[Observed], contributions: Sequence[Contribution] = (), keep: Keep | None = None

@@ -15,6 +15,7 @@ from controlplane.contracts.events import Notice
 from controlplane.contracts.identity import Attestation, Device, DeviceStatus, PublicKey, Trust
 from controlplane.storage.behaviour import hold, renew
 from controlplane.storage.database import Database
+from controlplane.storage.identities import Identities, is_retired, note_pending
 from controlplane.storage.lookups import Coalesced
 from controlplane.storage.revocations import write_notice
 from controlplane.storage.tables import devices
@@ -25,14 +26,15 @@ MAX_PAGE = 1000
 class Devices:
     """The table of devices."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, records: Identities | None = None) -> None:
         self._database = database
+        self._records = records
         self._by_id = Coalesced(partial(self._look, devices.c.id))
         self._by_thumbprint = Coalesced(partial(self._look, devices.c.key_thumbprint))
 
     async def add(self, device: Device) -> bool:
-        """Keep a new device; false when its id or its key is taken."""
-        return await self._database.write("register a device", lambda to: insert_device(to, device))
+        """Keep a new device; false when its id or its key is taken, or some device had that key before."""
+        return await self._database.write("register a device", lambda to: insert_device(to, device, self._records))
 
     async def get(self, device_id: str) -> Device | None:
         """Return a device by id, or none."""
@@ -76,6 +78,8 @@ class Devices:
             await connection.execute(update(devices).where(devices.c.id == device_id).values(changes))
             if notice is not None:
                 await write_notice(connection, notice, begun)
+            if status == "revoked" and was != "revoked":
+                await _record_revoked(connection, device_id, self._records)
             return True
 
         return await self._database.write("change a device's status", _set)
@@ -121,11 +125,35 @@ def _in_segment(segment: str | None) -> Select[Any]:
     return select(devices).where(true() if segment is None else devices.c.segment == segment)
 
 
-async def insert_device(connection: AsyncConnection, device: Device) -> bool:
-    """Insert a device within a transaction; false when its id or its key is taken."""
+async def insert_device(connection: AsyncConnection, device: Device, records: Identities | None = None) -> bool:
+    """Insert a device within a transaction, and write its record.
+
+    Args:
+        connection: of the transaction.
+        device: the new one.
+        records: writes its record; where there are none, it is noted for one.
+
+    Returns:
+        False, with nothing changed, when its id or its key is taken, or some device had that key before.
+    """
+    if await is_retired(connection, device.key_thumbprint):
+        return False
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(devices).values(_values(device)).on_conflict_do_nothing()
-    return (await connection.execute(statement)).rowcount == 1
+    if (await connection.execute(statement)).rowcount != 1:
+        return False
+    if records is None:
+        await note_pending(connection, device.id)
+    else:
+        await records.registered(connection, device.id, device.key)
+    return True
+
+
+async def _record_revoked(connection: AsyncConnection, device_id: str, records: Identities | None) -> None:
+    if records is None:
+        await note_pending(connection, device_id)
+    else:
+        await records.revoked(connection, device_id)
 
 
 def _values(device: Device) -> dict[str, Any]:

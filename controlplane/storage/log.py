@@ -63,7 +63,7 @@ class Kept:
     document: bytes | None
 
 
-def append(connection: Connection, kind: EntryKind, logged: Sequence[Logged], *, keep: bool = True) -> None:
+def append(connection: Connection, kind: EntryKind, logged: Sequence[Logged], *, keep: bool = True) -> int | None:
     """Append entries within a transaction that writes; it commits or they are not there.
 
     Args:
@@ -71,12 +71,13 @@ def append(connection: Connection, kind: EntryKind, logged: Sequence[Logged], *,
         kind: what they stand for.
         logged: what is logged, in order.
         keep: the records; else only what stands for them, for another table holds them.
+
+    Returns:
+        The place of the first; none where nothing was logged. Until the transaction ends, nobody else appends.
     """
     if not logged:
-        return
-    if connection.dialect.name == "postgresql":
-        # SQLite has one writer at a time anyway.
-        connection.execute(_TURN)
+        return None
+    take_turn(connection)
     last = connection.execute(select(func.max(entries.c.place))).scalar()
     place = 0 if last is None else int(last) + 1
     rows = []
@@ -87,6 +88,14 @@ def append(connection: Connection, kind: EntryKind, logged: Sequence[Logged], *,
         rows.append((number, kind, name, time_ms, commitment, hashed, salt, record if keep else None))
     # Past SQLAlchemy's per-row conversions: this is on the path of every decision.
     connection.exec_driver_sql(_INSERT + _PLACES[connection.dialect.name], rows)
+    return place
+
+
+def take_turn(connection: Connection) -> None:
+    """Wait until no other transaction appends, and keep others waiting until this one has ended."""
+    if connection.dialect.name == "postgresql":
+        # SQLite has one writer at a time anyway.
+        connection.execute(_TURN)
 
 
 async def log(connection: AsyncConnection, kind: EntryKind, logged: Sequence[Logged]) -> None:

@@ -16,6 +16,8 @@ from controlplane.storage.events import Events
 from controlplane.storage.exceptions import Exceptions
 from controlplane.storage.holds import Holds
 from controlplane.storage.idempotency import Idempotency
+from controlplane.storage.identities import Identities
+from controlplane.storage.ledgers import Ledgers
 from controlplane.storage.log import Log
 from controlplane.storage.migrating import migrate
 from controlplane.storage.observations import Observations
@@ -34,6 +36,8 @@ class Store:
 
     Attributes:
         devices: registered devices.
+        identities: signed records of them.
+        ledgers: what was followed of a ledger.
         tokens: enrolment tokens by hash.
         behaviour: how devices stand by their behaviour.
         observations: scores to compare with, and verdicts.
@@ -57,7 +61,9 @@ class Store:
     def __init__(self, database: Database) -> None:
         counts = Counts(database)
         self._database = database
-        self.devices = Devices(database)
+        self.identities = Identities(database)
+        self.ledgers = Ledgers(database)
+        self.devices = Devices(database, self.identities)
         self.tokens = Tokens(database)
         self.behaviour = Behaviour(database)
         self.observations = Observations(database)
@@ -77,8 +83,12 @@ class Store:
         self.idempotency = Idempotency(database)
         self.releases = Releases(database)
 
-    async def enrol(self, token_hash: str, device: Device) -> bool:
+    async def enrol(self, token_hash: str | None, device: Device) -> bool:
         """Use up a token and register a device, both or neither.
+
+        Args:
+            token_hash: of the token; none where the device showed something else, that its key alone can be used with.
+            device: it.
 
         Returns:
             False, with nothing changed, when the token is unknown, was used or had expired at the time of
@@ -86,8 +96,8 @@ class Store:
         """
 
         async def _enrol(connection: AsyncConnection) -> bool:
-            is_consumed = await consume_token(connection, token_hash, device.enrolled_at)
-            if is_consumed and await insert_device(connection, device):
+            is_consumed = token_hash is None or await consume_token(connection, token_hash, device.enrolled_at)
+            if is_consumed and await insert_device(connection, device, self.identities):
                 return True
             await connection.rollback()
             return False

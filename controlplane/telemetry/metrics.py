@@ -13,9 +13,12 @@ from prometheus_client.exposition import choose_encoder
 
 from controlplane.contracts.alerts import AlertResponse
 from controlplane.contracts.behaviour import Attack, BehaviourState
+from controlplane.contracts.facts.enrolment import CertificateCause, CredentialCause
+from controlplane.contracts.identity import EvidenceKind
 from controlplane.contracts.policies import LAYERS, RefusalReason, ReleaseOrigin
 from controlplane.contracts.shadow import DISAGREEMENTS
 from controlplane.contracts.site import SiteActionName, SiteDecision, SiteOutcome, SiteReportsTaken
+from controlplane.identifiers.documents import ERRORS
 
 LATENCY_BUCKETS = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -27,7 +30,17 @@ SCORE_BUCKETS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 RATIO_BUCKETS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 
 ACTIONS = ("model_access", "gradient_submission", "inference")
-PACKAGES = (*ACTIONS, "other", "search", "admin", "enrolment", "response", "alert")
+RECORD_ACTS = ("registered", "rotated", "revoked")
+IDENTITY_FINDINGS = (
+    "unrecorded",
+    "other_key",
+    "revoked_elsewhere",
+    "late",
+    "refused_record",
+    "rejected",
+    "ledger_lied",
+)
+PACKAGES = (*ACTIONS, "other", "search", "admin", "enrolment", "response", "alert", "identity")
 OUTCOMES = ("allow", "deny", "error")
 REVOKED = ("capability", "subject", "key")
 EVENTS = ("session-revoked", "credential-change", "device-compliance-change")
@@ -39,6 +52,8 @@ ATTACKS: tuple[str, ...] = get_args(Attack)
 ROLLBACKS = ("ordered", "done", "failed")
 WATCHED = ("access", "inference")
 GRANTS = ("token_exchange", "client_credentials")
+DID_METHODS = ("key", "web", "ethr")
+DID_OUTCOMES = ("resolved", "cached", *ERRORS)
 REPEATS = ("first", "replayed", "reused", "in_progress", "gone")
 MAX_LABEL_VALUES = 128
 MAX_REVISIONS = 16
@@ -179,6 +194,17 @@ class Metrics:
         self.log_rewritten = self._counter(
             "ztfm_log_rewritten_total", "Times that the log was found not to begin with what was signed"
         )
+        self.identity_records = self._counter(
+            "ztfm_identity_records_total", "Identity records that count, as they were read of the ledger", "act"
+        )
+        self.identity_findings = self._counter(
+            "ztfm_identity_findings_total", "Differences between the registry and the ledger", "finding"
+        )
+        self.identity_responses = self._counter(
+            "ztfm_identity_responses_total", "Devices that policy gave another status because of a finding", "status"
+        )
+        self.ledger_lag = self._gauge("ztfm_ledger_lag_seconds", "Since the ledger was last read to its end")
+        self.ledger_outbox = self._gauge("ztfm_ledger_outbox", "Identity records that are not final on the ledger yet")
         self.audit_queue_length = self._gauge("ztfm_audit_queue_length", "Decision records waiting for the store")
         self.audit_group_size = self._histogram("ztfm_audit_group_size", "Records per audit commit", BATCH_BUCKETS)
 
@@ -231,7 +257,15 @@ class Metrics:
         )
 
     def _behaviour_metrics(self) -> None:
-        self.enrolments = self._counter("ztfm_enrolments_total", "Enrolments asked for", "outcome")
+        self.enrolments = self._counter(
+            "ztfm_enrolments_total", "Enrolments asked for, by what was shown", "evidence", "outcome"
+        )
+        self.evidence_refused = self._counter(
+            "ztfm_enrolment_evidence_refused_total",
+            "Credentials and certificates of newcomers that did not hold",
+            "evidence",
+            "cause",
+        )
         self.quarantines = self._counter("ztfm_quarantines_total", "Subjects that policy set apart", "segment")
         self.trust_score = self._histogram("ztfm_trust_score", "Trust after each observation", SHARE_BUCKETS, "segment")
         self.least_trust = self._gauge(
@@ -310,10 +344,15 @@ class Metrics:
         self.provider_keys = self._counter(
             "ztfm_identity_provider_fetches_total", "Looks for the keys of people's identity provider", "result"
         )
-        self.certificates_issued = self._counter("ztfm_certificates_issued_total", "Client certificates issued")
+        self.svids_issued = self._counter(
+            "ztfm_svids_issued_total", "SPIFFE identity documents issued to workloads", "kind"
+        )
         self.tokens_issued = self._counter("ztfm_enrolment_tokens_issued_total", "Enrolment tokens issued over the API")
         self.status_changes = self._counter(
             "ztfm_device_status_changes_total", "Devices' statuses that people and services set", "status"
+        )
+        self.did_resolutions = self._counter(
+            "ztfm_did_resolutions_total", "DIDs that were resolved, by what came of it", "method", "outcome"
         )
         self.workers = self._gauge("ztfm_workers", "Processes that serve")
         self.worker_restarts = self._counter("ztfm_worker_restarts_total", "Workers that ended and were begun again")
@@ -335,6 +374,8 @@ class Metrics:
         for layer in LAYERS:
             for origin in get_args(ReleaseOrigin):
                 self.policy_releases.labels(layer, origin)
+        for kind in ("x509", "jwt"):
+            self.svids_issued.labels(kind)
         for reason in get_args(RefusalReason):
             self.policy_refused.labels(reason)
         for result in ("agreed", "disagreed", "failed", "dropped"):
@@ -351,8 +392,13 @@ class Metrics:
             self.opa_requests.labels(result)
         for result in ("written", "failed"):
             self.audit_records.labels(result)
-        for outcome in OUTCOMES:
-            self.enrolments.labels(outcome)
+        for shown in get_args(EvidenceKind):
+            for outcome in OUTCOMES:
+                self.enrolments.labels(shown, outcome)
+        for cause in get_args(CredentialCause):
+            self.evidence_refused.labels("credential", cause)
+        for cause in get_args(CertificateCause):
+            self.evidence_refused.labels("certificate", cause)
         for state in STATES:
             self.behaviour_subjects.labels(state)
         for attack in ATTACKS:
@@ -370,6 +416,12 @@ class Metrics:
                 self.site_decisions.labels(site_action, outcome)
         for result in SiteReportsTaken.model_fields:
             self.site_told.labels(result)
+        for act in RECORD_ACTS:
+            self.identity_records.labels(act)
+        for finding in IDENTITY_FINDINGS:
+            self.identity_findings.labels(finding)
+        for status in ("quarantined", "revoked"):
+            self.identity_responses.labels(status)
         for response in get_args(AlertResponse):
             self.alerts.labels(response)
         for outcome in ROLLBACKS:
@@ -383,6 +435,9 @@ class Metrics:
                 self.authentications.labels(method, outcome)
         for result in ("ok", "failed"):
             self.provider_keys.labels(result)
+        for method in (*DID_METHODS, OTHER):
+            for outcome in DID_OUTCOMES:
+                self.did_resolutions.labels(method, outcome)
         for status in ("active", "quarantined", "revoked"):
             self.status_changes.labels(status)
         for grant in GRANTS:
@@ -397,6 +452,10 @@ class Metrics:
     def refused(self, cause: str) -> None:
         """Count a capability or a key proof that did not hold."""
         self.capabilities_refused.labels(cause if cause in self._causes else OTHER).inc()
+
+    def did_resolved(self, method: str, outcome: str) -> None:
+        """Count a DID that was resolved, or not; a method that nobody knows here is any other."""
+        self.did_resolutions.labels(method if method in DID_METHODS else OTHER, outcome).inc()
 
     def searched(self, kind: str, candidates: int) -> None:
         """Count a page of a search of a kind (subject, resource, action) and the candidates that it asked of."""

@@ -13,12 +13,13 @@ from pydantic import Field
 from controlplane.contracts.base import Identifier, StrictModel, is_identifier
 from controlplane.transparency.merkle import leaf_hash
 
-EntryKind = Literal["decision", "event", "release", "exception", "provenance"]
+EntryKind = Literal["decision", "event", "release", "exception", "provenance", "identity"]
 """What an entry stands for.
 
 A ``decision`` is on whatever was asked for, administrative acts and changes of trust with it; a security ``event`` is
 a revocation, a withdrawn key or a changed status; a ``release`` is of policies; an ``exception`` was granted or
-revoked; a ``provenance`` states who shaped a model in a round.
+revoked; a ``provenance`` states who shaped a model in a round; an ``identity`` is a signed record of what became of a
+device's or an organisation's key.
 """
 
 KINDS: Final[tuple[EntryKind, ...]] = get_args(EntryKind)
@@ -59,6 +60,14 @@ def encode(kind: str, name: str, time_ms: int, commitment: str) -> bytes:
     if not is_identifier(name):
         raise ValueError(f"{name!r} names nothing that an entry could stand for")
     return f'{{"commitment":"{commitment}","id":"{name}","kind":"{kind}","time_ms":{time_ms}}}'.encode()
+
+
+def identity_name(number: int) -> str:
+    """Return what an entry is called that stands for an identity record, by its number among these.
+
+    Two entries of one name would show that one was hidden.
+    """
+    return f"identity-{number}"
 
 
 def commit(salt: bytes, record: bytes) -> bytes:

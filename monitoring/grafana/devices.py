@@ -8,10 +8,28 @@ _ENROLMENT = Row(
     (
         Panel(
             "Enrolments, 15 min",
-            "By outcome. Denials: tokens that were used, expired or guessed; withdraw the batch if nobody of yours is"
-            " behind them.",
-            [Query("sum by (outcome) (increase(ztfm_enrolments_total[15m]))", "{{outcome}}")],
+            "By what was shown, and outcome. Denied tokens were used, expired or guessed; withdraw the batch if nobody of "
+            "yours is behind them.",
+            [
+                Query(
+                    "sum by (evidence, outcome) (increase(ztfm_enrolments_total[15m])) > 0", "{{evidence}} {{outcome}}"
+                )
+            ],
             "short",
+            width=6,
+        ),
+        Panel(
+            "Evidence that did not hold, 15 min",
+            "Credentials and certificates of newcomers, by what was wrong. issuer_unresolved: an issuer's keys cannot be"
+            " had. bad_signature, wrong_key and untrusted are attacks or mix-ups; the log has each decision.",
+            [
+                Query(
+                    "sum by (evidence, cause) (increase(ztfm_enrolment_evidence_refused_total[15m])) > 0",
+                    "{{evidence}} {{cause}}",
+                )
+            ],
+            "short",
+            width=6,
         ),
         Panel(
             "Enrolment tokens issued, 1 h",
@@ -19,6 +37,7 @@ _ENROLMENT = Row(
             "who asked? The log has action token:issue.",
             [Query("sum(increase(ztfm_enrolment_tokens_issued_total[1h]))", "tokens")],
             "short",
+            width=6,
         ),
         Panel(
             "Statuses set by hand, 1 h",
@@ -26,6 +45,7 @@ _ENROLMENT = Row(
             " enrols anew.",
             [last_hour("ztfm_device_status_changes_total", "status")],
             "short",
+            width=6,
         ),
     ),
     height=6,
@@ -40,7 +60,6 @@ _AUTHENTICATION = Row(
             "clients; many at once from devices of yours: clocks that are off, or nonces that are not sent back.",
             [Query("sum by (method, outcome) (rate(ztfm_authentications_total[5m])) > 0", "{{method}} {{outcome}}")],
             "ops",
-            width=12,
         ),
         Panel(
             "Capabilities and proofs refused, 15 min",
@@ -48,7 +67,18 @@ _AUTHENTICATION = Row(
             "names the address. use_dpop_nonce is how a client begins.",
             [Query("sum by (cause) (cause:ztfm_capabilities_refused:increase15m) > 0", "{{cause}}")],
             "short",
-            width=12,
+        ),
+        Panel(
+            "DIDs resolved, 15 min",
+            "By method and what came of it. notAllowed: a did:web that ZTFM_DID_WEB_ORGANISATIONS does not name. "
+            "internalError: the organisation's server is away or slow, and credentials of it are refused meanwhile.",
+            [
+                Query(
+                    "sum by (method, outcome) (increase(ztfm_did_resolutions_total[15m])) > 0",
+                    "{{method}} {{outcome}}",
+                )
+            ],
+            "short",
         ),
     ),
 )
@@ -57,10 +87,10 @@ _KEYS = Row(
     "Keys and certificates",
     (
         Panel(
-            "Client certificates issued, 1 h",
-            "Each binds an enrolled key to TLS connections for a day at most. None where mutual TLS is used: clients "
-            "cannot renew.",
-            [Query("sum(increase(ztfm_certificates_issued_total[1h]))", "certificates")],
+            "SPIFFE documents issued, 1 h",
+            "An x509 names a workload on TLS connections for a day at most, a jwt to its audience for minutes. None "
+            "where workloads speak mutual TLS: they cannot renew.",
+            [Query("sum by (kind) (increase(ztfm_svids_issued_total[1h]))", "{{kind}}")],
             "short",
             width=6,
         ),

@@ -115,6 +115,7 @@ class Traffic:
         for _ in range(2):
             consumer.post("/v1/capabilities", asked, headers={"Idempotency-Key": "again"}).expect(201)
         consumer.post("/v1/certificates", {}).expect(201)
+        consumer.post("/v1/svids/jwt", {"audience": ["gateway-1"]}).expect(201)
         subject = {"type": "device", "id": consumer.id}
         evaluation = {
             "subject": {**subject, "properties": {"password": "hidden"}},

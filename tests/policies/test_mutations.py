@@ -44,6 +44,8 @@ SERVICE = "A service's own trust and platform are not asked for."
 TELLER = "Who tells of alerts is settled before policy, by a token."
 UNHELD = "This alert has nothing held."
 SPARED = "This hold is of another segment, so the rest of it says nothing."
+UNATTESTED = "No segment asks a newcomer for a proven platform, as shipped."
+FOR_PEOPLE = "The subject of a certificate is for people; the device is named after its key."
 TOPICAL = "A topic follows from who one is; what is asked over it is decided by itself."
 
 HOLD = "context.holds.current.hold-5d41402abc4b2a76b9719d911017c592"
@@ -87,7 +89,7 @@ FREE: dict[str, dict[str, str]] = {
         "context.time": TIMELESS,
         "context.usage": COUNTED,
     },
-    "enrolment": {"subject.id": SETTLED, "action": ROUTED, "resource.id": NAMED},
+    "enrolment": {"subject.id": SETTLED, "action": ROUTED, "resource.id": NAMED, "context.attestation": UNATTESTED},
     "other": {},
     "alert": {
         "subject": TELLER,
@@ -141,6 +143,7 @@ FREE_OF_EXAMPLE: dict[str, dict[str, str]] = {
     "allowed_administrator_revokes": {"resource.properties.owner": OTHERS},
     "allowed_operator_releases": {"resource.properties.owner": OTHERS},
     "allowed_gateway_follows_events": {"resource.properties": NAMED},
+    "allowed_gateway_resolves_organisation": {"resource.properties": NAMED},
     "allowed_by_exception": {"subject.properties.trust": EXCEPTED},
     "allowed_held_elsewhere": {
         f"{HOLD}.{name}": SPARED for name in ("actions", "alert", "fingerprint", "starts_at", "ends_at")
@@ -158,6 +161,12 @@ FREE_OF_EXAMPLE: dict[str, dict[str, str]] = {
         "context.holds": UNHELD,
     },
     "allowed_campaign_again": {f"{HOLD}.{name}": UNASKED for name in ("alert", "starts_at", "ends_at")},
+    "allowed_own_identifier": {
+        "context": OWN_KEY,
+        "subject.properties.roles": OWN_KEY,
+        "subject.properties.segment": OWN_KEY,
+    },
+    "allowed_certificate": {"context.certificate.subject": FOR_PEOPLE},
     "allowed_own_certificate": {
         "context": OWN_KEY,
         "subject.properties.roles": OWN_KEY,
@@ -199,7 +208,8 @@ def _may(facts: Any) -> bool:
     action, context = facts["action"]["name"], facts["context"]
     named = facts["subject"]["properties"]["roles"]
     if action == "enrol":
-        return bool(named) and all(role in context["token"]["roles"] for role in named)
+        shown = context["token"]["roles"] if "token" in context else ["trainer", "consumer"]
+        return bool(named) and all(role in shown for role in named)
     roles = [data("roles")[role] for role in named if isinstance(role, str) and role in data("roles")]
     granted = [role["grants"][action] for role in roles if action in role["grants"]]
     return bool(granted) and ("purpose" not in context or any(context["purpose"] in grant for grant in granted))
@@ -281,6 +291,12 @@ MEANT: dict[str, Callable[[Any, Any], bool]] = {
     f"{EXCEPTION}.starts_at": lambda value, facts: _lasts(facts),
     f"{EXCEPTION}.ends_at": lambda value, facts: _lasts(facts),
     "context.token.expires_at": lambda value, facts: number(value, at(facts, "context.time") + 1e-9, 1e308),
+    "context.credential.expires_at": lambda value, facts: number(value, at(facts, "context.time") + 1e-9, 1e308),
+    "context.credential.age_seconds": lambda value, facts: number(value, 0, 31_536_000),
+    "context.credential.claims": lambda value, facts: isinstance(value, dict) and value.get("model") == "hub-3",
+    "context.certificate.expires_at": lambda value, facts: number(value, at(facts, "context.time") + 1e-9, 1e308),
+    "context.certificate.serial": lambda value, facts: isinstance(value, str),
+    "context.certificate.device": lambda value, facts: isinstance(value, str),
 }
 
 SPARE = {"context.evidence.replay_cosine"}

@@ -9,7 +9,8 @@ from controlplane.contracts.behaviour import BehaviourQuery
 from controlplane.contracts.facts.access import GradientSubmissionFacts, InferenceFacts, ModelAccessFacts
 from controlplane.contracts.facts.admin import AdminFacts
 from controlplane.contracts.facts.alert import AlertFacts
-from controlplane.contracts.facts.enrolment import EnrolmentFacts
+from controlplane.contracts.facts.enrolment import EnrolmentFacts, IssuerQuery
+from controlplane.contracts.facts.identity import IdentityFacts
 from controlplane.contracts.facts.other import CandidatesQuery, OtherFacts
 from controlplane.contracts.facts.response import ResponseFacts
 from controlplane.contracts.log import LogQuery
@@ -24,6 +25,7 @@ FACTS: dict[str, type[StrictModel]] = {
     "enrolment": EnrolmentFacts,
     "response": ResponseFacts,
     "alert": AlertFacts,
+    "identity": IdentityFacts,
 }
 """Facts by Rego package (``data.ztfm.<name>``)."""
 
@@ -32,6 +34,7 @@ INPUTS: dict[str, type[StrictModel]] = {
     **FACTS,
     "behaviour": BehaviourQuery,
     "candidates": CandidatesQuery,
+    "issuers": IssuerQuery,
     "log": LogQuery,
     **SITE_FACTS,
 }

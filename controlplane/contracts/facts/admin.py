@@ -9,6 +9,7 @@ from controlplane.contracts.facts.access import AnyContext
 from controlplane.contracts.facts.subjects import SubjectFact
 from controlplane.contracts.identity import DeviceStatus
 from controlplane.contracts.policies import PolicyLayer
+from controlplane.contracts.svids import MAX_AUDIENCES, Audience
 
 AdminActionName = Literal[
     "access:search",
@@ -20,6 +21,7 @@ AdminActionName = Literal[
     "decision:list",
     "decision:read",
     "device:read",
+    "device:rotate_key",
     "device:set_status",
     "evaluation:ask",
     "events:read",
@@ -28,6 +30,7 @@ AdminActionName = Literal[
     "exception:revoke",
     "hold:list",
     "hold:release",
+    "identity:resolve",
     "key:read",
     "key:rotate",
     "key:withdraw",
@@ -40,6 +43,7 @@ AdminActionName = Literal[
     "round:rollback",
     "site:report",
     "status_list:read",
+    "svid:issue",
     "token:issue",
     "updates:report",
 ]
@@ -58,6 +62,7 @@ AdministeredKind = Literal[
     "events",
     "exception",
     "hold",
+    "identifier",
     "key",
     "metrics",
     "policy",
@@ -65,6 +70,7 @@ AdministeredKind = Literal[
     "search",
     "site",
     "status_list",
+    "svid",
 ]
 
 
@@ -84,6 +90,7 @@ class AdministeredProperties(StrictModel):
         layer: of the policies that are to become others.
         lasts_seconds: for how long an exception is to count.
         model: that a round is about.
+        audiences: whom a token that says who its bearer is would be for.
     """
 
     owner: Identifier | None = None
@@ -91,6 +98,7 @@ class AdministeredProperties(StrictModel):
     layer: PolicyLayer | None = None
     lasts_seconds: Annotated[float, Field(gt=0.0, le=1e12)] | None = None
     model: Identifier | None = None
+    audiences: Annotated[list[Audience], Field(min_length=1, max_length=MAX_AUDIENCES)] | None = None
 
 
 class AdministeredResource(StrictModel):

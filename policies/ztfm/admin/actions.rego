@@ -25,6 +25,7 @@ actions := {
 		"required": service,
 	},
 	"device:read": {"kind": "device", "may_assert": [], "required": service, "own": own},
+	"device:rotate_key": {"kind": "device", "may_assert": [], "required": (own | {"key_known", "owner"})},
 	"device:set_status": {"kind": "device", "may_assert": [], "required": (service | {"status_granted"})},
 	"evaluation:ask": {"kind": "evaluation", "may_assert": seen, "required": service},
 	"events:read": {"kind": "events", "may_assert": [], "required": service},
@@ -37,6 +38,7 @@ actions := {
 	"exception:revoke": {"kind": "exception", "may_assert": [], "required": service},
 	"hold:list": {"kind": "hold", "may_assert": [], "required": service},
 	"hold:release": {"kind": "hold", "may_assert": [], "required": service},
+	"identity:resolve": {"kind": "identifier", "may_assert": [], "required": service, "own": own},
 	"key:read": {"kind": "key", "may_assert": [], "required": service},
 	"key:rotate": {"kind": "key", "may_assert": [], "required": service},
 	"key:withdraw": {"kind": "key", "may_assert": [], "required": service},
@@ -49,6 +51,7 @@ actions := {
 	"round:rollback": {"kind": "round", "may_assert": [], "required": service},
 	"site:report": {"kind": "site", "may_assert": [], "required": (seen_own | {"owner"})},
 	"status_list:read": {"kind": "status_list", "may_assert": [], "required": service},
+	"svid:issue": {"kind": "svid", "may_assert": [], "required": (service | {"audience_granted", "key_known", "owner"})},
 	"token:issue": {"kind": "enrolment_token", "may_assert": [], "required": service},
 	"updates:report": {
 		"kind": "round",

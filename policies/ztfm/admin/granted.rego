@@ -12,7 +12,7 @@ import data.data.resources
 default granted := {"obligations": {}, "ttl_seconds": 0}
 
 granted := {
-	"obligations": object.union({"may_assert": actions[input.action.name].may_assert}, brought_together),
+	"obligations": object.union_n([{"may_assert": actions[input.action.name].may_assert}, brought_together, lived]),
 	"ttl_seconds": limits.admin_ttl_seconds,
 }
 
@@ -31,3 +31,13 @@ brought_together := {"aggregation": object.get(resources[model], "aggregation", 
 	model := input.resource.properties.model
 	is_object(resources[model])
 }
+
+# METADATA
+# title: Lived
+# description: How long what says who somebody is may live, as the limits say; nothing of anything else.
+# scope: document
+# schemas:
+#   - input: schema.input.admin
+default lived := {}
+
+lived := {"lifetime_seconds": limits.svid_seconds[input.action.name]}

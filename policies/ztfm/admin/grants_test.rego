@@ -14,6 +14,7 @@ granted := {
 	"decision:list": ["decision_log", {"administrator", "auditor", "author", "operator"}],
 	"decision:read": ["decision", {"administrator", "auditor", "author", "operator"}],
 	"device:read": ["device", {"administrator", "operator"}],
+	"device:rotate_key": ["device", set()],
 	"device:set_status": ["device", set()],
 	"evaluation:ask": ["evaluation", {"gateway"}],
 	"events:read": ["events", {"administrator", "aggregator", "gateway"}],
@@ -22,6 +23,7 @@ granted := {
 	"exception:revoke": ["exception", {"administrator"}],
 	"hold:list": ["hold", {"administrator", "operator"}],
 	"hold:release": ["hold", {"administrator"}],
+	"identity:resolve": ["identifier", {"administrator", "aggregator", "auditor", "gateway", "operator"}],
 	"key:read": ["key", {"administrator", "operator"}],
 	"key:rotate": ["key", {"administrator"}],
 	"key:withdraw": ["key", {"administrator"}],
@@ -34,6 +36,7 @@ granted := {
 	"round:rollback": ["round", {"administrator", "operator"}],
 	"site:report": ["site", set()],
 	"status_list:read": ["status_list", {"aggregator", "gateway"}],
+	"svid:issue": ["svid", set()],
 	"token:issue": ["enrolment_token", {"administrator"}],
 	"updates:report": ["round", set()],
 }
@@ -120,6 +123,7 @@ test_what_is_ones_own_needs_no_role if {
 		"capability:revoke": "capability",
 		"certificate:issue": "certificate",
 		"device:read": "device",
+		"device:rotate_key": "device",
 	} {
 		admin.decision.allow with input as mine(action, kind, "active")
 		every status in ["quarantined", "revoked"] {

@@ -54,6 +54,15 @@ proven contains "exception_short" if {
 	input.resource.properties.lasts_seconds <= limits.exception_days_maximum * 86400
 }
 
+proven contains "audience_granted" if {
+	is_array(input.resource.properties.audiences)
+	count(input.resource.properties.audiences) > 0
+	every audience in input.resource.properties.audiences {
+		some role in held
+		roles[role].grants[input.action.name].audiences[audience] == true
+	}
+}
+
 proven contains "key_known" if subject.is_enrolled
 
 proven contains "subject_unrevoked" if input.subject.properties.status in {"active", "quarantined"}

@@ -60,6 +60,11 @@ decisions[id] := decision if {
 	decision := data.ztfm.alert.decision with input as facts
 }
 
+decisions[id] := decision if {
+	some id, facts in input.identity
+	decision := data.ztfm.identity.decision with input as facts
+}
+
 decisions[id] := terms if {
 	some id, query in input.behaviour
 	terms := data.ztfm.behaviour.terms with input as query
@@ -68,4 +73,9 @@ decisions[id] := terms if {
 decisions[id] := terms if {
 	some id, query in input.log
 	terms := data.ztfm.log.terms with input as query
+}
+
+decisions[id] := terms if {
+	some id, query in input.issuers
+	terms := data.ztfm.issuers.terms with input as query
 }

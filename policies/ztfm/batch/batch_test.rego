@@ -45,6 +45,11 @@ test_the_terms_of_behaviour_are_told_under_their_id if {
 	decisions == {"9": terms}
 }
 
+test_whether_an_issuer_is_accepted_is_told_under_the_questions_id if {
+	decisions := batch.decisions with input as {"issuers": {"9": {"issuer": "did:web:nobody.example"}}}
+	decisions == {"9": {"accepted": false}}
+}
+
 test_questions_to_unknown_packages_have_no_answer if {
 	decisions := batch.decisions with input as {"lib": {"0": samples.training}, "system": {"1": {}}}
 	decisions == {}

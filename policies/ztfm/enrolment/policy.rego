@@ -1,10 +1,13 @@
 # METADATA
 # title: Enrolment
-# description: Decides which newcomer may join the federation, by the single-use token that its owner was given.
+# description: |
+#   Decides which newcomer may join the federation, by one kind of evidence: the single-use token that its owner was
+#   given, a credential of an accepted issuer, or a certificate of an accepted manufacturer.
 # schemas:
 #   - input: schema.input.enrolment
 package ztfm.enrolment
 
+import data.data.enrolment as accepted
 import data.data.limits
 import data.data.segments
 import data.ztfm.lib.subject
@@ -20,15 +23,6 @@ decision := verdict.of(required, required - proven, granted)
 # title: Proven
 # description: The requirements that hold.
 # scope: document
-proven contains "token_valid" if input.context.token.valid == true
-
-proven contains "token_unused" if input.context.token.uses == 0
-
-proven contains "token_unexpired" if {
-	input.context.time >= 0
-	input.context.token.expires_at - input.context.time > 0
-}
-
 proven contains "proof_verified" if input.context.proof.verified == true
 
 proven contains "resource_kind" if {
@@ -38,7 +32,7 @@ proven contains "resource_kind" if {
 
 proven contains "roles_granted" if {
 	count(asked_roles) > 0
-	count(asked_roles - {role | some role in input.context.token.roles}) == 0
+	count(asked_roles - offered_roles) == 0
 }
 
 proven contains "roles_fit_segment" if {
@@ -49,11 +43,24 @@ proven contains "roles_fit_segment" if {
 }
 
 proven contains "segment_granted" if {
-	input.subject.properties.segment == input.context.token.segment
+	input.subject.properties.segment in offered_segments
 	segments[input.subject.properties.segment]
 }
 
 proven contains "network_allowed" if subject.is_in_network
+
+proven contains "attestation_sufficient" if wanted_level == "none"
+
+proven contains "attestation_sufficient" if {
+	limits.attestation_ranks[input.context.attestation.level] >= limits.attestation_ranks[wanted_level]
+	input.context.attestation.age_seconds >= 0
+	input.context.attestation.age_seconds <= limits.attestation_age_seconds
+}
+
+# METADATA
+# title: Wanted level
+# description: How far the newcomer's platform must be proven in the segment that it asks for.
+wanted_level := object.get(accepted.attestation, input.subject.properties.segment, accepted.attestation.any)
 
 # METADATA
 # title: Asked roles

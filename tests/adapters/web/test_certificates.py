@@ -22,11 +22,13 @@ from controlplane.capabilities.certificates import certificate_thumbprint
 from controlplane.capabilities.minting import Minter
 from controlplane.contracts.capability import AuthorizationDetail, Constraints
 from controlplane.contracts.identity import IssuedCertificate
+from controlplane.identifiers.spiffe import TrustDomain, device_spiffe_id
 from controlplane.identity.authority import CertificateAuthority
 from controlplane.jose.keys import DeviceKey, SigningKey, load_public
 from tests.adapters.web.conftest import AUDIENCE, Issuer, publishing
 from tests.clocks import Clock
 
+DOMAIN = TrustDomain("homes.example")
 RULES = (Rule("inference", "intents", "/v1/infer"),)
 
 
@@ -40,11 +42,13 @@ class Tls:
 
     def issued(self, key: DeviceKey | None = None, **changes: Any) -> IssuedCertificate:
         key = key or self.device
-        made = self.authority.issue_client(f"dev-{key.thumbprint}", load_public(key.public), time.time(), **changes)
+        name = device_spiffe_id(DOMAIN, f"dev-{key.thumbprint}")
+        made = self.authority.issue_svid(name, load_public(key.public), time.time(), **changes)
         return IssuedCertificate(
             certificate=made.public_bytes(Encoding.PEM).decode(),
             authority=self.authority.certificate_pem,
             thumbprint=certificate_thumbprint(made.public_bytes(Encoding.DER)),
+            spiffe_id=str(name),
             expires_at=made.not_valid_after_utc.timestamp(),
         )
 
@@ -66,7 +70,7 @@ class Tls:
 @pytest.fixture
 async def tls() -> AsyncIterator[Tls]:
     async with publishing(Clock()) as issuer:
-        yield Tls(issuer, CertificateAuthority.create("test", time.time()), DeviceKey.generate())
+        yield Tls(issuer, CertificateAuthority.create(DOMAIN, time.time()), DeviceKey.generate())
 
 
 @asynccontextmanager

@@ -81,6 +81,6 @@ def test_a_token_that_expired_is_denied(plane: ControlPlane) -> None:
 
 
 def test_enrolments_are_counted(plane: ControlPlane) -> None:
-    before = plane.metric("ztfm_enrolments_total", outcome="allow")
+    before = plane.metric("ztfm_enrolments_total", evidence="token", outcome="allow")
     plane.enrol("consumer")
-    assert plane.metric("ztfm_enrolments_total", outcome="allow") == before + 1
+    assert plane.metric("ztfm_enrolments_total", evidence="token", outcome="allow") == before + 1

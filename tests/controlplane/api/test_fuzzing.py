@@ -28,7 +28,7 @@ CALLERS = {
     r"/v1/rounds/[^/]+/(rollback|contributions)|/v1/rollbacks$": "operator",
     r"/v1/rounds|/v1/rollbacks": "aggregator",
     r"/access|/v1/events|/v1/status-lists|/v1/behaviour/signals|/oauth/introspect": "gateway",
-    r"/oauth|/v1/certificates": "trainer",
+    r"/oauth|/v1/certificates|/v1/svids": "trainer",
     r"/v1/decisions|/metrics": "operator",
     r"/": "administrator",
 }

@@ -18,7 +18,8 @@ from adapters.plane import ControlPlane as Client
 from controlplane.api.listening import ListenError, listen_unix, server_context
 from controlplane.contracts.access import InferenceSize, Resource
 from controlplane.contracts.capability import CapabilityContext
-from controlplane.entry import follow_certificate, load_authority, open_listeners
+from controlplane.entry import authorities_of, follow_certificate, open_listeners
+from controlplane.identifiers.spiffe import TrustDomain
 from controlplane.identity.authority import CertificateAuthority
 from controlplane.settings import Settings
 from tests.servers.ports import free_port
@@ -109,7 +110,7 @@ def test_a_file_is_not_overwritten_by_a_socket(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def authority() -> CertificateAuthority:
-    return CertificateAuthority.create("ZTFM test", time.time())
+    return CertificateAuthority.create(TrustDomain("homes.example"), time.time())
 
 
 def written(folder: Path, authority: CertificateAuthority, password: bytes | None = None) -> tuple[Path, Path]:
@@ -134,7 +135,7 @@ def test_what_cannot_serve_tls_is_said(tmp_path: Path, authority: CertificateAut
         server_context(certificate, tmp_path / "none.pem", authority.certificate_pem)
     with pytest.raises(ListenError, match="authorities"):
         server_context(certificate, key, "no certificate")
-    other = CertificateAuthority.create("other", time.time())
+    other = CertificateAuthority.create(TrustDomain("other"), time.time())
     (tmp_path / "other").mkdir()
     with pytest.raises(ListenError, match="cannot be served"):
         server_context(written(tmp_path / "other", other)[0], key, authority.certificate_pem)
@@ -169,6 +170,27 @@ async def test_a_renewed_certificate_is_taken_up_and_a_broken_one_is_not(
     listener.socket.close()
 
 
+async def test_clients_of_a_new_authority_are_let_in_without_a_restart(
+    tmp_path: Path, authority: CertificateAuthority
+) -> None:
+    certificate, key = written(tmp_path, authority)
+    settings = Settings(state_dir=tmp_path, listen_port=0, tls_cert_file=certificate, tls_key_file=key)
+    _, [listener] = open_listeners(settings)
+    assert listener.tls is not None
+    turns: asyncio.Queue[None] = asyncio.Queue()
+    following = asyncio.create_task(follow_certificate(settings, [listener], lambda _seconds: turns.get()))
+    await moved(turns)
+    assert len(listener.tls.get_ca_certs()) == 1
+    authorities_of(settings).rotate(time.time())
+    await moved(turns)
+    assert len(listener.tls.get_ca_certs()) == 2
+    settings.resolved_authority_file.write_bytes(b"broken")
+    await moved(turns)
+    assert len(listener.tls.get_ca_certs()) == 2
+    following.cancel()
+    listener.socket.close()
+
+
 async def moved(turns: "asyncio.Queue[None]") -> None:
     turns.put_nowait(None)
     await asyncio.sleep(0.3)
@@ -187,7 +209,8 @@ async def shown(serving: ssl.SSLContext, authority: CertificateAuthority) -> byt
 
 def test_tls_may_be_the_only_one(tmp_path: Path) -> None:
     state = Path(tempfile.mkdtemp(prefix="ztfm-"))
-    certificate, key = written(tmp_path, load_authority(state, "default", time.time()))
+    own = authorities_of(Settings(state_dir=state)).open(time.time()).signing(time.time())
+    certificate, key = written(tmp_path, own)
     settings = Settings(state_dir=state, listen_port=0, tls_cert_file=certificate, tls_key_file=key)
     bound, listeners = open_listeners(settings)
     try:

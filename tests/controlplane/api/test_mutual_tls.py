@@ -28,6 +28,7 @@ from controlplane.cli.commands import app as command_line
 from controlplane.contracts.access import InferenceSize, Resource
 from controlplane.contracts.capability import CapabilityClaims, CapabilityContext
 from controlplane.contracts.identity import IssuedCertificate
+from controlplane.identifiers.spiffe import SpiffeId, TrustDomain, device_spiffe_id
 from controlplane.identity.authority import CertificateAuthority
 from controlplane.jose.jws import parse, parse_object
 from controlplane.jose.keys import DeviceKey, load_public
@@ -76,7 +77,11 @@ def certificate(device: Caller, **changes: Any) -> IssuedCertificate:
 
 
 def authority(plane: ControlPlane) -> CertificateAuthority:
-    return plane.services.access.authority
+    return plane.services.access.authorities.read().signing(time.time())
+
+
+def named(identifier: str) -> SpiffeId:
+    return device_spiffe_id(TrustDomain("default"), identifier)
 
 
 class Line:
@@ -218,7 +223,7 @@ def test_a_certificate_that_expires_ends_what_its_connection_is_worth(
 
 def test_a_strangers_certificate_is_a_strangers(secure: ControlPlane, tmp_path: Path) -> None:
     key = DeviceKey.generate()
-    signed = authority(secure).issue_client("dev-anybody", load_public(key.public), time.time())
+    signed = authority(secure).issue_svid(named("dev-anybody"), load_public(key.public), time.time())
     with closing(Line(secure, with_chain(secure, tmp_path, key.to_pem() + signed.public_bytes(Encoding.PEM)))) as line:
         before = secure.metric("ztfm_capabilities_refused_total", cause="unknown_key")
         assert line.ask("POST", "/v1/capabilities", ASKED)[0] == 401
@@ -227,7 +232,7 @@ def test_a_strangers_certificate_is_a_strangers(secure: ControlPlane, tmp_path: 
 
 def test_the_name_in_a_certificate_is_worth_nothing(secure: ControlPlane, device: Caller, tmp_path: Path) -> None:
     key = DeviceKey.generate()
-    forged = authority(secure).issue_client(device.id, load_public(key.public), time.time())
+    forged = authority(secure).issue_svid(named(device.id), load_public(key.public), time.time())
     with closing(Line(secure, with_chain(secure, tmp_path, key.to_pem() + forged.public_bytes(Encoding.PEM)))) as line:
         assert line.ask("POST", "/v1/capabilities", ASKED)[0] == 401
 
@@ -268,14 +273,14 @@ def is_refused(plane: ControlPlane, context: ssl.SSLContext) -> bool:
 def test_a_certificate_of_another_authority_ends_the_handshake(
     secure: ControlPlane, device: Caller, tmp_path: Path
 ) -> None:
-    other = CertificateAuthority.create("ZTFM default", time.time())
-    forged = other.issue_client(device.id, load_public(device.key.public), time.time())
+    other = CertificateAuthority.create(TrustDomain("default"), time.time())
+    forged = other.issue_svid(named(device.id), load_public(device.key.public), time.time())
     pem = device.key.to_pem() + forged.public_bytes(Encoding.PEM)
     assert is_refused(secure, with_chain(secure, tmp_path, pem))
 
 
 def test_an_expired_certificate_ends_the_handshake(secure: ControlPlane, device: Caller, tmp_path: Path) -> None:
-    old = authority(secure).issue_client(device.id, load_public(device.key.public), time.time() - 3600, 600.0)
+    old = authority(secure).issue_svid(named(device.id), load_public(device.key.public), time.time() - 3600, 600.0)
     assert is_refused(secure, with_chain(secure, tmp_path, device.key.to_pem() + old.public_bytes(Encoding.PEM)))
 
 
@@ -285,21 +290,21 @@ def test_the_servers_own_certificate_is_no_clients(secure: ControlPlane) -> None
     assert is_refused(secure, context)
 
 
-def test_a_clients_certificate_serves_nobody(secure: ControlPlane, device: Caller, tmp_path: Path) -> None:
+def test_a_workloads_certificate_does_not_stand_for_the_control_plane(
+    secure: ControlPlane, device: Caller, tmp_path: Path
+) -> None:
     issued = certificate(device)
     (tmp_path / "server.pem").write_bytes(device.key.to_pem() + issued.certificate.encode())
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(tmp_path / "server.pem")
-    client = plain_context(secure)
-    client.check_hostname = False
     into_client, into_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-    asking = client.wrap_bio(into_client, into_server)
+    asking = plain_context(secure).wrap_bio(into_client, into_server, server_hostname="127.0.0.1")
     answering = serving.wrap_bio(into_server, into_client, server_side=True)
     with pytest.raises(ssl.SSLWantReadError):
         asking.do_handshake()
     with pytest.raises(ssl.SSLWantReadError):
         answering.do_handshake()
-    with pytest.raises(ssl.SSLCertVerificationError, match="purpose"):
+    with pytest.raises(ssl.SSLCertVerificationError, match="not valid for"):
         asking.do_handshake()
 
 

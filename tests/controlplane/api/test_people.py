@@ -87,6 +87,7 @@ def test_a_person_whom_policy_gives_no_role_may_nothing(peopled: ControlPlane, i
         ("POST", "/v1/capabilities"),
         ("POST", "/v1/rounds"),
         ("POST", "/v1/certificates"),
+        ("POST", "/v1/svids/jwt"),
         ("POST", "/v1/devices"),
         ("POST", "/access/v1/evaluation"),
     ],

@@ -91,7 +91,8 @@ def test_a_kind_says_its_cause_and_its_remedy(kind: str) -> None:
 
 def test_what_a_status_means_has_no_second_meaning() -> None:
     assert kinds_of(401) == ["unauthenticated"]
-    assert kinds_of(422) == ["idempotency-key-reused", "policy-refused", "alerts-untimely"]
+    untaken = ["policy-refused", "alerts-untimely", "certificate-request-refused"]
+    assert kinds_of(422) == ["idempotency-key-reused", *untaken]
     assert kinds_of(403) == ["denied"]
     assert "conflict" in kinds_of(409)
     assert kinds_of(417) == ["http"]

@@ -57,6 +57,7 @@ def begun(caller: Caller, path: str, body: bytes, content_type: str = JSON) -> I
 ASKS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "a capability": ("consumer", "/v1/capabilities", ASKED),
     "a certificate": ("consumer", "/v1/certificates", {"lifetime_seconds": 3600.0}),
+    "a JWT-SVID": ("consumer", "/v1/svids/jwt", {"audience": ["gateway-1"]}),
     "enrolment tokens": ("administrator", "/v1/enrolment-tokens", {"roles": ["administrator"], "segment": "core"}),
     "a round": (
         "aggregator",

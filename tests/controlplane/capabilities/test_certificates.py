@@ -8,16 +8,19 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from controlplane.capabilities.certificates import MAX_CERTIFICATE_BYTES, certificate_thumbprint, read_certificate
 from controlplane.capabilities.refusals import Refused
 from controlplane.contracts.capability import AuthorizationDetail, Constraints
+from controlplane.identifiers.spiffe import SpiffeId, TrustDomain
 from controlplane.identity.authority import CertificateAuthority
 from controlplane.jose.jws import encode_segment
 from controlplane.jose.keys import load_public
 from tests.controlplane.capabilities.conftest import START, TARGET, World
 
-AUTHORITY = CertificateAuthority.create("ZTFM test", START)
+DOMAIN = TrustDomain("homes.example")
+AUTHORITY = CertificateAuthority.create(DOMAIN, START)
+ONE = SpiffeId.of(DOMAIN, "device", "dev-1")
 
 
 def certified(world: World) -> bytes:
-    issued = AUTHORITY.issue_client("dev-1", load_public(world.device.public), START, 600.0)
+    issued = AUTHORITY.issue_svid(ONE, load_public(world.device.public), START, 600.0)
     return issued.public_bytes(Encoding.DER)
 
 
@@ -52,7 +55,7 @@ def test_what_is_no_certificate_says_nothing(der: bytes | None) -> None:
 )
 def test_a_key_off_p256_says_nothing(key: Any) -> None:
     public = key.generate().public_key() if key is ed25519.Ed25519PrivateKey else key.public_key()
-    issued = AUTHORITY.issue_client("dev-1", public, START)
+    issued = AUTHORITY.issue_svid(ONE, public, START)
     assert read_certificate(issued.public_bytes(Encoding.DER)) is None
 
 

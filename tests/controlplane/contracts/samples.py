@@ -23,6 +23,7 @@ from controlplane.contracts.exceptions import (
     GrantedException,
 )
 from controlplane.contracts.facts import FACTS
+from controlplane.contracts.facts.enrolment import IssuerQuery, IssuerTerms
 from controlplane.contracts.holds import Hold, HoldFact, HoldObligation, HoldsFact, HoldsFound
 from controlplane.contracts.identity import (
     CertificateRequest,
@@ -75,6 +76,10 @@ from controlplane.contracts.site import (
     SiteReportsTaken,
 )
 from controlplane.contracts.standing import BehaviourFound, DeviceBehaviour
+from controlplane.contracts.svids import IssuedJwtSvid, JwtSvidClaims, JwtSvidRequest
+from controlplane.identifiers.documents import DidDocument, Resolution
+from controlplane.identifiers.records import SignedRecord
+from controlplane.identifiers.shown import IdentityStanding, ShownRecords
 from controlplane.transparency.proofs import ConsistencyProof, Leaves, LoggedEntries, LogKeys, RecordProof
 
 NOW = 1_767_225_600.5
@@ -409,6 +414,16 @@ FACT_SAMPLES: dict[str, dict[str, Any]] = {
             },
         },
     },
+    "identity": {
+        "subject": {"type": "ledger", "id": "log"},
+        "action": {"name": "identity"},
+        "resource": {"type": "device", "id": "dev-1"},
+        "context": {
+            "time": NOW,
+            "finding": {"kind": "other_key", "together": 1},
+            "device": {"status": "active", "roles": ["trainer"], "segment": "homes"},
+        },
+    },
     "alert": {
         "subject": {"type": "alertmanager", "id": "ztfm-policy"},
         "action": {"name": "alert"},
@@ -441,6 +456,28 @@ FACT_SAMPLES: dict[str, dict[str, Any]] = {
             "time": NOW,
             "network": _NETWORK,
             "token": {"valid": True, "uses": 0, "expires_at": NOW, "roles": ["trainer"], "segment": "homes"},
+            "credential": {
+                "valid": False,
+                "cause": "expired",
+                "issuer": "did:web:issuer.example",
+                "vct": "https://issuer.example/device",
+                "claims": {"model": "hub-3", "certified": True, "revision": 7, "share": 0.5},
+                "key_bound": False,
+                "status": "unstated",
+                "age_seconds": 86_400.5,
+                "expires_at": NOW,
+            },
+            "certificate": {
+                "valid": False,
+                "cause": "wrong_key",
+                "manufacturer": "example-maker",
+                "subject": "2.5.4.5=0042,CN=hub-3",
+                "serial": "2a",
+                "device": "0042",
+                "key_bound": False,
+                "expires_at": NOW,
+            },
+            "attestation": {"level": "software", "age_seconds": 60.5},
             "proof": {"verified": True},
         },
     },
@@ -643,6 +680,10 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
         },
     ),
     (EnrolmentRequest, {"token": "ztfm-enrol-x", "roles": ["trainer"], "segment": "homes"}),
+    (EnrolmentRequest, {"credential": "a.b.c~d~e.f.g", "roles": ["trainer"], "segment": "homes"}),
+    (EnrolmentRequest, {"certificates": ["MIIB", "MIIC"], "roles": ["trainer"], "segment": "homes"}),
+    (IssuerQuery, {"issuer": "did:web:issuer.example"}),
+    (IssuerTerms, {"accepted": True}),
     (
         Enrolled,
         {
@@ -762,21 +803,78 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
 ]
 
 _BASE = "https://control.example"
+_SPIFFE_ID = "spiffe://homes.example/device/dev-0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
 
+_SIGNED = {"statement": "e30.e30.c2ln", "consent": "e30.e30.c2ln"}
 _LOG_KEY = "org-a/log+59b5a9b2+AZlsrLXHGmL3QDVBCHjgY0oD5XaHqBo3SZk1ch3VAUX0"
 _WITNESS_KEY = "org-b+5dff3e3f+BAw9yRVHZzLQCTVsyJJtNhkZUwhhBD5RfGrTXgBZSCpi"
 _ROOT = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 _ENTRY = {"commitment": "4" * 64, "id": "dec-1", "kind": "decision", "time_ms": 1_767_225_600_000}
 
+# The first key of the vectors of did:key (w3c-ccg/did-method-key, nist-curves.json).
+_DID = "did:key:zDnaerx9CtbPJ1q36T5Ln5wYt3MQYeGRG5ehnPAmxcf5mDZpv"
+_DID_KEY = f"{_DID}#zDnaerx9CtbPJ1q36T5Ln5wYt3MQYeGRG5ehnPAmxcf5mDZpv"
+_DID_DOCUMENT: dict[str, Any] = {
+    "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/jwk/v1"],
+    "id": _DID,
+    "verificationMethod": [
+        {
+            "id": _DID_KEY,
+            "type": "JsonWebKey",
+            "controller": _DID,
+            "publicKeyJwk": {
+                "kty": "EC",
+                "crv": "P-256",
+                "x": "igrFmi0whuihKnj9R3Om1SoMph72wUGeFaBbzG2vzns",
+                "y": "efsX5b10x8yjyrj4ny3pGfLcY7Xby1KzgqOdqnsrJIM",
+            },
+        }
+    ],
+    "authentication": [_DID_KEY],
+    "assertionMethod": [_DID_KEY],
+}
+
 ANSWERS: list[tuple[type[StrictModel], dict[str, Any]]] = [
+    (DidDocument, _DID_DOCUMENT),
+    (
+        Resolution,
+        {
+            "didDocument": _DID_DOCUMENT,
+            "didResolutionMetadata": {
+                "contentType": "application/did+json",
+                "retrieved": "2026-11-28T09:30:00Z",
+                "fromCache": False,
+            },
+            "didDocumentMetadata": {
+                "canonicalId": _DID,
+                "equivalentId": [f"dev-{_THUMB}"],
+            },
+        },
+    ),
     (KeyStanding, {"kid": _THUMB, "state": "published", "created_at": NOW, "signs_from": NOW + 300.0}),
     (CertificateRequest, {"lifetime_seconds": 3600.0}),
+    (JwtSvidRequest, {"audience": ["aggregator-1"], "lifetime_seconds": 300.0}),
+    (
+        IssuedJwtSvid,
+        {"svid": "eyJhbGciOi.eyJzdWIi.c2ln", "spiffe_id": _SPIFFE_ID, "expires_at": NOW + 300.0},
+    ),
+    (
+        JwtSvidClaims,
+        {
+            "sub": _SPIFFE_ID,
+            "aud": ["aggregator-1"],
+            "exp": 1_767_225_900,
+            "iat": 1_767_225_600,
+            "jti": "svid-0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+        },
+    ),
     (
         IssuedCertificate,
         {
             "certificate": "-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----\n",
             "authority": "-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----\n",
             "thumbprint": _THUMB,
+            "spiffe_id": _SPIFFE_ID,
             "expires_at": NOW + 3600.0,
         },
     ),
@@ -968,6 +1066,47 @@ ANSWERS: list[tuple[type[StrictModel], dict[str, Any]]] = [
     (Leaves, {"start": 41, "hashes": ["0" * 64]}),
     (ConsistencyProof, {"earlier": 41, "later": 42, "hashes": ["1" * 64]}),
     (LoggedEntries, {"entries": [{"place": 41, "entry": _ENTRY, "is_erased": False}], "size": 42}),
+    (SignedRecord, _SIGNED),
+    (
+        ShownRecords,
+        {
+            "records": [
+                {
+                    "number": 3,
+                    "place": 41,
+                    "time_ms": 1_767_225_600_000,
+                    "salt": "2" * 64,
+                    "record": _SIGNED,
+                    "hashes": ["3" * 64],
+                }
+            ],
+            "total": 4,
+            "checkpoint": f"org-a/log\n42\n{_ROOT}\n\n\u2014 org-a/log Zm9vYmFyYmF6\n",
+        },
+    ),
+    (
+        IdentityStanding,
+        {
+            "name": "dev-1",
+            "did": "did:key:zDnaerx9CtbPJ1q36T5Ln5wYt3MQYeGRG5ehnPAmxcf5mDZpv",
+            "kind": "device",
+            "federation": "default",
+            "issuer": "did:web:org-a.example",
+            "sequence": 1,
+            "head": "4" * 64,
+            "is_revoked": False,
+            "history": [
+                {
+                    "act": "rotated",
+                    "sequence": 1,
+                    "hash": "4" * 64,
+                    "time_ms": 1_767_225_600_000,
+                    "place": 41,
+                    "record": _SIGNED,
+                }
+            ],
+        },
+    ),
     (
         RecordProof,
         {

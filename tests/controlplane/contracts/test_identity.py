@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
 from controlplane.contracts.identity import Attestation, EnrolmentGrant, EnrolmentRequest, PublicKey, Trust
@@ -48,3 +49,36 @@ def test_trust_is_a_share(score: Any) -> None:
     with pytest.raises(ValidationError):
         Trust(score=score, observations=0)
     assert Trust(score=1, observations=0).score == 1.0
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {},
+        {"token": "t", "credential": "c~"},
+        {"token": "t", "certificates": ["c"]},
+        {"credential": "c~", "certificates": ["c"]},
+        {"token": None},
+        {"credential": "c c"},
+        {"credential": ""},
+        {"credential": "x" * 16_385},
+        {"certificates": []},
+        {"certificates": ["c"] * 6},
+        {"certificates": ["x" * 8193]},
+        {"certificates": "c"},
+    ],
+)
+def test_a_newcomer_shows_exactly_one_thing_and_no_more_than_fits(shown: dict[str, Any]) -> None:
+    asked = {"roles": ["trainer"], "segment": "homes"}
+    with pytest.raises(ValidationError):
+        EnrolmentRequest.model_validate({**asked, **shown})
+    assert not Draft202012Validator(EnrolmentRequest.model_json_schema()).is_valid({**asked, **shown})
+
+
+@pytest.mark.parametrize(
+    "shown", [{"token": "t"}, {"credential": "c~", "token": None}, {"certificates": ["c"], "credential": None}]
+)
+def test_the_schema_of_an_enrolment_says_the_same(shown: dict[str, Any]) -> None:
+    asked = {"roles": ["trainer"], "segment": "homes", **shown}
+    assert EnrolmentRequest.model_validate(asked)
+    assert Draft202012Validator(EnrolmentRequest.model_json_schema()).is_valid(asked)

@@ -85,6 +85,8 @@ def _check(opa: str, folder: Path, name: str, path: str) -> str:
         ("inference", "input.context.inference.max_output_tokens"),
         ("admin", "input.resource.properties.owner"),
         ("enrolment", "input.context.token.roles"),
+        ("enrolment", "input.context.credential.key_bound"),
+        ("enrolment", "input.context.certificate.serial"),
     ],
 )
 def test_opa_reads_the_schemas_and_knows_a_misspelt_path(opa: str, tmp_path: Path, name: str, path: str) -> None:

@@ -11,6 +11,7 @@ TOKEN = "eyJ-not-to-be-seen"
 SHOWN = [
     Capability(access_token=TOKEN, expires_in=60.0, decision_id="dec-1", policy_revision="r"),
     EnrolmentRequest(token=TOKEN, roles=["trainer"], segment="homes"),
+    EnrolmentRequest(credential=TOKEN, roles=["trainer"], segment="homes"),
     IssuedTokens(tokens=[TOKEN], roles=["trainer"], segment="homes", expires_at=1.0),
     TokenParameter(token=TOKEN),
     TokenRequest(grant_type="x", subject_token=TOKEN, client_assertion=TOKEN, client_secret=TOKEN, actor_token=TOKEN),

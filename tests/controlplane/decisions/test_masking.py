@@ -204,7 +204,7 @@ def test_every_open_place_of_every_contract_is_known() -> None:
         *((f"claims.{part}", True) for part in ("subject", "action", "resource", "context")),
     }
     assert opened["admin"] == {("subject.properties", False), ("subject.properties.claims", True), ("context", False)}
-    assert opened["enrolment"] == set()
+    assert opened["enrolment"] == {("context.credential.claims", True)}
 
 
 def test_a_contract_whose_places_are_not_known_is_a_fault() -> None:

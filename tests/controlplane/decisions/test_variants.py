@@ -82,12 +82,13 @@ def after_now(value: Any, facts: dict[str, Any]) -> bool:
 def in_open_time(value: Any, facts: dict[str, Any]) -> bool:
     """The time may move as long as the round, the token and the maintenance window stay open."""
     context = facts["context"]
-    seen, token = context.get("round"), context.get("token")
+    seen = context.get("round")
+    shown = [context[kind] for kind in ("token", "credential", "certificate") if kind in context]
     restricted = facts["resource"]["id"] == "fall-detection"
     return (
         not (restricted and value < 1e9)
         and (seen is None or seen["opens_at"] <= value < seen["closes_at"])
-        and (token is None or value < token["expires_at"])
+        and all(value < one["expires_at"] for one in shown)
     )
 
 
@@ -109,7 +110,7 @@ def own_thing(value: Any, facts: dict[str, Any]) -> bool:
     """What is one's own needs no role and no place."""
     properties = facts["resource"].get("properties", {})
     is_own = properties.get("owner") == facts["subject"]["id"]
-    return own_decision(value, facts) or (facts["action"]["name"] == "certificate:issue" and is_own)
+    return own_decision(value, facts) or (facts["action"]["name"] in {"certificate:issue", "identity:resolve"} and is_own)
 
 
 WHOSEVER = (
@@ -120,6 +121,7 @@ WHOSEVER = (
     "decision:read",
     "token:issue",
     "events:read",
+    "identity:resolve",
 )
 
 
@@ -129,7 +131,8 @@ def roles_suffice(_value: Any, facts: dict[str, Any]) -> bool:
     if not isinstance(roles, list) or not roles or not all(isinstance(role, str) for role in roles):
         return False
     if action == "enrol":
-        return bool(set(roles) <= set(facts["context"]["token"].get("roles") or []))
+        token = facts["context"].get("token", {"roles": ["trainer", "consumer"]})
+        return bool(set(roles) <= set(token.get("roles") or []))
     granting = {
         "model_access": "trainer" if facts["context"].get("purpose") == "training" else "consumer",
         "gradient_submission": "trainer",
@@ -300,6 +303,13 @@ HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
         "resource.id": (anything, "the name of this federation, which the control plane states itself"),
         "context.token.expires_at": (after_now, "not expired"),
         "context.token.roles": (roles_suffice, "what is asked for is still allowed"),
+        "context.attestation": (anything, "no segment asks for a proven platform, as shipped"),
+        "context.credential.expires_at": (after_now, "not expired"),
+        "context.credential.age_seconds": (between(0, 31_536_000), "not too old"),
+        "context.certificate.expires_at": (after_now, "not expired"),
+        "context.certificate.subject": (anything, "for people; the device is named after its key"),
+        "context.certificate.serial": (anything, "none is refused, as shipped"),
+        "context.certificate.device": (anything, "none is refused, as shipped"),
     },
 }
 

@@ -6,18 +6,22 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from controlplane.identity.authority import AUTHORITY_DAYS, CLIENT_SECONDS, CertificateAuthority
+from controlplane.identifiers.spiffe import SpiffeId, TrustDomain
+from controlplane.identity.authority import AUTHORITY_DAYS, SVID_SECONDS, CertificateAuthority
 
 NOW = 1_767_225_600.0
 KEY = ec.generate_private_key(ec.SECP256R1())
 PUBLIC = KEY.public_key()
+DOMAIN = TrustDomain("homes.example")
+ONE = SpiffeId.of(DOMAIN, "device", "dev-1")
 
 
 @pytest.fixture(scope="module")
 def authority() -> CertificateAuthority:
-    return CertificateAuthority.create("ZTFM default", NOW)
+    return CertificateAuthority.create(DOMAIN, NOW)
 
 
 def at(seconds: float) -> PolicyBuilder:
@@ -27,11 +31,11 @@ def at(seconds: float) -> PolicyBuilder:
 
 
 def test_another_library_accepts_a_client_for_its_whole_life_and_no_longer(authority: CertificateAuthority) -> None:
-    issued = authority.issue_client("dev-1", PUBLIC, NOW, 3600.0)
+    issued = authority.issue_svid(ONE, PUBLIC, NOW, 3600.0)
     store = Store([authority.certificate])
     for when in (NOW - 200, NOW, NOW + 3599):
         verified = at(when).store(store).build_client_verifier().verify(issued, [])
-        assert [name.value for name in verified.subjects or ()] == ["urn:ztfm:subject:dev-1"]
+        assert [name.value for name in verified.subjects or ()] == ["spiffe://homes.example/device/dev-1"]
     for when in (NOW - 301, NOW + 3601):
         with pytest.raises(VerificationError):
             at(when).store(store).build_client_verifier().verify(issued, [])
@@ -47,10 +51,44 @@ def test_a_server_is_accepted_for_its_names_alone(authority: CertificateAuthorit
         at(NOW).store(store).build_client_verifier().verify(issued, [])
 
 
-def test_a_client_is_no_server_and_no_authority(authority: CertificateAuthority) -> None:
-    issued = authority.issue_client("dev-1", PUBLIC, NOW)
+def test_a_workloads_certificate_has_the_form_of_an_x509_svid(authority: CertificateAuthority) -> None:
+    """X509-SVID, sections 2, 4.1, 4.3 and 4.4, and appendix A."""
+    found = authority.issue_svid(ONE, PUBLIC, NOW).extensions
+    names = found.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert list(names) == [x509.UniformResourceIdentifier(str(ONE))]
+    basic = found.get_extension_for_class(x509.BasicConstraints)
+    assert (basic.value.ca, basic.critical) == (False, True)
+    usage = found.get_extension_for_class(x509.KeyUsage)
+    assert usage.critical
+    assert usage.value.digital_signature
+    assert not usage.value.key_cert_sign
+    assert not usage.value.crl_sign
+    purposes = found.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert set(purposes) == {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH}
+
+
+def test_an_authority_is_named_by_its_trust_domain_without_a_path(authority: CertificateAuthority) -> None:
+    found = authority.certificate.extensions
+    names = found.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert list(names) == [x509.UniformResourceIdentifier("spiffe://homes.example")]
+    usage = found.get_extension_for_class(x509.KeyUsage)
+    assert (usage.critical, usage.value.key_cert_sign, usage.value.digital_signature) == (True, True, False)
+    with pytest.raises(ValueError, match="path"):
+        authority.issue_svid(SpiffeId(DOMAIN), PUBLIC, NOW)
+
+
+def test_the_common_name_is_who_it_is_for_and_never_a_host_of_ours(authority: CertificateAuthority) -> None:
+    issued = authority.issue_svid(ONE, PUBLIC, NOW)
+    assert issued.subject.rfc4514_string() == "CN=dev-1"
+    for host in ("localhost", "control.example"):
+        with pytest.raises(VerificationError):
+            at(NOW).store(Store([authority.certificate])).build_server_verifier(x509.DNSName(host)).verify(issued, [])
+
+
+def test_a_workload_is_no_authority(authority: CertificateAuthority) -> None:
+    issued = authority.issue_svid(ONE, PUBLIC, NOW)
     own = CertificateAuthority(KEY, issued)
-    forged = own.issue_client("dev-2", PUBLIC, NOW)
+    forged = own.issue_svid(SpiffeId.of(DOMAIN, "device", "dev-2"), PUBLIC, NOW)
     with pytest.raises(VerificationError):
         at(NOW).store(Store([authority.certificate])).build_client_verifier().verify(forged, [issued])
 
@@ -58,12 +96,12 @@ def test_a_client_is_no_server_and_no_authority(authority: CertificateAuthority)
 def test_it_comes_back_from_its_pem(authority: CertificateAuthority) -> None:
     again = CertificateAuthority.from_pem(authority.to_pem())
     assert again.certificate == authority.certificate
-    issued = again.issue_client("dev-1", PUBLIC, NOW)
+    issued = again.issue_svid(ONE, PUBLIC, NOW)
     at(NOW).store(Store([authority.certificate])).build_client_verifier().verify(issued, [])
 
 
 def test_a_key_and_a_certificate_that_do_not_belong_together_are_none(authority: CertificateAuthority) -> None:
-    other = CertificateAuthority.create("ZTFM default", NOW)
+    other = CertificateAuthority.create(DOMAIN, NOW)
     mixed = other.to_pem().split(b"-----BEGIN CERT")[0] + authority.certificate_pem.encode()
     with pytest.raises(ValueError, match="not that of its certificate"):
         CertificateAuthority.from_pem(mixed)
@@ -77,18 +115,18 @@ def test_what_is_no_authority_is_refused() -> None:
             CertificateAuthority.from_pem(raw)
 
 
-@pytest.mark.parametrize("lifetime", [0.0, -1.0, CLIENT_SECONDS + 1, float("nan")])
+@pytest.mark.parametrize("lifetime", [0.0, -1.0, SVID_SECONDS + 1, float("nan")])
 def test_a_client_lives_for_a_day_at_most(authority: CertificateAuthority, lifetime: float) -> None:
     with pytest.raises(ValueError, match="lives"):
-        authority.issue_client("dev-1", PUBLIC, NOW, lifetime)
+        authority.issue_svid(ONE, PUBLIC, NOW, lifetime)
 
 
 def test_nothing_outlives_the_authority(authority: CertificateAuthority) -> None:
-    end = NOW + AUTHORITY_DAYS * CLIENT_SECONDS
-    late = authority.issue_client("dev-1", PUBLIC, end - 600)
+    end = NOW + AUTHORITY_DAYS * SVID_SECONDS
+    late = authority.issue_svid(ONE, PUBLIC, end - 600)
     assert late.not_valid_after_utc == authority.certificate.not_valid_after_utc
     with pytest.raises(ValueError, match="expired"):
-        authority.issue_client("dev-1", PUBLIC, end)
+        authority.issue_svid(ONE, PUBLIC, end)
 
 
 def test_a_server_needs_a_host(authority: CertificateAuthority) -> None:

@@ -55,7 +55,7 @@ class SlowStore:
         self.devices = SlowDevices(store.devices)
         self.behaviour: Behaviour = store.behaviour
 
-    async def enrol(self, token_hash: str, device: Device) -> bool:
+    async def enrol(self, token_hash: str | None, device: Device) -> bool:
         return await self._store.enrol(token_hash, device)
 
 
@@ -197,6 +197,13 @@ async def test_an_enrolled_device_is_known_at_once_and_without_a_read(
     assert await registry.get(device.id) == device
     assert slow.devices.reads == 0
     assert await registry.get(other.id) is None
+
+
+async def test_without_a_token_a_key_is_enrolled_once(registry: Registry, new_device: NewDevice) -> None:
+    device = new_device()
+    enrolled = await asyncio.gather(*(registry.enrol(None, device) for _ in range(8)))
+    assert sorted(enrolled) == [False] * 7 + [True]
+    assert await registry.get(device.id) == device
 
 
 async def test_when_the_store_is_down_so_is_the_registry(

@@ -9,10 +9,13 @@ from controlplane.contracts.identity import Attestation, Device, Trust
 from controlplane.contracts.rounds import Round
 from controlplane.jose.keys import DeviceKey
 from controlplane.storage import Store, open_store
+from controlplane.storage.addresses import read_address
+from controlplane.storage.migrating import migrate
 from tests.servers.postgres import PostgresMissing, PostgresServer, running_server
 
 NOW = 1_767_225_600.0
 
+_SCHEMA = "ztfm_schema"
 _EMPTY = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IS NOT NULL AND pid <> pg_backend_pid();
     DROP SCHEMA public CASCADE;
@@ -31,17 +34,34 @@ def postgres() -> Iterator[PostgresServer]:
 
 async def empty_database(server: PostgresServer) -> str:
     """Return the URL of the server's database, with nothing and nobody left in it."""
+    await _executed(server, _EMPTY)
+    return server.url("postgres")
+
+
+async def new_database(server: PostgresServer) -> str:
+    """Return the URL of a database with the schema in it and nothing else: migrating each time takes twice as long."""
+    if _SCHEMA not in await _executed(server, "SELECT datname FROM pg_database"):
+        await _executed(server, f"CREATE DATABASE {_SCHEMA}")
+        await migrate(read_address(server.url(_SCHEMA)))
+    await _executed(server, "DROP DATABASE IF EXISTS ztfm WITH (FORCE)")
+    await _executed(server, f"CREATE DATABASE ztfm TEMPLATE {_SCHEMA}")
+    return server.url("ztfm")
+
+
+async def _executed(server: PostgresServer, said: str) -> list[Any]:
     connection = await asyncpg.connect(server.url("postgres").replace("+asyncpg", ""))
     try:
-        await connection.execute(_EMPTY)
+        if said.startswith("SELECT"):
+            return [row[0] for row in await connection.fetch(said)]
+        await connection.execute(said)
+        return []
     finally:
         await connection.close()
-    return server.url("postgres")
 
 
 @pytest.fixture
 async def postgres_url(postgres: PostgresServer) -> str:
-    return await empty_database(postgres)
+    return await new_database(postgres)
 
 
 @pytest.fixture
@@ -54,7 +74,7 @@ async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database that nobody used before, of each kind."""
     if request.param == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'ztfm.db'}"
-    return await empty_database(request.getfixturevalue("postgres"))
+    return await new_database(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture

@@ -14,10 +14,25 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
-from controlplane.storage import StoreUnavailable, open_store
-from controlplane.storage.addresses import migration_engine, read_address
+from controlplane.storage import StoreUnavailable, migrating, open_store
+from controlplane.storage.addresses import create_file, migration_engine, read_address
 from controlplane.storage.migrating import _FOLDER, migrate
 from controlplane.storage.tables import metadata
+from tests.controlplane.storage.conftest import empty_database
+
+
+@pytest.fixture(autouse=True)
+def empty_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """New files are empty, as they are for users."""
+    monkeypatch.setattr(migrating, "create_file", create_file)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without a schema, of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'ztfm.db'}"
+    return await empty_database(request.getfixturevalue("postgres"))
 
 
 async def _with(url: str, look: Any) -> Any:

@@ -197,6 +197,35 @@ enrolling := {
 	},
 }
 
+# What a newcomer shows in place of a token, and the rest of what it asks as it is.
+showing(kind, shown) := json.patch(enrolling, [
+	{"op": "remove", "path": "/context/token"},
+	{"op": "add", "path": sprintf("/context/%s", [kind]), "value": shown},
+])
+
+crediting := showing("credential", {
+	"valid": true,
+	"cause": "",
+	"issuer": "did:web:issuer.invalid",
+	"vct": "https://issuer.invalid/device",
+	"claims": {"model": "hub-3"},
+	"key_bound": true,
+	"status": "unstated",
+	"age_seconds": 86400.5,
+	"expires_at": now + 86400,
+})
+
+certifying := showing("certificate", {
+	"valid": true,
+	"cause": "",
+	"manufacturer": "example-maker",
+	"subject": "CN=hub-3,2.5.4.5=0042",
+	"serial": "2a",
+	"device": "0042",
+	"key_bound": true,
+	"expires_at": 253402300799,
+})
+
 # METADATA
 # title: With
 # description: The input with the value at the path, whether there was one or not.

@@ -1,0 +1,1 @@
+"""What issuers and manufacturers say of a device, verified: SD-JWT VCs and chains of certificates."""

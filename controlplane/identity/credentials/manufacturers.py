@@ -1,0 +1,274 @@
+"""Manufacturers' certificates: the identity that a device left the factory with (IEEE 802.1AR, RFC 5280).
+
+``cryptography`` builds and verifies the chain. No network is used: what leads to a root has to be sent along, and
+nobody is asked about revocation.
+"""
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
+
+from controlplane.contracts.facts.enrolment import MAX_CLAIM_CHARS, CertificateCause, CertificateFact
+from controlplane.contracts.identity import MAX_CERTIFICATES, PublicKey
+from controlplane.jose.keys import to_public
+
+MAX_ROOTS = 16
+"""Roots of one manufacturer."""
+
+MAX_MANUFACTURERS = 256
+
+CAUSES: dict[CertificateCause, str] = {
+    "malformed": "one of the certificates is no X.509 certificate in PEM, or its DER in canonical base64",
+    "too_long": f"a chain has at most {MAX_CERTIFICATES} certificates",
+    "untrusted": "they do not lead to a root of an accepted manufacturer, or one of them is not for that",
+    "unordered": "they are not exactly the chain: the device's own first, each next one the issuer of the one before",
+    "wrong_key": "the device's certificate is for another key than the one that signed the request's proof",
+    "subject_unreadable": "the subject of the device's certificate is longer than 256 characters, or not printable",
+    "expired": "the device's certificate has expired",
+    "not_yet_valid": "the device's certificate is not valid yet; compare the clocks",
+}
+"""What is said to whoever showed it."""
+
+_SETTING = "ZTFM_MANUFACTURERS_DIR"
+_NAME = re.compile(r"[a-z][a-z0-9_:.-]{0,63}")
+_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+_FAULTS = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    CryptographyDeprecationWarning,
+)
+"""What a certificate that is none may raise, when it is loaded or first looked into; a warning where it is an error."""
+
+_NOTHING = CertificateFact(
+    valid=False,
+    cause="malformed",
+    manufacturer="",
+    subject="",
+    serial="",
+    device="",
+    key_bound=False,
+    expires_at=0.0,
+)
+
+
+class ManufacturersInvalid(Exception):  # noqa: N818 - a state, as callers see it
+    """The folder of manufacturers cannot be used. The message names the file and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A chain in facts, and in words.
+
+    Attributes:
+        fact: for policy.
+        words: why it is not valid, for whoever showed it; empty when it is.
+    """
+
+    fact: CertificateFact
+    words: str
+
+
+class _Invalid(Exception):  # noqa: N818 - named for what happened
+    def __init__(self, cause: CertificateCause) -> None:
+        super().__init__(cause)
+        self.cause: CertificateCause = cause
+
+
+class Manufacturers:
+    """Examines chains of certificates.
+
+    Args:
+        roots: each manufacturer's, by the manufacturer's name in policy's data.
+    """
+
+    def __init__(self, roots: Mapping[str, Sequence[x509.Certificate]]) -> None:
+        self._names = {root: name for name, some in roots.items() for root in some}
+        self._store = Store(list(self._names)) if self._names else None
+
+    def examine(self, certificates: Sequence[str], holder: PublicKey, now: float) -> Examined:
+        """Return what a chain says of the holder of a key.
+
+        Args:
+            certificates: the device's own first, each PEM or base64 of DER.
+            holder: the key that signed the request's own proof.
+            now: Unix seconds.
+        """
+        fact = _NOTHING
+        try:
+            chain = _read(certificates)
+            fact = self._verified(chain, now)
+            if _key_of(chain[0]) != holder:
+                raise _Invalid("wrong_key")
+        except _Invalid as invalid:
+            return Examined(fact.model_copy(update={"valid": False, "cause": invalid.cause}), CAUSES[invalid.cause])
+        return Examined(fact.model_copy(update={"valid": True, "cause": "", "key_bound": True}), "")
+
+    def _verified(self, chain: Sequence[x509.Certificate], now: float) -> CertificateFact:
+        if self._store is None:
+            raise _Invalid("untrusted")
+        leaf, *above = chain
+        try:
+            _timely(leaf, now)
+            verifier = (
+                PolicyBuilder()
+                .store(self._store)
+                .time(datetime.fromtimestamp(now, UTC))
+                .max_chain_depth(MAX_CERTIFICATES - 2)
+                .extension_policies(ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=_of_devices())
+                .build_client_verifier()
+            )
+            built = verifier.verify(leaf, above).chain
+        except VerificationError:
+            raise _Invalid("untrusted") from None
+        except _FAULTS:
+            raise _Invalid("malformed") from None
+        # A certificate that leads nowhere would be one that nobody verified.
+        if chain not in (built, built[:-1]):
+            raise _Invalid("unordered")
+        return _fact(leaf, self._names[built[-1]])
+
+
+def load_manufacturers(folder: Path | None) -> Manufacturers:
+    """Return the manufacturers whose roots lie in a folder: ``NAME.pem``, one or several certificates each.
+
+    Args:
+        folder: theirs; none for nobody.
+
+    Raises:
+        ManufacturersInvalid: it cannot be read, or a file is no such thing.
+    """
+    if folder is None:
+        return Manufacturers({})
+    try:
+        files = sorted(path for path in folder.iterdir() if path.suffix == ".pem")
+        found = {path.stem: _roots(path) for path in files[: MAX_MANUFACTURERS + 1]}
+    except OSError as error:
+        raise ManufacturersInvalid(f"{_SETTING}: {error.filename} cannot be read: {error.strerror}") from None
+    if len(files) > MAX_MANUFACTURERS:
+        raise ManufacturersInvalid(f"{_SETTING}: {folder} has more than {MAX_MANUFACTURERS} files")
+    held = [root for roots in found.values() for root in set(roots)]
+    if len(held) != len(set(held)):
+        raise ManufacturersInvalid(f"{_SETTING}: two files of {folder} hold one root: keep it in one")
+    return Manufacturers(found)
+
+
+def _roots(path: Path) -> list[x509.Certificate]:
+    what = f"{_SETTING}: {path}"
+    if not _NAME.fullmatch(path.stem):
+        raise ManufacturersInvalid(f"{what}: a manufacturer's name is a-z, then at most 63 of a-z, 0-9 and _:.-")
+    try:
+        roots = x509.load_pem_x509_certificates(path.read_bytes())
+    except _FAULTS:
+        raise ManufacturersInvalid(f"{what} holds no certificates in PEM. Put the manufacturer's roots there") from None
+    if len(roots) > MAX_ROOTS:
+        raise ManufacturersInvalid(f"{what} holds more than {MAX_ROOTS} certificates. Put the roots alone there")
+    return roots
+
+
+def _read(certificates: Sequence[str]) -> list[x509.Certificate]:
+    if len(certificates) > MAX_CERTIFICATES:
+        raise _Invalid("too_long")
+    if not certificates:
+        raise _Invalid("malformed")
+    try:
+        return [x509.load_der_x509_certificate(_der(text)) for text in certificates]
+    except _FAULTS:
+        raise _Invalid("malformed") from None
+
+
+def _der(text: str) -> bytes:
+    """Return the DER of a certificate, of which each text form has one spelling.
+
+    Raises:
+        ValueError: it has another.
+    """
+    lines = text.removesuffix("\n").replace("\r\n", "\n").split("\n")
+    is_pem = len(lines) > 2 and (lines[0], lines[-1]) == (_BEGIN, _END)
+    body = "".join(lines[1:-1]) if is_pem else text
+    der = base64.b64decode(body, validate=True)
+    if base64.b64encode(der).decode() != body:
+        raise ValueError("not canonical base64")
+    return der
+
+
+def _timely(leaf: x509.Certificate, now: float) -> None:
+    moment = datetime.fromtimestamp(now, UTC)
+    if moment > leaf.not_valid_after_utc:
+        raise _Invalid("expired")
+    if moment < leaf.not_valid_before_utc:
+        raise _Invalid("not_yet_valid")
+
+
+def _of_devices() -> ExtensionPolicy:
+    """Return what a device's certificate has to be: no authority's, and for showing who one is.
+
+    Factories' certificates often have no name that a browser would look at and no purposes, and they never end (IEEE
+    802.1AR section 8); what is there must fit. A critical extension that nobody here knows is refused by the verifier.
+    """
+    either = Criticality.AGNOSTIC
+    return (
+        ExtensionPolicy.permit_all()
+        .may_be_present(x509.BasicConstraints, either, _is_no_authority)
+        .may_be_present(x509.KeyUsage, either, _may_sign)
+        .may_be_present(x509.ExtendedKeyUsage, either, _may_be_client)
+    )
+
+
+def _is_no_authority(_policy: Policy, _leaf: x509.Certificate, found: x509.BasicConstraints | None) -> None:
+    if found is not None and found.ca:
+        raise ValueError("an authority is no device")
+
+
+def _may_sign(_policy: Policy, _leaf: x509.Certificate, found: x509.KeyUsage | None) -> None:
+    if found is not None and not found.digital_signature:
+        raise ValueError("the key is not for signatures")
+
+
+def _may_be_client(_policy: Policy, _leaf: x509.Certificate, found: x509.ExtendedKeyUsage | None) -> None:
+    fitting = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+    if found is not None and not fitting & set(found):
+        raise ValueError("the key is not for clients")
+
+
+def _key_of(leaf: x509.Certificate) -> PublicKey | None:
+    key = leaf.public_key()
+    if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
+        return None
+    return to_public(key)
+
+
+def _fact(leaf: x509.Certificate, manufacturer: str) -> CertificateFact:
+    try:
+        subject = leaf.subject.rfc4514_string()
+        numbers = [str(found.value) for found in leaf.subject.get_attributes_for_oid(NameOID.SERIAL_NUMBER)]
+    except _FAULTS:
+        raise _Invalid("subject_unreadable") from None
+    device = numbers[0] if numbers else ""
+    is_short = len(subject) <= MAX_CLAIM_CHARS and len(device) <= 64 and len(numbers) <= 1
+    if not is_short or not subject.isprintable() or not device.isascii():
+        raise _Invalid("subject_unreadable")
+    return CertificateFact(
+        valid=False,
+        cause="",
+        manufacturer=manufacturer,
+        subject=subject,
+        serial=f"{leaf.serial_number:x}",
+        device=device,
+        key_bound=False,
+        expires_at=leaf.not_valid_after_utc.timestamp(),
+    )

@@ -1,0 +1,457 @@
+"""Signed records of identities, written in the transaction that changes the device; what waits to be anchored.
+
+A record is made where the organisation's key is. Where a device changes and that key is not at hand, in a command or
+before the control plane served, the device is noted, and its record is made as soon as the key is there.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from controlplane.contracts.events import Notice
+from controlplane.contracts.identity import Attestation, PublicKey
+from controlplane.identifiers.histories import Identity, RecordRefused, judge
+from controlplane.identifiers.records import Record, SignedRecord
+from controlplane.identifiers.shown import encode_record
+from controlplane.jose.keys import thumbprint
+from controlplane.storage.database import Database
+from controlplane.storage.log import append, take_turn
+from controlplane.storage.revocations import write_notice
+from controlplane.storage.tables import (
+    device_keys,
+    devices,
+    identities,
+    identity_pending,
+    identity_records,
+    ledger_cursors,
+    log_entries,
+)
+from controlplane.transparency.entries import identity_name
+
+_MOST_NUMBER = 2**31 - 1
+"""A whole number in PostgreSQL."""
+
+MOST_PENDING = 200
+"""Devices whose records are made at once."""
+
+
+class Author(Protocol):
+    """Says what becomes of devices, with the organisation's key; `identity.organisations` does."""
+
+    @property
+    def federation(self) -> str:
+        """In which its records count."""
+        ...
+
+    @property
+    def ledger(self) -> str:
+        """Kind of the ledger that its records are for; ``log`` is the store's own."""
+        ...
+
+    def registers(self, device: str, key: PublicKey) -> SignedRecord:
+        """Return the record that a device has a key."""
+        ...
+
+    def revokes(self, known: Identity) -> SignedRecord:
+        """Return the record that a device is no more."""
+        ...
+
+
+@dataclass(frozen=True)
+class Made:
+    """A record that was made or taken here.
+
+    Attributes:
+        record: it.
+        made_at: Unix seconds.
+        number: among the identity records of our own log, from 0; none on another ledger.
+        place: of its entry in our own log; none on another ledger.
+        anchored_at: when it was seen to be final, Unix seconds; none until then.
+    """
+
+    record: SignedRecord
+    made_at: float
+    number: int | None
+    place: int | None
+    anchored_at: float | None
+
+
+@dataclass(frozen=True)
+class LoggedRecord:
+    """A record with its entry in our own log.
+
+    Attributes:
+        number: among the identity records of the log, from 0.
+        place: of its entry in the log.
+        time_ms: of the entry.
+        salt: with which the entry commits to it.
+        record: it.
+    """
+
+    number: int
+    place: int
+    time_ms: int
+    salt: bytes
+    record: SignedRecord
+
+
+class Identities:
+    """The tables of records that are made here.
+
+    Attributes:
+        author: makes records; none where the organisation's key is not at hand.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.author: Author | None = None
+
+    async def begin(self, author: Author) -> None:
+        """Have an author make records from now on.
+
+        On a ledger that was never read here, everything that was made before is to be anchored too.
+
+        Raises:
+            StoreUnavailable: the database failed.
+        """
+
+        async def _begin(connection: AsyncConnection) -> None:
+            query = select(ledger_cursors.c.ledger).where(ledger_cursors.c.ledger == author.ledger)
+            if (await connection.execute(query)).first() is None:
+                is_done = identity_records.c.anchored_at.is_not(None)
+                await connection.execute(update(identity_records).where(is_done).values(anchored_at=None))
+
+        await self._database.write("begin with identities", _begin)
+        self.author = author
+
+    async def registered(self, connection: AsyncConnection, device: str, key: PublicKey) -> None:
+        """Write the record of a new device within the transaction that adds it."""
+        if self.author is None:
+            await note_pending(connection, device)
+        else:
+            await self._write(connection, self.author, self.author.registers(device, key))
+
+    async def revoked(self, connection: AsyncConnection, device: str) -> None:
+        """Write the record that a device is revoked within the transaction that revokes it; once."""
+        if self.author is None:
+            await note_pending(connection, device)
+            return
+        known = await self._known_or_registered(connection, self.author, device)
+        if known is not None and not known.is_revoked:
+            await self._write(connection, self.author, self.author.revokes(known))
+
+    async def rotate(self, device: str, record: Record, notice: Notice, now: float) -> None:
+        """Give a device another key, as a record says that it signed and the new key consented to.
+
+        In one transaction: the device has the new key, the old one is remembered so that nobody enrols with it, the
+        record is written, and what the old key holds is void. What was proven of the platform was proven with the old
+        key, and counts no more.
+
+        Args:
+            device: whose key it is.
+            record: what its owner sent.
+            notice: of what is void.
+            now: Unix seconds.
+
+        Raises:
+            RecordRefused: it may not be made there, or the key is or was another's; nothing changes.
+            StoreUnavailable: the database failed.
+        """
+        author = self.author
+        if author is None:
+            raise RecordRefused("unknown_subject", "no organisation vouches for devices here")
+        begun = time.monotonic()
+
+        async def _rotate(connection: AsyncConnection) -> None:
+            row = (await connection.execute(select(devices).where(devices.c.id == device).with_for_update())).first()
+            known = None if row is None else await self._known_or_registered(connection, author, device)
+            if row is None or known is None:
+                raise RecordRefused("unknown_subject", f"no device {device} is enrolled")
+            if (record.statement.subject, record.statement.act) != (device, "rotated"):
+                raise RecordRefused("unknown_subject", f"it is no rotation of the key of {device}")
+            if row.status == "revoked":
+                raise RecordRefused("is_revoked", f"{device} is revoked, which is final")
+            if known.key != PublicKey(kty="EC", crv="P-256", x=row.key_x, y=row.key_y):
+                raise RecordRefused("not_signed_by_author", f"the records of {device} name another key than it has")
+            after = judge(record, author.federation, known, None)
+            mark = thumbprint(after.key)
+            await _require_new(connection, mark)
+            retired = {"thumbprint": row.key_thumbprint, "device": device, "until": now}
+            await connection.execute(device_keys.insert().values(retired))
+            changes = {
+                "key_thumbprint": mark,
+                "key_x": after.key.x,
+                "key_y": after.key.y,
+                "attestation_level": Attestation().level,
+                "attestation_verified_at": None,
+            }
+            await connection.execute(update(devices).where(devices.c.id == device).values(changes))
+            await write_notice(connection, notice, begun)
+            await self._write(connection, author, record.signed)
+
+        await self._database.write("give a device another key", _rotate)
+
+    async def make_pending(self) -> int:
+        """Make the records of some devices that were noted for one; return how many there were."""
+        author = self.author
+        if author is None:
+            return 0
+        found = await self._database.read(
+            "look for devices without a record", select(identity_pending.c.device).limit(MOST_PENDING)
+        )
+        names = [row.device for row in found]
+
+        async def _make(connection: AsyncConnection) -> None:
+            for name in names:
+                query = select(devices.c.status).where(devices.c.id == name).with_for_update()
+                status = (await connection.execute(query)).scalar()
+                known = None if status is None else await self._known_or_registered(connection, author, name)
+                if known is not None and status == "revoked" and not known.is_revoked:
+                    await self._write(connection, author, author.revokes(known))
+            await connection.execute(delete(identity_pending).where(identity_pending.c.device.in_(names)))
+
+        if names:
+            await self._database.write("record devices", _make)
+        return len(names)
+
+    async def known(self, subject: str) -> Identity | None:
+        """Return an identity as the records that were made here, and the ledger, have it."""
+        followed, made = _looks(self._ledger, subject)
+        what = "look up an identity"
+        return _merged(await self._database.read(what, followed), await self._database.read(what, made))
+
+    async def history(self, subject: str, limit: int = 100) -> list[Made]:
+        """Return the latest ``limit`` records of a subject that were made or taken here, the earliest first."""
+        query = select(identity_records).where(identity_records.c.subject == subject)
+        rows = await self._database.read(
+            "read an identity's history", query.order_by(identity_records.c.sequence.desc()).limit(limit)
+        )
+        return self._made(rows[::-1])
+
+    async def outbox(self, limit: int) -> list[Made]:
+        """Return records that are still to be published, in the order in which they were made.
+
+        What is made for our own log is in it at once.
+        """
+        is_due: ColumnElement[bool] = identity_records.c.anchored_at.is_(None)
+        if self._ledger == "log":
+            is_due = is_due & identity_records.c.place.is_(None)
+        query = select(identity_records).where(is_due)
+        order = (identity_records.c.made_at, identity_records.c.subject, identity_records.c.sequence)
+        return self._made(
+            await self._database.read("look for what is not anchored", query.order_by(*order).limit(limit))
+        )
+
+    async def waiting(self) -> tuple[int, float | None]:
+        """Return how many records are not known to be final, and when the first of them was made (Unix seconds)."""
+        query = select(func.count().label("many"), func.min(identity_records.c.made_at).label("first"))
+        found = await self._database.read(
+            "count what is not anchored", query.where(identity_records.c.anchored_at.is_(None))
+        )
+        return int(found[0].many), found[0].first
+
+    async def withdraw(self, name: str) -> None:
+        """Forget a record, by its hash, that its ledger does not take, for another came first.
+
+        On our own log it stays: what is logged is logged.
+        """
+        is_it = (identity_records.c.hash == name) & identity_records.c.place.is_(None)
+        await self._database.change("withdraw a record", delete(identity_records).where(is_it))
+
+    async def logged(self, start: int, limit: int, before: int) -> list[LoggedRecord]:
+        """Return up to ``limit`` records of our own log from a number on, whose entries are before a place."""
+        is_there = (identity_records.c.number >= min(start, _MOST_NUMBER)) & (identity_records.c.place < before)
+        columns = (identity_records.c.document, log_entries.c.salt, log_entries.c.time_ms)
+        query = select(identity_records.c.number, identity_records.c.place, *columns).join_from(
+            identity_records, log_entries, identity_records.c.place == log_entries.c.place
+        )
+        rows = await self._database.read(
+            "read identity records", query.where(is_there).order_by(identity_records.c.number).limit(limit)
+        )
+        with self._database.understanding("read identity records"):
+            return [
+                LoggedRecord(
+                    number=row.number,
+                    place=row.place,
+                    time_ms=row.time_ms,
+                    salt=bytes(row.salt or b""),
+                    record=SignedRecord.model_validate_json(row.document),
+                )
+                for row in rows
+            ]
+
+    async def logged_before(self, place: int) -> int:
+        """Return how many identity records our own log has before a place."""
+        query = select(func.max(identity_records.c.number)).where(identity_records.c.place < place)
+        last = (await self._database.read("count identity records", query))[0][0]
+        return 0 if last is None else int(last) + 1
+
+    async def publish(self, records: Sequence[Record], now: float) -> Record | None:
+        """Take records into our own log, each in a transaction of its own; one that is there already changes nothing.
+
+        Returns:
+            The first that cannot be taken, for another of its subject and sequence is there; those before it were.
+        """
+        for record in records:
+
+            async def _take(connection: AsyncConnection, record: Record = record) -> bool:
+                if await self._insert(connection, record, now, on_log=True):
+                    return True
+                said = record.statement
+                is_it = (identity_records.c.subject == said.subject) & (identity_records.c.sequence == said.sequence)
+                columns = select(identity_records.c.hash, identity_records.c.place, identity_records.c.document)
+                found = (await connection.execute(columns.where(is_it).with_for_update())).one()
+                if found.hash == record.hash and found.place is None:
+                    # Made for another ledger, before this one was.
+                    await connection.run_sync(_log, record, bytes(found.document))
+                return bool(found.hash == record.hash)
+
+            if not await self._database.write("take an identity record", _take):
+                return record
+        return None
+
+    @property
+    def _ledger(self) -> str:
+        return "log" if self.author is None else self.author.ledger
+
+    async def _known_or_registered(self, connection: AsyncConnection, author: Author, device: str) -> Identity | None:
+        """Return what is known of a device; of one without a record, after making it. None where there is none."""
+        known = await _known(connection, author.ledger, device)
+        if known is not None:
+            return known
+        row = (await connection.execute(select(devices.c.key_x, devices.c.key_y).where(devices.c.id == device))).first()
+        if row is None:
+            return None
+        signed = author.registers(device, PublicKey(kty="EC", crv="P-256", x=row.key_x, y=row.key_y))
+        await self._write(connection, author, signed)
+        return identity_of(signed.read())
+
+    async def _write(self, connection: AsyncConnection, author: Author, signed: SignedRecord) -> None:
+        record = signed.read()
+        if not await self._insert(connection, record, record.statement.time_ms / 1000, on_log=author.ledger == "log"):
+            said = record.statement
+            raise RecordRefused("out_of_sequence", f"record {said.sequence} of {said.subject} was made already")
+
+    async def _insert(self, connection: AsyncConnection, record: Record, now: float, *, on_log: bool) -> bool:
+        """Write a record; false when one of its subject and sequence is there."""
+        said, document = record.statement, encode_record(record.signed)
+        row = {
+            "subject": said.subject,
+            "sequence": said.sequence,
+            "hash": record.hash,
+            "document": document,
+            "made_at": now,
+        }
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(identity_records).values(row).on_conflict_do_nothing()
+        if (await connection.execute(statement)).rowcount != 1:
+            return False
+        if on_log:
+            await connection.run_sync(_log, record, document)
+        return True
+
+    def _made(self, rows: Sequence[Row[Any]]) -> list[Made]:
+        with self._database.understanding("read identity records"):
+            return [
+                Made(
+                    record=SignedRecord.model_validate_json(row.document),
+                    made_at=row.made_at,
+                    number=row.number,
+                    place=row.place,
+                    anchored_at=row.anchored_at,
+                )
+                for row in rows
+            ]
+
+
+def identity_of(record: Record, before: Identity | None = None) -> Identity:
+    """Return what a record that was judged before makes of its subject.
+
+    Args:
+        record: it.
+        before: what was known; only a revocation, which names no key, needs it.
+    """
+    said = record.statement
+    if said.key is None:
+        assert before is not None  # noqa: S101 - nobody is revoked who was not registered
+        return replace(before, is_revoked=True, sequence=said.sequence, head=record.hash)
+    return Identity(said.kind, said.subject, said.issuer, said.key, sequence=said.sequence, head=record.hash)
+
+
+async def note_pending(connection: AsyncConnection, device: str) -> None:
+    """Note within a transaction that a device's record is still to be made."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    await connection.execute(dialect.insert(identity_pending).values(device=device).on_conflict_do_nothing())
+
+
+async def is_retired(connection: AsyncConnection, mark: str) -> bool:
+    """Whether some device had the key of a thumbprint before."""
+    return (
+        await connection.execute(select(device_keys.c.device).where(device_keys.c.thumbprint == mark))
+    ).first() is not None
+
+
+async def _known(connection: AsyncConnection, ledger: str, subject: str) -> Identity | None:
+    """Return an identity as it is known within a transaction."""
+    followed, made = _looks(ledger, subject)
+    return _merged((await connection.execute(followed)).all(), (await connection.execute(made)).all())
+
+
+def _looks(ledger: str, subject: str) -> tuple[Select[Any], Select[Any]]:
+    is_it = (identities.c.ledger == ledger) & (identities.c.subject == subject)
+    query = select(identity_records.c.document).where(identity_records.c.subject == subject)
+    return select(identities).where(is_it), query.order_by(identity_records.c.sequence.desc()).limit(2)
+
+
+def _merged(rows: Sequence[Row[Any]], kept: Sequence[Row[Any]]) -> Identity | None:
+    """Return an identity as a ledger has it, or as later records of ours do."""
+    followed = row_identity(rows[0]) if rows else None
+    made: Identity | None = None
+    for one in reversed(kept):
+        record = SignedRecord.model_validate_json(one.document).read()
+        before = made or followed
+        made = None if record.statement.key is None and before is None else identity_of(record, before)
+    if followed is None or made is None:
+        return made or followed
+    return followed if followed.sequence >= made.sequence else made
+
+
+def row_identity(row: Row[Any]) -> Identity:
+    """Return an identity of its row."""
+    return Identity(
+        kind=row.kind,
+        subject=row.subject,
+        issuer=row.issuer,
+        key=PublicKey(kty="EC", crv="P-256", x=row.key_x, y=row.key_y),
+        is_revoked=bool(row.is_revoked),
+        sequence=row.sequence,
+        head=row.head,
+        is_founder=bool(row.is_founder),
+    )
+
+
+async def _require_new(connection: AsyncConnection, mark: str) -> None:
+    """Return if nobody has or had the key of a thumbprint.
+
+    Raises:
+        RecordRefused: somebody has, or had.
+    """
+    has_it = (await connection.execute(select(devices.c.id).where(devices.c.key_thumbprint == mark))).first()
+    if has_it is not None or await is_retired(connection, mark):
+        raise RecordRefused("key_known", "that key is, or was, a device's already: make a new one")
+
+
+def _log(connection: Connection, record: Record, document: bytes) -> None:
+    """Append the entry of a record, and note its number and place with the record."""
+    # From here on nobody else appends, so numbers and places have one order.
+    take_turn(connection)
+    last = connection.execute(select(func.max(identity_records.c.number))).scalar()
+    number = 0 if last is None else int(last) + 1
+    place = append(connection, "identity", [(identity_name(number), record.statement.time_ms / 1000, document)])
+    noted = update(identity_records).where(identity_records.c.hash == record.hash)
+    connection.execute(noted.values(number=number, place=place))

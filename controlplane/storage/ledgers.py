@@ -1,0 +1,224 @@
+"""What was followed of a ledger: its records as they were judged, what they come to, and how far it was read."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from controlplane.contracts.identity import PublicKey
+from controlplane.identifiers.followed import Enrolled, FollowedRecord, Read
+from controlplane.identifiers.histories import Identity
+from controlplane.identifiers.records import SignedRecord
+from controlplane.storage.database import Database
+from controlplane.storage.identities import row_identity
+from controlplane.storage.tables import devices, identities, identity_records, ledger_cursors, ledger_records
+
+PAGE = 500
+"""Records or devices that are read at once."""
+
+
+class Ledgers:
+    """The tables of what was followed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, ledger: str) -> Read:
+        """Return how far a ledger was read."""
+        query = select(ledger_cursors).where(ledger_cursors.c.ledger == ledger)
+        rows = await self._database.read("look how far a ledger was read", query)
+        return Read(rows[0].cursor, rows[0].records, rows[0].read_at) if rows else Read()
+
+    async def known(self, ledger: str, subjects: Collection[str]) -> dict[str, Identity]:
+        """Return identities by name, those of some subjects that there are."""
+        is_theirs = (identities.c.ledger == ledger) & identities.c.subject.in_(list(subjects))
+        rows = await self._database.read("look up identities", select(identities).where(is_theirs))
+        with self._database.understanding("look up identities"):
+            return {row.subject: row_identity(row) for row in rows}
+
+    async def keep(
+        self,
+        ledger: str,
+        before: Read,
+        cursor: str,
+        found: Sequence[FollowedRecord],
+        changed: Collection[Identity],
+        now: float,
+    ) -> bool:
+        """Keep records that follow, what they make of identities, and how far the ledger was read, or nothing of it.
+
+        Records of ours among them are known to be final from now on.
+
+        Returns:
+            False, with nothing changed, when somebody else went on from there meanwhile.
+        """
+
+        async def _keep(connection: AsyncConnection) -> bool:
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            first = {"ledger": ledger, "cursor": None, "records": 0, "read_at": now}
+            await connection.execute(dialect.insert(ledger_cursors).values(first).on_conflict_do_nothing())
+            is_it = (ledger_cursors.c.ledger == ledger) & (ledger_cursors.c.records == before.records)
+            is_it &= ledger_cursors.c.cursor.is_not_distinct_from(before.cursor)
+            after = {"cursor": cursor, "records": before.records + len(found), "read_at": now}
+            if (await connection.execute(update(ledger_cursors).where(is_it).values(after))).rowcount != 1:
+                return False
+            await _add(connection, ledger, before.records, found)
+            await _replace(connection, ledger, changed)
+            await _anchor(connection, [one.hash for one in found if one.hash], now)
+            return True
+
+        return await self._database.write("keep what a ledger says", _keep)
+
+    async def records(self, ledger: str, start: int, limit: int = PAGE) -> list[FollowedRecord]:
+        """Return records as they were judged, from a number on, in the ledger's order."""
+        is_there = (ledger_records.c.ledger == ledger) & (ledger_records.c.number >= start)
+        query = select(ledger_records).where(is_there).order_by(ledger_records.c.number).limit(limit)
+        return self._followed(await self._database.read("read what was followed", query))
+
+    async def history(self, ledger: str, subject: str, limit: int = 1000) -> list[FollowedRecord]:
+        """Return the records about a subject as they were judged, in the ledger's order."""
+        is_theirs = (ledger_records.c.ledger == ledger) & (ledger_records.c.subject == subject)
+        query = select(ledger_records).where(is_theirs).order_by(ledger_records.c.number).limit(limit)
+        return self._followed(await self._database.read("read an identity's history", query))
+
+    async def forget(self, ledger: str, place: str) -> int:
+        """Forget the records from a place on, and all that they came to; return how many are left.
+
+        What is left has to be judged anew, for nothing is known of identities afterwards. Records of ours that were
+        among the forgotten are to be anchored again.
+        """
+
+        async def _forget(connection: AsyncConnection) -> int:
+            is_it = (ledger_records.c.ledger == ledger) & (ledger_records.c.place == place)
+            first = (await connection.execute(select(func.min(ledger_records.c.number)).where(is_it))).scalar()
+            if first is not None:
+                are_gone = (ledger_records.c.ledger == ledger) & (ledger_records.c.number >= first)
+                names = select(ledger_records.c.hash).where(are_gone)
+                ours = identity_records.c.hash.in_(names)
+                await connection.execute(update(identity_records).where(ours).values(anchored_at=None))
+                await connection.execute(delete(ledger_records).where(are_gone))
+            await connection.execute(delete(identities).where(identities.c.ledger == ledger))
+            query = select(func.count()).select_from(ledger_records).where(ledger_records.c.ledger == ledger)
+            left = int((await connection.execute(query)).scalar() or 0)
+            is_ledger = ledger_cursors.c.ledger == ledger
+            await connection.execute(update(ledger_cursors).where(is_ledger).values(records=left))
+            return left
+
+        return await self._database.write("forget what a ledger took back", _forget)
+
+    async def judge_anew(
+        self, ledger: str, start: int, found: Sequence[FollowedRecord], changed: Collection[Identity]
+    ) -> None:
+        """Keep what records that were kept before come to now."""
+
+        async def _keep(connection: AsyncConnection) -> None:
+            numbers = list(range(start, start + len(found)))
+            are_they = (ledger_records.c.ledger == ledger) & ledger_records.c.number.in_(numbers)
+            await connection.execute(delete(ledger_records).where(are_they))
+            await _add(connection, ledger, start, found)
+            await _replace(connection, ledger, changed)
+
+        await self._database.write("judge what a ledger says anew", _keep)
+
+    async def enrolled(self, after: str, limit: int = PAGE) -> list[Enrolled]:
+        """Return devices as the registry has them, in order of their names, from after one on."""
+        columns = (devices.c.id, devices.c.key_x, devices.c.key_y, devices.c.status)
+        query = select(*columns).where(devices.c.id > after).order_by(devices.c.id).limit(limit)
+        return self._enrolled(await self._database.read("compare devices", query))
+
+    async def enrolled_of(self, names: Collection[str]) -> list[Enrolled]:
+        """Return devices as the registry has them, those of some names that there are."""
+        columns = (devices.c.id, devices.c.key_x, devices.c.key_y, devices.c.status)
+        query = select(*columns).where(devices.c.id.in_(list(names))).order_by(devices.c.id)
+        return self._enrolled(await self._database.read("compare devices", query))
+
+    async def waiting(self, subjects: Collection[str]) -> dict[str, list[SignedRecord]]:
+        """Return records of some subjects that are not known to be final, each subject's in order."""
+        is_theirs = identity_records.c.subject.in_(list(subjects)) & identity_records.c.anchored_at.is_(None)
+        query = select(identity_records.c.subject, identity_records.c.document).where(is_theirs)
+        rows = await self._database.read("compare devices", query.order_by(identity_records.c.sequence))
+        found: dict[str, list[SignedRecord]] = {}
+        with self._database.understanding("compare devices"):
+            for row in rows:
+                found.setdefault(row.subject, []).append(SignedRecord.model_validate_json(row.document))
+        return found
+
+    async def late(self, before: float, limit: int) -> list[tuple[str, float]]:
+        """Return whose records were made before a time and are not known to be final, and when (Unix seconds)."""
+        is_late = identity_records.c.anchored_at.is_(None) & (identity_records.c.made_at < before)
+        query = select(identity_records.c.subject, identity_records.c.made_at).where(is_late)
+        rows = await self._database.read(
+            "look for what is late", query.order_by(identity_records.c.made_at).limit(limit)
+        )
+        return [(row.subject, row.made_at) for row in rows]
+
+    def _enrolled(self, rows: Sequence[Row[Any]]) -> list[Enrolled]:
+        with self._database.understanding("compare devices"):
+            return [
+                Enrolled(row.id, PublicKey(kty="EC", crv="P-256", x=row.key_x, y=row.key_y), row.status) for row in rows
+            ]
+
+    def _followed(self, rows: Sequence[Row[Any]]) -> list[FollowedRecord]:
+        with self._database.understanding("read what was followed"):
+            return [
+                FollowedRecord(
+                    place=row.place,
+                    subject=row.subject,
+                    hash=row.hash,
+                    refusal=row.refusal,
+                    record=SignedRecord.model_validate_json(row.document),
+                )
+                for row in rows
+            ]
+
+
+async def _add(connection: AsyncConnection, ledger: str, start: int, found: Sequence[FollowedRecord]) -> None:
+    rows = [
+        {
+            "ledger": ledger,
+            "number": number,
+            "place": one.place,
+            "subject": one.subject,
+            "hash": one.hash,
+            "refusal": one.refusal,
+            "document": one.record.model_dump_json(exclude_none=True).encode(),
+        }
+        for number, one in enumerate(found, start=start)
+    ]
+    if rows:
+        await connection.execute(insert(ledger_records), rows)
+
+
+async def _replace(connection: AsyncConnection, ledger: str, changed: Collection[Identity]) -> None:
+    if not changed:
+        return
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(identities)
+    names = [column.name for column in identities.c if column.name not in {"ledger", "subject"}]
+    replaced = statement.on_conflict_do_update(
+        index_elements=["ledger", "subject"], set_={name: statement.excluded[name] for name in names}
+    )
+    await connection.execute(replaced, [_values(ledger, one) for one in changed])
+
+
+async def _anchor(connection: AsyncConnection, names: Sequence[str], now: float) -> None:
+    if names:
+        ours = identity_records.c.hash.in_(names) & identity_records.c.anchored_at.is_(None)
+        await connection.execute(update(identity_records).where(ours).values(anchored_at=now))
+
+
+def _values(ledger: str, one: Identity) -> Mapping[str, Any]:
+    return {
+        "ledger": ledger,
+        "subject": one.subject,
+        "kind": one.kind,
+        "issuer": one.issuer,
+        "key_x": one.key.x,
+        "key_y": one.key.y,
+        "is_revoked": one.is_revoked,
+        "sequence": one.sequence,
+        "head": one.head,
+        "is_founder": one.is_founder,
+    }

@@ -1,0 +1,1 @@
+"""Enrolling without a token: an issuer of credentials, and a maker of devices."""

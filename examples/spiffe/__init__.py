@@ -1,0 +1,1 @@
+"""Two workloads that know each other by their SPIFFE IDs (docs/spiffe.md)."""
