@@ -66,8 +66,8 @@ class Settings(BaseSettings):
             lower case. Take one that nobody else has.
         authority_file: private file with the authorities that sign certificates; none for ``authority.pem`` in
             ``state_dir``, made at the first start. Replicas of one database share it.
-        manufacturers_dir: folder with the roots of manufacturers whose certificates devices may enrol with, ``NAME.pem``
-            each; policy names those that are accepted. None accepts none. Read at the start.
+        manufacturers_dir: folder with the roots of manufacturers whose certificates devices may enrol with,
+            ``NAME.pem`` each; policy names those that are accepted. None accepts none. Read at the start.
         policies: policy folder; none for the one of this installation.
         policy_key_file: private PEM file with the P-256 key that signs policies on this machine; none for
             ``policy-signing.key`` in ``state_dir``, made at the first start.

@@ -111,6 +111,11 @@ class _Attempts:
         self._token: tuple[str, float] | None = None
 
     async def until_known(self, *, is_new: bool) -> Known | Fault:
+        """Ask until there is an answer that stands; whatever may have got through is asked about before it is repeated.
+
+        Args:
+            is_new: the key was made just now, so that nobody can know it.
+        """
         tries, others, may_be_known = 0, self._pace.answers, not is_new
         while True:
             await self._pace.turn()

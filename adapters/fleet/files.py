@@ -186,6 +186,7 @@ class _Seen:
         self._first: dict[int, int] = {}
 
     def twice(self, line: Line) -> Iterator[str]:
+        """Yield what an earlier line states too."""
         # A folder's name may be the same in small and in large letters.
         stated = {"name": line.name.casefold(), "token": line.token, "credential": line.credential, "key": line.key}
         for what, value in stated.items():

@@ -73,7 +73,7 @@ class Pace:
                 return
             if self._until - self._got_on_at > self._patience:
                 raise FleetError(
-                    f"nothing got on for {now - self._got_on_at:.0f} s: {self._why}. "
+                    f"nothing gets on within {self._patience:g} s: {self._why}. "
                     "Once that is mended, the same command goes on from here"
                 )
             try:

@@ -127,47 +127,36 @@ def enrol_fleet(
     return outcome
 
 
+@dataclass
 class _Run:
-    def __init__(
-        self,
-        wanted: Wanted,
-        url: str,
-        administrator: DeviceKey | None,
-        file: FleetFile,
-        station: Station,
-        journal: Journal,
-        faults: FaultsFile,
-        outcome: Outcome,
-        clock: Callable[[], float],
-    ) -> None:
-        self._wanted = wanted
-        self._url = url
-        self._administrator = administrator
-        self._file = file
-        self._station = station
-        self._journal = journal
-        self._faults = faults
-        self._outcome = outcome
-        self._clock = clock
+    wanted: Wanted
+    url: str
+    administrator: DeviceKey | None
+    file: FleetFile
+    station: Station
+    journal: Journal
+    faults: FaultsFile
+    outcome: Outcome
+    clock: Callable[[], float]
 
     async def work(self, looked: Looked, progress: Progress, listening: Callable[[Callable[[], None]], None]) -> None:
         """Enrol, until all is done or nothing gets on any more."""
-        pace = Pace(self._wanted.patience_seconds)
+        pace = Pace(self.wanted.patience_seconds)
         listening(pace.stop)
-        issuer = None if self._administrator is None else self._connect(self._administrator)
-        tokens = Tokens(issuer, looked.wanted, pace, self._wanted.hours, self._clock)
-        enrolling = Enrolling(self._station, self._file.folder, self._connect, tokens, pace)
-        lines = (line for line in self._file.again() if line.name not in self._journal.done)
+        issuer = None if self.administrator is None else self._connect(self.administrator)
+        tokens = Tokens(issuer, looked.wanted, pace, self.wanted.hours, self.clock)
+        enrolling = Enrolling(self.station, self.file.folder, self._connect, tokens, pace)
+        lines = (line for line in self.file.again() if line.name not in self.journal.done)
         try:
-            await asyncio.gather(*(self._some(lines, enrolling, pace, progress) for _ in range(self._wanted.at_once)))
+            await asyncio.gather(*(self._some(lines, enrolling, pace, progress) for _ in range(self.wanted.at_once)))
         finally:
             if issuer is not None:
                 await issuer.close()
             progress.end()
-        if self._outcome.why:
-            self._outcome.ended = "given_up"
-        elif pace.is_stopped and self._outcome.left:
-            self._outcome.ended = "stopped"
+        if self.outcome.why:
+            self.outcome.ended = "given_up"
+        elif pace.is_stopped and self.outcome.left:
+            self.outcome.ended = "stopped"
 
     async def _some(self, lines: Iterator[Line], enrolling: Enrolling, pace: Pace, progress: Progress) -> None:
         """Enrol one line after the other, as long as there are any and nobody stops."""
@@ -176,28 +165,28 @@ class _Run:
                 if pace.is_stopped:
                     return
                 await self._written(line, await enrolling.enrol(line))
-                progress.show(time.monotonic(), self._outcome.enrolled, self._outcome.failed)
+                progress.show(time.monotonic(), self.outcome.enrolled, self.outcome.failed)
         except Stopped:
             return
         except FleetError as error:
             # What the others have under way is finished, and written down.
-            self._outcome.why = self._outcome.why or str(error)
+            self.outcome.why = self.outcome.why or str(error)
             pace.stop()
 
     async def _written(self, line: Line, found: Known | Fault) -> None:
-        entry = {"time": round(self._clock(), 3), "line": line.number, "name": line.name}
+        entry = {"time": round(self.clock(), 3), "line": line.number, "name": line.name}
         if isinstance(found, Fault):
-            await self._journal.write({**entry, "state": "failed", "what": found.what, "remedy": found.remedy})
-            self._faults.add(found)
-            self._outcome.failed += 1
+            await self.journal.write({**entry, "state": "failed", "what": found.what, "remedy": found.remedy})
+            self.faults.add(found)
+            self.outcome.failed += 1
             return
         roles, segment = line.group
-        await self._journal.write({**entry, "state": "enrolled", "id": found.id, "roles": roles, "segment": segment})
-        self._outcome.enrolled += 1
-        self._outcome.found += found.was_found
+        await self.journal.write({**entry, "state": "enrolled", "id": found.id, "roles": roles, "segment": segment})
+        self.outcome.enrolled += 1
+        self.outcome.found += found.was_found
 
     def _connect(self, key: DeviceKey) -> ControlPlane:
-        return ControlPlane(self._url, key, **self._wanted.options)
+        return ControlPlane(self.url, key, **self.wanted.options)
 
 
 def _administrator(wanted: Wanted) -> tuple[str, DeviceKey | None]:
@@ -205,9 +194,9 @@ def _administrator(wanted: Wanted) -> tuple[str, DeviceKey | None]:
     if wanted.admin is None:
         if wanted.url is None:
             raise FleetError("where is the control plane? Give --url, or --admin with an administrator's folder")
-        return wanted.url, None
+        return wanted.url.rstrip("/"), None
     try:
         key, identity = load_key(wanted.admin), load_identity(wanted.admin)
     except (KeyFileError, OSError) as error:
         raise FleetError(f"the administrator cannot be used: {error}") from None
-    return wanted.url or identity.url, key
+    return (wanted.url or identity.url).rstrip("/"), key

@@ -53,5 +53,8 @@ class Certified:
                 self._context = mutual_tls(self._key, issued, self._server_authority)
             else:
                 present(self._context, self._key, issued)
+                if self._server_authority is None:
+                    # The authority may have been rotated meanwhile.
+                    self._context.load_verify_locations(cadata=issued.authority)
             self._renew_at = issued.expires_at - _RENEWED_AT * (issued.expires_at - now)
         return self._context

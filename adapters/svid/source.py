@@ -172,9 +172,12 @@ class SvidSource(Follower):
     async def refresh(self) -> TrustBundle:
         """Fetch the trust bundle now, and return the newest.
 
+        Where the SVID no longer leads to an authority of it, a new one is fetched too.
+
         Raises:
             ControlPlaneError: any of `adapters.errors`.
             BundleInvalid: the bundle is none.
+            SvidRefused: the SVID that was fetched does not hold.
             SvidMissing: there is no SVID yet.
             OSError: ``on_change`` raised it; the bundle is there.
         """
@@ -184,7 +187,17 @@ class SvidSource(Follower):
             return current.bundle  # an older one, of a replica that is behind
         if bundle.sequence is None or bundle.sequence != current.bundle.sequence:
             self._take(X509Svid(**{**vars(current), "bundle": bundle}))
+        if not self._leads_to(bundle):
+            await self.renew()
         return self.bundle
+
+    def _leads_to(self, bundle: TrustBundle) -> bool:
+        own = x509.load_pem_x509_certificate(self.svid.certificate.encode()).public_bytes(Encoding.DER)
+        try:
+            verify_peer([own], bundle, {self.svid.name}, self._clock())
+        except SvidRefused:
+            return False
+        return True
 
     def _take(self, svid: X509Svid) -> None:
         for context in list(self._contexts):

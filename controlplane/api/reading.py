@@ -2,8 +2,7 @@
 
 import asyncio
 import ipaddress
-import json
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 from controlplane.api.connections import link_of
 from controlplane.api.problems import ProblemError, invalid, problem
 from controlplane.contracts.base import StrictModel
+from controlplane.contracts.unambiguous import AmbiguousError, TooDeepError, read_json
 
 Model = TypeVar("Model", bound=StrictModel)
 
@@ -103,32 +103,14 @@ def parse_body(raw: bytes, model: type[Model]) -> Model:
         ProblemError: 400.
     """
     try:
-        document = _DECODER.decode(raw.decode())
-    except (ValueError, RecursionError) as error:
-        detail = str(error) if isinstance(error, AmbiguousError) else "It is no JSON, or nested too deeply."
+        document = read_json(raw)
+    except ValueError as error:
+        detail = str(error) if isinstance(error, AmbiguousError | TooDeepError) else "It is no JSON."
         raise problem("invalid-request", 400, "The body cannot be read", detail) from None
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
         raise invalid(error, document) from None
-
-
-class AmbiguousError(ValueError):
-    """JSON that not everybody reads alike."""
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise AmbiguousError("A name is repeated within one object.")
-    return found
-
-
-def _no_constant(_name: str) -> None:
-    raise AmbiguousError("NaN and Infinity are not JSON.")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
 def address_of(request: web.Request) -> str:

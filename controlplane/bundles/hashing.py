@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from controlplane.bundles.errors import BundleRefused
+from controlplane.contracts.unambiguous import refuse_deep
 
 DOCUMENTS = frozenset({"data.json", ".manifest"})
 
@@ -43,6 +44,7 @@ def _hashed(name: str, content: bytes) -> bytes:
     if name not in DOCUMENTS:
         return content
     try:
+        refuse_deep(content)
         document = json.loads(content.decode(), parse_int=_Number, parse_float=_Number, parse_constant=_no_constant)
         return _canonical(document).encode()
     except (ValueError, RecursionError):

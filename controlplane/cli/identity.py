@@ -2,7 +2,7 @@
 
 import typer
 
-from controlplane.cli import identity_checked, identity_recorded, identity_resolved
+from controlplane.cli import identity_checked, identity_ledger, identity_recorded, identity_resolved
 
 app = typer.Typer(
     help="Identities: what identifiers stand for, and what the ledger says of them.\n\n"
@@ -19,3 +19,4 @@ def _group() -> None:
 identity_resolved.register(app)
 identity_recorded.register(app)
 identity_checked.register(app)
+app.add_typer(identity_ledger.app, name="ledger")

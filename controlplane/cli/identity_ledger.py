@@ -84,7 +84,8 @@ def deploy(
         typer.echo(json.dumps({name: _shown(one) for name, one in made.items()}))
         return
     for name, one in made.items():
-        typer.echo(f"ZTFM_EVM_{name.upper()}={one.contract}  # block {one.block}, {one.gas} gas, {one.transaction}")
+        typer.echo(f"{name}: block {one.block}, {one.gas} gas, {one.transaction}", err=True)
+        typer.echo(f"ZTFM_EVM_{name.upper()}={one.contract}")
 
 
 @app.command("admit")

@@ -14,6 +14,7 @@ import aiohttp
 from yarl import URL
 
 from controlplane.contracts.identity import Person
+from controlplane.contracts.unambiguous import refuse_deep
 from controlplane.identity.people import Expected, ProviderKey, Unknown, key_of, read_person, read_provider_keys
 
 FETCH_SECONDS = 5.0
@@ -225,6 +226,7 @@ def _parse(body: bytes) -> Any:
     if len(body) > MAX_DOCUMENT_BYTES:
         raise ProviderUnavailable("the key set is too large")
     try:
+        refuse_deep(body)
         return json.loads(body)
     except (ValueError, RecursionError):
         raise ProviderUnavailable("the provider's answer is no JSON") from None

@@ -5,7 +5,6 @@ is not canonical base64url, a repeated JSON name or a NaN makes it malformed, so
 token differently (RFC 8725 section 2.4).
 """
 
-import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey
 from jwt.algorithms import ECAlgorithm
+
+from controlplane.contracts.unambiguous import read_json
 
 MAX_TOKEN_CHARS = 8192
 """As long as a token may be; longer ones are not even decoded."""
@@ -69,10 +70,10 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     """Return a JSON object.
 
     Raises:
-        ValueError: not UTF-8, not JSON, not an object, a repeated name, or a number that JSON does not have.
-        RecursionError: nested too deeply.
+        ValueError: not UTF-8, not JSON, not an object, nested too deeply, a repeated name, or a number that JSON does
+            not have.
     """
-    found = _DECODER.decode(raw.decode())
+    found = read_json(raw)
     if not isinstance(found, dict):
         raise ValueError("not an object")
     return found
@@ -111,7 +112,6 @@ def read_header(token: str) -> Mapping[str, Any]:
 
     Raises:
         ValueError: it is no header, or too long.
-        RecursionError: nested too deeply.
     """
     return _header(header_segment(token))
 
@@ -131,16 +131,3 @@ def is_signed_by(key: EllipticCurvePublicKey, token: Compact) -> bool:
     """Whether ``token`` bears a signature of ``key``, which is on P-256."""
     return _ES256.verify(token.signed, key, token.signature)
 
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name is repeated")
-    return found
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)

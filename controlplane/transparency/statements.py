@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import Field, StringConstraints, ValidationError
 
 from controlplane.contracts.base import Digest, Identifier, StrictModel, Timestamp
+from controlplane.contracts.unambiguous import refuse_deep
 from controlplane.transparency.notes import NoteInvalid, Signer, Verifier
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -101,6 +102,7 @@ class RoundProvenance(StrictModel):
             StatementInvalid: it is another kind of statement, or about another model than it says.
         """
         try:
+            refuse_deep(payload)
             stated = json.loads(payload)
             if (stated["_type"], stated["predicateType"]) != (STATEMENT_TYPE, PREDICATE_TYPE):
                 raise StatementInvalid("it states something else than a round's provenance")

@@ -83,6 +83,55 @@ _AUTHENTICATION = Row(
     ),
 )
 
+_LEDGER = Row(
+    "The ledger of identities",
+    (
+        Panel(
+            "Differences from the ledger, 1 d",
+            "By finding. Devices that somebody put into the database, gave another key or let back, and records that "
+            "nobody may make: the log names each. late and rejected are of what is made here.",
+            [Query("sum by (finding) (increase(ztfm_identity_findings_total[1d]))", "{{finding}}")],
+            "short",
+            width=6,
+        ),
+        Panel(
+            "Done about them, 1 d",
+            "Devices that policy set apart or revoked because of a finding. None while there are findings: too many "
+            "at once, or data/limits says that nothing is done.",
+            [Query("sum by (status) (increase(ztfm_identity_responses_total[1d]))", "{{status}}")],
+            "short",
+            width=5,
+        ),
+        Panel(
+            "Records read, 1 h",
+            "Identities that were registered, got another key, or were revoked, by whichever organisation. What counts "
+            "alone.",
+            [Query("sum by (act) (increase(ztfm_identity_records_total[1h]))", "{{act}}")],
+            "short",
+            width=5,
+        ),
+        Panel(
+            "Behind the ledger",
+            "Since it was last read to its end. More than minutes: it does not answer, or too few witnesses signed the "
+            "log's head.",
+            [Query("max(ztfm_ledger_lag_seconds)")],
+            "s",
+            kind="stat",
+            width=4,
+        ),
+        Panel(
+            "Not final yet",
+            "Records that were made here and that the ledger does not show as final. On the log they are within "
+            "seconds.",
+            [Query("max(ztfm_ledger_outbox)")],
+            "none",
+            kind="stat",
+            width=4,
+        ),
+    ),
+    height=6,
+)
+
 _KEYS = Row(
     "Keys and certificates",
     (
@@ -160,5 +209,5 @@ DASHBOARD = Dashboard(
     "ztfm-devices",
     "ZTFM devices and identity",
     "Who comes in, by which credentials, and what was taken back?",
-    (_ENROLMENT, _AUTHENTICATION, _KEYS, _REVOCATION),
+    (_ENROLMENT, _AUTHENTICATION, _LEDGER, _KEYS, _REVOCATION),
 )

@@ -4,7 +4,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -13,7 +16,8 @@ from adapters.enrolment import make_key
 from adapters.errors import ControlPlaneError, Forbidden
 from adapters.member import Member
 from adapters.presenting import Credential
-from controlplane.jose.keys import load_public
+from controlplane.identifiers.documents import organisation_document
+from controlplane.jose.keys import DeviceKey, load_public
 from examples.enrolment import issuer
 from tests.controlplane.api.accepting import accepting, manufacturers
 from tests.controlplane.identity.credentials.factory import Authority, pem
@@ -118,6 +122,50 @@ def test_a_control_plane_that_always_wants_a_nonce_takes_a_credential_too(tmp_pa
             assert member.id.endswith(key.thumbprint)
         with pytest.raises(ControlPlaneError):
             Member.enrol(tmp_path / "device", plane.url, credential)
+
+
+@contextmanager
+def document_of(key: DeviceKey) -> Iterator[tuple[str, list[str]]]:
+    """Serve the document of an organisation; give its DID, and what is asked for."""
+    asked: list[str] = []
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            found = organisation_document(did, key.public).model_dump_json(exclude_none=True).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/did+json")
+            self.send_header("Content-Length", str(len(found)))
+            self.end_headers()
+            self.wfile.write(found)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    did = f"did:web:localhost%3A{server.server_port}"
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield did, asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_an_issuer_may_be_an_organisation_on_the_web(tmp_path: Path) -> None:
+    made = issuer.open_key(tmp_path / "issuer.pem")
+    with document_of(DeviceKey(made)) as (did, asked), document_of(DeviceKey.generate()) as (other, never):
+        web = {"did_web_organisations": f"{did},{other}", "did_web_reach": "lab"}
+        with running(policies=accepting(tmp_path, did), **web) as plane:
+            for name, said, expected in [("one", did, ""), ("two", did, ""), ("three", other, "accepts nothing")]:
+                device = make_key(tmp_path / name)
+                text = issuer.issue(made, load_public(device.public), {"model": "hub-3"}, issuer=said)
+                if not expected:
+                    Member.enrol(tmp_path / name, plane.url, Credential(text)).close()
+                    continue
+                with pytest.raises(Forbidden, match=expected):
+                    Member.enrol(tmp_path / name, plane.url, Credential(text))
+    assert (asked, never) == (["/.well-known/did.json"], [])
 
 
 def test_one_shows_a_credential_or_certificates(here: ControlPlane, tmp_path: Path) -> None:

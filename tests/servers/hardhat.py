@@ -1,4 +1,4 @@
-"""A node of Hardhat for tests: an EVM chain that makes a block of each transaction, installed from npm and pinned there.
+"""A node of Hardhat for tests: an EVM chain that makes a block of each transaction, installed from npm as pinned.
 
 `python -m tests.servers.hardhat` prints where it is, or why there is none. What it needs is fetched once, into
 `.tools/npm`, and after that no network is used.

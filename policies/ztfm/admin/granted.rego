@@ -12,7 +12,10 @@ import data.data.resources
 default granted := {"obligations": {}, "ttl_seconds": 0}
 
 granted := {
-	"obligations": object.union_n([{"may_assert": actions[input.action.name].may_assert}, brought_together, lived]),
+	"obligations": object.union(
+		{"may_assert": actions[input.action.name].may_assert},
+		object.union(brought_together, lived),
+	),
 	"ttl_seconds": limits.admin_ttl_seconds,
 }
 

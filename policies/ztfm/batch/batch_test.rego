@@ -14,11 +14,12 @@ questions := {
 	"other": {"8": samples.opening_door},
 	"response": {"9": samples.responding},
 	"alert": {"10": samples.alerting},
+	"identity": {"11": samples.differing},
 }
 
 test_every_question_is_answered_under_its_id if {
 	decisions := batch.decisions with input as questions
-	{id | some id, decision in decisions; decision.allow} == {"0", "1", "2", "3", "4", "6", "7", "9", "10"}
+	{id | some id, decision in decisions; decision.allow} == {"0", "1", "2", "3", "4", "6", "7", "9", "10", "11"}
 	{id | some id, decision in decisions; not decision.allow} == {"5", "8"}
 }
 

@@ -3,16 +3,7 @@ package ztfm.identity_test
 import data.ztfm.identity
 import data.ztfm.lib.samples_test as samples
 
-found := {
-	"subject": {"type": "ledger", "id": "log"},
-	"action": {"name": "identity"},
-	"resource": {"type": "device", "id": "dev-0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"},
-	"context": {
-		"time": samples.now,
-		"finding": {"kind": "other_key", "together": 1},
-		"device": {"status": "active", "roles": ["trainer"], "segment": "homes"},
-	},
-}
+found := samples.differing
 
 kind(name) := samples.put(found, "/context/finding/kind", name)
 

@@ -32,6 +32,7 @@ class Plane:
     name: str = str(ONE)
     sequence: int = 7
     swapped: Any = None
+    also: World | None = None
 
     async def certificate(self, lifetime_seconds: float = 3600.0, csr: str | None = None) -> IssuedCertificate:
         if self.fails is not None:
@@ -53,7 +54,9 @@ class Plane:
     async def trust_bundle(self) -> bytes:
         if self.fails is not None:
             raise self.fails
-        return json.dumps(self.world.document(spiffe_sequence=self.sequence)).encode()
+        document = self.world.document(spiffe_sequence=self.sequence)
+        document["keys"] += self.also.document()["keys"] if self.also else []
+        return json.dumps(document).encode()
 
 
 async def until(claim: Callable[[], bool]) -> None:
@@ -121,12 +124,24 @@ async def test_a_new_authority_is_trusted_as_soon_as_the_bundle_has_it_and_an_ol
     plane, seen = Plane(), []
     source = SvidSource(plane, on_change=seen.append)
     first = await source.renew()
-    plane.world, plane.sequence = World(authority=CertificateAuthority.create(DOMAIN, time.time())), 8
-    assert (await source.refresh()).authorities == plane.world.bundle.authorities
+    old = plane.world.bundle.authorities
+    plane.also, plane.sequence = World(authority=CertificateAuthority.create(DOMAIN, time.time())), 8
+    assert (await source.refresh()).authorities == (*old, *plane.also.bundle.authorities)
     assert source.svid.certificate == first.certificate
     assert len(seen) == 2
-    plane.world, plane.sequence = World(), 7
+    plane.also, plane.sequence = None, 7
     assert (await source.refresh()).sequence == 8
+
+
+async def test_when_its_authority_is_trusted_no_more_it_is_replaced_at_once() -> None:
+    plane = Plane()
+    source = SvidSource(plane)
+    first = await source.renew()
+    plane.world, plane.sequence = World(authority=CertificateAuthority.create(DOMAIN, time.time())), 8
+    bundle = await source.refresh()
+    assert bundle.authorities == plane.world.bundle.authorities
+    assert source.svid.certificate != first.certificate
+    assert source.bundle is bundle
 
 
 async def test_what_comes_and_does_not_hold_is_not_taken() -> None:

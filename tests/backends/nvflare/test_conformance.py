@@ -6,7 +6,7 @@ ztfm adapter check adapters.nvflare.conformance --python build/backends/nvflare/
 
 import pytest
 
-from tests.backends.kit import held, kept
+from tests.backends.kit import held, kept_in_one_job
 
 pytestmark = pytest.mark.backends
 
@@ -16,5 +16,5 @@ DYING = ("dying", "failing", "revoked-meanwhile")
 
 @pytest.mark.timeout(480)
 def test_sites_that_are_processes_show_nothing_that_is_not_theirs_and_none_of_them_can_end_the_job() -> None:
-    found = kept("nvflare", "adapters.nvflare.deployed", *AT_ONCE, *DYING, seconds=470)
+    found = kept_in_one_job("nvflare", "adapters.nvflare.deployed", *AT_ONCE, *DYING)
     assert found == held(*AT_ONCE, *DYING)

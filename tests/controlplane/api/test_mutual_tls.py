@@ -237,6 +237,18 @@ def test_the_name_in_a_certificate_is_worth_nothing(secure: ControlPlane, device
         assert line.ask("POST", "/v1/capabilities", ASKED)[0] == 401
 
 
+def test_a_certificate_of_another_key_than_the_enrolled_one_says_nothing_here(
+    secure: ControlPlane, device: Caller, tmp_path: Path
+) -> None:
+    key = DeviceKey.generate()
+    asked = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key._private, hashes.SHA256())
+    issued = certificate(device, csr=asked.public_bytes(Encoding.PEM).decode())
+    context = with_chain(secure, tmp_path, key.to_pem() + issued.certificate.encode())
+    with closing(Line(secure, context)) as line:
+        assert line.ask("POST", "/v1/capabilities", ASKED)[0] == 401
+        assert line.ask("POST", "/v1/certificates", {})[0] == 401
+
+
 def test_a_key_of_another_kind_is_refused(secure: ControlPlane, tmp_path: Path) -> None:
     key = rsa.generate_private_key(65_537, 2048)
     signer = authority(secure)

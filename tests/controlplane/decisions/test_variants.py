@@ -289,6 +289,14 @@ HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
         "context.behaviour.attack": (anything, "for people"),
         "context.behaviour.confidence": (anything, "for people"),
     },
+    "identity": {
+        "resource.id": (anything, "whom it is about; the control plane looks it up"),
+        "context.time": (anything, "when it was found; nothing depends on it"),
+        "context.finding.together": (between(1, 50), "few enough for something to be done"),
+        "context.device.status": (anything, "one that stands so already, or worse, is left as it is"),
+        "context.device.roles": (anything, "told for authors; nothing depends on it as shipped"),
+        "context.device.segment": (anything, "told for authors; nothing depends on it as shipped"),
+    },
     "alert": {
         "context.policy_revision": (anything, "it is told, and nothing depends on it"),
         "context.subjects": (anything, "they are told, and nothing depends on them"),

@@ -197,3 +197,15 @@ def test_whatever_is_published_is_read_or_refused_and_only_own_keys_count(change
 def test_an_organisation_without_a_did_has_no_document() -> None:
     with pytest.raises(DidInvalid):
         organisation_document("https://example.com", KEY)
+
+
+def test_a_document_is_not_read_deeper_than_any_needs_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    from controlplane.identifiers import didweb
+
+    def _parse(_raw: bytes) -> dict[str, Any]:
+        raise AssertionError("it was parsed")
+
+    monkeypatch.setattr(didweb, "parse_object", _parse)
+    for raw in (b"[" * 100_000, b'{"a":' * 10_000, b"[" * 501 + b"{" * 500):
+        with pytest.raises(DocumentInvalid, match="more lists"):
+            read_document(DID, raw)

@@ -135,10 +135,7 @@ class EvmLedger:
             reading = readings[0]
             final = await self._final(reading)
             kept = await self._kept(reading, at, final)
-            if kept != at and at.seen:
-                await self._require_same(readings, final)
-                gone = at.seen[max(0, len(kept.seen) - 1)]
-                return Followed((), kept.model_dump_json(), forget_from=gone.name)
+            gone = at.seen[max(0, len(kept.seen) - 1)].name if kept != at and at.seen else None
             at = kept
             anchored: list[Anchored] = []
             for _ in range(_PAGES):
@@ -150,7 +147,7 @@ class EvmLedger:
                 if anchored:
                     break
             await self._require_same(readings, final)
-        return Followed(tuple(anchored), at.model_dump_json())
+        return Followed(tuple(anchored), at.model_dump_json(), forget_from=gone)
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[list[Reading]]:

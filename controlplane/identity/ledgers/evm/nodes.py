@@ -157,22 +157,21 @@ class Asked:
 
     async def chain(self) -> int:
         """Return the number of the chain."""
-        return int(await self._answer(self._web3.eth.chain_id))
+        return await self._answer(self._web3.eth.chain_id, int)
 
     async def block(self, which: int | str) -> Block:
         """Return a block by its number, or ``latest`` or ``finalized``."""
 
-        async def read() -> Block:
-            found = await self._web3.eth.get_block(which)
+        def block(found: Any) -> Block:
             fee = found.get("baseFeePerGas")
             number, time = int(found["number"]), int(found["timestamp"])
             return Block(number, _hex(found["hash"]), time, None if fee is None else int(fee))
 
-        return await self._answer(read())
+        return await self._answer(self._web3.eth.get_block(which), block)
 
     async def code(self, address: str, block: int | str = "latest") -> bytes:
         """Return the code of a contract; nothing where there is none."""
-        return bytes(await self._answer(self._web3.eth.get_code(_checksummed(address), block_identifier=block)))
+        return await self._answer(self._web3.eth.get_code(_checksummed(address), block_identifier=block), bytes)
 
     async def call(self, address: str, abi: Sequence[Any], name: str, *given: Any, block: int | str = "latest") -> Any:
         """Return what a function of a contract returns in a block."""
@@ -181,7 +180,7 @@ class Asked:
             contract = self._web3.eth.contract(address=_checksummed(address), abi=abi)
             return await contract.functions[name](*given).call(block_identifier=block, ccip_read_enabled=False)
 
-        return await self._answer(read())
+        return await self._answer(read(), lambda found: found)
 
     async def logs(
         self, address: str, abi: Sequence[Any], events: Sequence[str], first: int, last: int, given: dict[str, Any]
@@ -204,36 +203,36 @@ class Asked:
                 if str(one["address"]).lower() == address.lower()
             ]
 
-        return [one for name in events for one in await self._answer(read(name))]
+        return [one for name in events for one in await self._answer(read(name), list)]
 
     async def sent_by(self, address: str) -> int:
         """Return how many transactions of an account are in blocks."""
-        return int(await self._answer(self._web3.eth.get_transaction_count(_checksummed(address), "latest")))
+        return await self._answer(self._web3.eth.get_transaction_count(_checksummed(address), "latest"), int)
 
     async def balance(self, address: str) -> int:
         """Return what an account has, in wei."""
-        return int(await self._answer(self._web3.eth.get_balance(_checksummed(address))))
+        return await self._answer(self._web3.eth.get_balance(_checksummed(address)), int)
 
     async def tip(self) -> int:
         """Return what is usually paid on top of the base fee, wei for a unit of gas."""
-        return int(await self._answer(self._web3.eth.max_priority_fee))
+        return await self._answer(self._web3.eth.max_priority_fee, int)
 
     async def gas_price(self) -> int:
         """Return what is usually paid where there is no base fee, wei for a unit of gas."""
-        return int(await self._answer(self._web3.eth.gas_price))
+        return await self._answer(self._web3.eth.gas_price, int)
 
     async def estimate(self, transaction: dict[str, Any]) -> int:
         """Return the gas that a transaction would take now."""
-        return int(await self._answer(self._web3.eth.estimate_gas(transaction)))
+        return await self._answer(self._web3.eth.estimate_gas(transaction), int)
 
     async def send(self, raw: bytes) -> str:
         """Hand in a signed transaction, and return its hash."""
-        return _hex(await self._answer(self._web3.eth.send_raw_transaction(raw)))
+        return await self._answer(self._web3.eth.send_raw_transaction(raw), _hex)
 
     async def receipt(self, transaction: str) -> dict[str, Any] | None:
         """Return the receipt of a transaction; none while it is in no block."""
         try:
-            return dict(await self._answer(self._web3.eth.get_transaction_receipt(transaction)))
+            return await self._answer(self._web3.eth.get_transaction_receipt(transaction), dict)
         except Refused:
             return None
 
@@ -252,9 +251,9 @@ class Asked:
         with _explained(self.name):
             return str(self._web3.eth.contract(abi=abi, bytecode=bytecode).constructor(*given).data_in_transaction)
 
-    async def _answer(self, asking: Awaitable[Answer]) -> Answer:
+    async def _answer(self, asking: Awaitable[Any], shaped: Callable[[Any], Answer]) -> Answer:
         with _explained(self.name):
-            return await asking
+            return shaped(await asking)
 
 
 @contextmanager

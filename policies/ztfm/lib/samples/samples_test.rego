@@ -132,6 +132,17 @@ alerting := {
 	},
 }
 
+differing := {
+	"subject": {"type": "ledger", "id": "log"},
+	"action": {"name": "identity"},
+	"resource": {"type": "device", "id": "dev-0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"},
+	"context": {
+		"time": now,
+		"finding": {"kind": "other_key", "together": 1},
+		"device": {"status": "active", "roles": ["trainer"], "segment": "homes"},
+	},
+}
+
 capability := {
 	"verified": true,
 	"cause": "",
