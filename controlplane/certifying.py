@@ -17,6 +17,9 @@ from controlplane.identity.authorities import Authorities
 
 Change = Callable[[Authorities], Authorities]
 
+_Stamp = tuple[int, int, int]
+"""By which a file is known to be another, or changed."""
+
 
 class AuthorityFile:
     """The authorities that a private file holds.
@@ -29,8 +32,7 @@ class AuthorityFile:
     def __init__(self, path: Path, domain: TrustDomain) -> None:
         self.path = path
         self.domain = domain
-        self._seen: tuple[int, int, int] | None = None
-        self._known: Authorities | None = None
+        self._known: tuple[_Stamp, Authorities] | None = None
 
     def open(self, now: float) -> Authorities:
         """Return the authorities; where there is no file, one is made, which signs at once.
@@ -53,14 +55,13 @@ class AuthorityFile:
             KeyFileError: the file is gone, others can read it, or it holds something else.
             OSError: it cannot be read.
         """
-        seen = self._stamp()
-        if self._known is None or seen is None or seen != self._seen:
-            pem = read_private(self.path)
-            if pem is None:
-                raise KeyFileError(f"{self.path} is gone. Restore it from a backup, or start anew: one is made then.")
-            self._known = self._parsed(pem)
-            self._seen = seen
-        return self._known
+        seen, known = self._stamp(), self._known
+        if known is not None and known[0] == seen:
+            return known[1]
+        found = self._fetched()
+        # What was replaced after it was looked at has another stamp, and is read again.
+        self._known = None if seen is None else (seen, found)
+        return found
 
     def rotate(self, now: float, *, at_once: bool = False) -> Authorities:
         """Make the next authority and return all; keys that sign no more are dropped from the file.
@@ -93,13 +94,13 @@ class AuthorityFile:
     def _change(self, change: Change, now: float) -> Authorities:
         self.open(now)
         with _locked(self.path):
-            self._known = None
-            changed = change(self.read())
-            _replace_private(self.path, changed.to_pem())
-            self._known = None
+            _replace_private(self.path, change(self._fetched()).to_pem())
         return self.read()
 
-    def _parsed(self, pem: bytes) -> Authorities:
+    def _fetched(self) -> Authorities:
+        pem = read_private(self.path)
+        if pem is None:
+            raise KeyFileError(f"{self.path} is gone. Restore it from a backup, or start anew: one is made then.")
         try:
             return Authorities.from_pem(pem)
         except ValueError as error:
@@ -107,12 +108,12 @@ class AuthorityFile:
                 f"{self.path} holds no authority: {error}. Move it away, and a new one is made."
             ) from None
 
-    def _stamp(self) -> tuple[int, int, int] | None:
+    def _stamp(self) -> _Stamp | None:
         try:
             found = self.path.stat()
         except OSError:
             return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        return found.st_ino, found.st_ctime_ns, found.st_size
 
 
 @contextmanager

@@ -229,6 +229,9 @@ async def keep_identities(
             wait = _longer(wait, every)
         except (StoreUnavailable, AuditUnavailable) as error:
             _log.warning("identities_not_followed", error=type(error).__name__)
+        except Exception:  # noqa: BLE001 - logged, and the lag that is shown grows until it works again
+            _log.exception("identities_fault", ledger=found.ledger.name)
+            wait = _longer(wait, every)
         try:
             await found.show()
         except StoreUnavailable as error:

@@ -29,7 +29,7 @@ class Fault:
 
     def __str__(self) -> str:
         where = f"line {self.line}" if self.line else "the file"
-        return printable(f"{where}{f' ({self.name})' if self.name else ''}: {self.what}. {self.remedy}")
+        return printable(f"{where}{f' ({self.name})' if self.name else ''}: {self.what.rstrip('.')}. {self.remedy}")
 
 
 def printable(text: str) -> str:

@@ -9,12 +9,14 @@ from adapters.svid.files import write_svid
 from adapters.svid.identity import X509Svid
 from adapters.svid.source import SvidMissing, SvidSource
 from adapters.svid.tls import peer_context, peer_of
+from adapters.svid.tokens import JwtSvidSource
 from adapters.svid.verifying import JwtSvid, SvidRefused, verify_jwt_svid, verify_peer
 from controlplane.identifiers.spiffe import SpiffeId, SpiffeIdInvalid, TrustDomain
 
 __all__ = [
     "BundleInvalid",
     "JwtSvid",
+    "JwtSvidSource",
     "SpiffeId",
     "SpiffeIdInvalid",
     "SvidMissing",

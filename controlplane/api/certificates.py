@@ -66,13 +66,13 @@ def authorities_of(request: web.Request) -> Authorities:
 def _requested_key(pem: str) -> EllipticCurvePublicKey:
     try:
         asked = x509.load_pem_x509_csr(pem.encode())
-        key, is_proven = asked.public_key(), asked.is_signature_valid
+        key = asked.public_key()
+        if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
+            raise _refused("The key is not on P-256")
+        if not asked.is_signature_valid:
+            raise _refused("The request is not signed by its own key")
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise _refused("The request is none, or of an unknown kind") from None
-    if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
-        raise _refused("The key is not on P-256")
-    if not is_proven:
-        raise _refused("The request is not signed by its own key")
     return key
 
 

@@ -67,7 +67,7 @@ def deploy(
     Example: `ztfm identity ledger deploy --federation homes --json`
     """
 
-    async def work(node: "Asked", sender: "Sender", _settings: EvmSettings) -> "dict[str, Done]":
+    async def _work(node: "Asked", sender: "Sender", _settings: EvmSettings) -> "dict[str, Done]":
         from controlplane.identity.ledgers.evm.deploying import deploy_dids, deploy_records
 
         made = {"records": await deploy_records(node, sender, federation, writer or [sender.address])}
@@ -79,7 +79,7 @@ def deploy(
         _fail("deploy", "a federation's name has 1 to 128 bytes", 2)
     for one in writer or []:
         _require_address("deploy", one)
-    made = _run("deploy", work)
+    made = _run("deploy", _work)
     if json_output:
         typer.echo(json.dumps({name: _shown(one) for name, one in made.items()}))
         return
@@ -107,7 +107,7 @@ def dismiss(writer: Writer, json_output: Json = False) -> None:
 
 
 def _change(command: str, writer: str, json_output: bool) -> None:
-    async def work(node: "Asked", sender: "Sender", settings: EvmSettings) -> "Done":
+    async def _work(node: "Asked", sender: "Sender", settings: EvmSettings) -> "Done":
         from controlplane.identity.ledgers.evm.deploying import change_writer
 
         if settings.records is None:
@@ -115,7 +115,7 @@ def _change(command: str, writer: str, json_output: bool) -> None:
         return await change_writer(node, sender, settings.records, writer, "admit" if command == "admit" else "dismiss")
 
     _require_address(command, writer)
-    made = _run(command, work)
+    made = _run(command, _work)
     if json_output:
         typer.echo(json.dumps({"account": writer, "may_write": command == "admit", **_shown(made)}))
     else:

@@ -35,7 +35,7 @@ def init(
 ) -> None:
     """Write a server certificate, valid for 397 days, and the authority that signs it and the clients' certificates.
 
-    Run again, it writes a new server certificate of the same authority.
+    Run again, it writes a new server certificate, of the authority that signs then (`ztfm authority list`).
 
     Example: `ztfm tls init --host localhost --host 127.0.0.1`
     """

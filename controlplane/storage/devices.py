@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Column, Row, Select, select, true, tuple_, update
+from sqlalchemy import Column, Row, Select, delete, select, true, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -134,7 +134,8 @@ async def insert_device(connection: AsyncConnection, device: Device, records: Id
         records: writes its record; where there are none, it is noted for one.
 
     Returns:
-        False, with nothing changed, when its id or its key is taken, or some device had that key before.
+        False, with nothing changed, when its id or its key is taken, some device had that key before, or the ledger has
+        it as revoked.
     """
     if await is_retired(connection, device.key_thumbprint):
         return False
@@ -144,9 +145,11 @@ async def insert_device(connection: AsyncConnection, device: Device, records: Id
         return False
     if records is None:
         await note_pending(connection, device.id)
-    else:
-        await records.registered(connection, device.id, device.key)
-    return True
+        return True
+    if await records.registered(connection, device.id, device.key):
+        return True
+    await connection.execute(delete(devices).where(devices.c.id == device.id))
+    return False
 
 
 async def _record_revoked(connection: AsyncConnection, device_id: str, records: Identities | None) -> None:

@@ -129,12 +129,22 @@ class Identities:
         await self._database.write("begin with identities", _begin)
         self.author = author
 
-    async def registered(self, connection: AsyncConnection, device: str, key: PublicKey) -> None:
-        """Write the record of a new device within the transaction that adds it."""
+    async def registered(self, connection: AsyncConnection, device: str, key: PublicKey) -> bool:
+        """Write the record of a new device within the transaction that adds it.
+
+        One that another organisation registered before has a record already.
+
+        Returns:
+            False when it must not be added: the ledger has it as revoked, or with another key.
+        """
+        known = await _known(connection, self._ledger, device)
+        if known is not None:
+            return not known.is_revoked and known.key == key
         if self.author is None:
             await note_pending(connection, device)
         else:
             await self._write(connection, self.author, self.author.registers(device, key))
+        return True
 
     async def revoked(self, connection: AsyncConnection, device: str) -> None:
         """Write the record that a device is revoked within the transaction that revokes it; once."""

@@ -22,6 +22,7 @@ SDK = (
     "adapters.member",
     "adapters.mutual",
     "adapters.revocations",
+    "adapters.svid",
     "adapters.web",
     "adapters.web.aiohttp",
     "adapters.web.asgi",

@@ -123,7 +123,11 @@ def _examples() -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("path", "name", "text"), _examples(), ids=lambda part: part if len(part) < 40 else "")
 def test_an_example_fits_its_contract(path: str, name: str, text: str) -> None:
-    beside = ("controlplane.identifiers.documents", "controlplane.transparency.proofs")
+    beside = (
+        "controlplane.identifiers.documents",
+        "controlplane.identifiers.shown",
+        "controlplane.transparency.proofs",
+    )
     modules = [*(f"controlplane.contracts.{module}" for module in CONTRACTS), *beside]
     models = [getattr(importlib.import_module(module), name, None) for module in modules]
     [model] = {model for model in models if isinstance(model, type) and issubclass(model, BaseModel)}

@@ -1,6 +1,8 @@
 """SPIFFE documents at a real control plane: who gets them, what they say, and that each is taken for itself alone."""
 
+import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,14 +10,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters.svid import SpiffeId, SvidRefused, TrustBundle, TrustDomain, verify_jwt_svid, verify_peer
 from adapters.svid.identity import fresh_key, request_for
+from controlplane.api.svids import sequence
+from controlplane.capabilities.keyring import VERIFYING, stand
 from controlplane.capabilities.refusals import Refused
 from controlplane.capabilities.verification import CapabilityVerifier
+from controlplane.contracts.keys import KeptKey
 from controlplane.identity.authorities import OVERLAP_SECONDS, RETIRED_SECONDS
 from controlplane.jose.jws import parse, parse_object
-from tests.clocks import EarlyClock
+from tests.clocks import START, EarlyClock
 from tests.support import Caller, ControlPlane, running
 
 DOMAIN = TrustDomain("homes.example")
@@ -100,9 +107,20 @@ def test_a_request_that_is_none_is_refused(trainer: Caller) -> None:
         builder.sign(large, hashes.SHA256()).public_bytes(Encoding.PEM).decode(),
         builder.sign(ec.generate_private_key(ec.SECP384R1()), hashes.SHA256()).public_bytes(Encoding.PEM).decode(),
         forged_request(),
+        *oddly_signed(),
     ):
         answer = trainer.post("/v1/certificates", {"csr": odd})
         assert (answer.status, answer.kind) == (422, "certificate-request-refused")
+
+
+def oddly_signed() -> list[str]:
+    """Requests whose signature names an algorithm that is unknown, or of another kind of key."""
+    sound = x509.load_pem_x509_csr(request_for(fresh_key()).encode()).public_bytes(Encoding.DER)
+    ecdsa_sha256 = bytes.fromhex("06082a8648ce3d040302")
+    assert sound.count(ecdsa_sha256) == 1
+    others = (bytes.fromhex("06082a8648ce3d040309"), bytes.fromhex("06082a8648ce3d030107"))
+    changed = [sound.replace(ecdsa_sha256, other) for other in others]
+    return [ssl.DER_cert_to_PEM_cert(der).replace("CERTIFICATE", "CERTIFICATE REQUEST") for der in changed]
 
 
 def forged_request() -> str:
@@ -267,3 +285,22 @@ def test_what_was_issued_is_counted(homes: ControlPlane, trainer: Caller) -> Non
 def test_a_federation_that_names_no_trust_domain_has_its_own_name(clock: EarlyClock) -> None:
     with running(clock=clock, federation="West-Homes_1") as plane:
         assert certified(plane.enrol("trainer"))["spiffe_id"].startswith("spiffe://west-homes_1/device/dev-")
+
+
+@given(st.lists(st.tuples(st.sampled_from(["rotate", "withdraw", "wait"]), st.floats(0.01, 400.0)), max_size=30))
+def test_whenever_the_keys_of_the_bundle_are_others_its_number_is_larger(steps: list[tuple[str, float]]) -> None:
+    now = START
+    kept = [KeptKey("A" * 43, "x", "y", b"", created_at=now, signs_from=now)]
+    before: tuple[set[str], int] = (set(), 0)
+    for number, (step, seconds) in enumerate(steps, 1):
+        now += seconds
+        if step == "rotate":
+            kept.append(KeptKey(f"{number:043}", "x", "y", b"", created_at=now, signs_from=now + 120.0))
+        elif step == "withdraw":
+            kept[-1] = replace(kept[-1], withdrawn_at=kept[-1].withdrawn_at or now)
+        standings = stand(kept, now)
+        verifying = {found.kid for found in standings if found.state in VERIFYING}
+        numbered = sequence(START, standings, now)
+        assert numbered < 2**53
+        assert numbered > before[1] or (numbered == before[1] and verifying == before[0])
+        before = (verifying, numbered)

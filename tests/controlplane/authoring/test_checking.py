@@ -19,7 +19,7 @@ from controlplane.authoring.checking import (
 from controlplane.authoring.references import foreign_references
 from controlplane.authoring.tools import builtin_names, call
 from controlplane.contracts.builtins import FORBIDDEN
-from tests.controlplane.authoring.breaking import INFERENCE, append, places, replace, write
+from tests.controlplane.authoring.breaking import INFERENCE, ONE, append, places, replace, write
 
 
 def test_the_products_policies_pass(tools: Tools, product: PolicyFolder) -> None:
@@ -37,11 +37,11 @@ def test_a_misspelt_input_is_found_where_it_is(tools: Tools, folder: PolicyFolde
 
 @pytest.mark.parametrize("builtin", sorted(FORBIDDEN))
 def test_a_builtin_that_is_not_deterministic_or_not_bounded_is_refused(
-    tools: Tools, folder: PolicyFolder, builtin: str
+    tools: Tools, small: PolicyFolder, builtin: str
 ) -> None:
-    line = append(folder, INFERENCE, f"\nleak := {builtin}({{}})\n")
-    [found] = check_compile(tools, folder)
-    assert (found.file, found.line) == (INFERENCE, line + 1)
+    line = append(small, ONE, f"\nleak := {builtin}({{}})\n")
+    [found] = check_compile(tools, small)
+    assert (found.file, found.line) == (ONE, line + 1)
     assert builtin in found.message
     assert "input.context.time" in found.remedy
 
@@ -166,10 +166,10 @@ def test_data_without_a_schema_or_that_is_no_json_is_found(tools: Tools, folder:
 
 
 @pytest.mark.parametrize("name", ["count", "time"])
-def test_a_rule_with_the_name_of_a_builtin_is_found(tools: Tools, folder: PolicyFolder, name: str) -> None:
-    line = append(folder, INFERENCE, f"\n{name} := 1\n")
-    found = [item for item in check_lint(tools, folder) if item.check == "lint:rule-shadows-builtin"]
-    assert places(found) == {(INFERENCE, line + 1)}
+def test_a_rule_with_the_name_of_a_builtin_is_found(tools: Tools, small: PolicyFolder, name: str) -> None:
+    line = append(small, ONE, f"\n{name} := 1\n")
+    found = [item for item in check_lint(tools, small) if item.check == "lint:rule-shadows-builtin"]
+    assert places(found) == {(ONE, line + 1)}
 
 
 def test_without_a_linter_nothing_passes_unseen(tools: Tools, folder: PolicyFolder) -> None:

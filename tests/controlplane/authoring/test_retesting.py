@@ -6,9 +6,7 @@ import pytest
 
 from controlplane.authoring import AuthoringError, PolicyFolder, Tools
 from controlplane.authoring.retesting import Retester
-from tests.controlplane.authoring.breaking import append, replace
-
-ONE = "ztfm/one/policy.rego"
+from tests.controlplane.authoring.breaking import ONE, append, replace
 
 
 def test_newly_failing_and_whole_again_is_told_once(tools: Tools, small: PolicyFolder) -> None:

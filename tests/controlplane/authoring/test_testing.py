@@ -2,7 +2,7 @@ import pytest
 
 from controlplane.authoring import AuthoringError, PolicyFolder, Tools, run_tests
 from controlplane.authoring.testing import cover
-from tests.controlplane.authoring.breaking import INFERENCE, append, replace
+from tests.controlplane.authoring.breaking import INFERENCE, ONE, append, replace
 
 
 def test_a_broken_rule_fails_its_tests_and_its_examples_each_at_its_place(tools: Tools, folder: PolicyFolder) -> None:
@@ -17,14 +17,14 @@ def test_a_broken_rule_fails_its_tests_and_its_examples_each_at_its_place(tools:
     assert any("ztfm policy eval inference --input allowed_trusted" in item.remedy for item in results.findings)
 
 
-def test_a_package_that_is_not_covered_fails_with_the_lines(tools: Tools, folder: PolicyFolder) -> None:
+def test_a_package_that_is_not_covered_fails_with_the_lines(tools: Tools, small: PolicyFolder) -> None:
     spare = '\nspare if {\n\tinput.action.name == "spare"\n\tinput.resource.type == "spare"\n}\n'
-    line = append(folder, INFERENCE, spare)
-    append(folder, INFERENCE, spare.replace('"spare"', '"less"'))
-    results = run_tests(tools, folder)
-    assert results.coverage["ztfm/inference"] < 0.95
+    line = append(small, ONE, spare)
+    append(small, ONE, spare.replace('"spare"', '"less"'))
+    results = run_tests(tools, small)
+    assert results.coverage["ztfm/one"] < 0.95
     assert {item.check for item in results.findings} == {"coverage"}
-    assert {item.file for item in results.findings} == {INFERENCE}
+    assert {item.file for item in results.findings} == {ONE}
     assert min(item.line for item in results.findings) >= line
 
 

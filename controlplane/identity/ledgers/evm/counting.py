@@ -4,6 +4,8 @@ The contract takes any record of its writers. Before one is published, the recor
 vouched for it are looked up and judged, in the chain's order: so whoever lost a race learns so.
 """
 
+import asyncio
+import itertools
 from collections.abc import Iterable, Mapping
 
 from controlplane.contracts.identity import PublicKey
@@ -15,11 +17,14 @@ from controlplane.identity.ledgers.evm.reading import Final, Reading
 MOST_LOOKED_UP = 512
 """Records that are looked up for one publication. Beyond that nobody is told of a loss: readers judge anyway."""
 
+_AT_ONCE = 8
+"""Records that a node is asked for at once."""
+
 Counted = dict[tuple[str, int], str]
 """Hash of the record that counts, by subject and sequence."""
 
 
-class TooMany(Exception):  # noqa: N818 - a state
+class _TooManyError(Exception):
     """There are more records of these subjects than are looked up."""
 
 
@@ -34,8 +39,14 @@ class Counting:
     def __init__(self, federation: str, known: Mapping[str, PublicKey]) -> None:
         self._federation, self._known = federation, dict(known)
 
-    async def counted(self, reading: Reading, final: Final, subjects: Iterable[str]) -> Counted:
-        """Return what counts of these subjects, and of those who vouched for them.
+    async def counted(self, reading: Reading, final: Final, subjects: Iterable[str], seconds: float) -> Counted:
+        """Return what counts of these subjects, and of those who vouched for them; nothing when that takes too long.
+
+        Args:
+            reading: reads the contract.
+            final: what is final.
+            subjects: their names.
+            seconds: that it may take.
 
         Raises:
             LedgerUnavailable: the node does not answer.
@@ -44,30 +55,38 @@ class Counting:
         found: dict[int, Record] = {}
         wanted, done = set(subjects), set[str]()
         try:
-            while wanted:
-                some = await self._of(reading, final, sorted(wanted), MOST_LOOKED_UP - len(found))
-                found |= some
-                done |= wanted
-                wanted = {one.statement.issuer for one in some.values()} - done
-        except TooMany:
+            async with asyncio.timeout(seconds):
+                while wanted:
+                    some = await self._of(reading, final, sorted(wanted), MOST_LOOKED_UP - len(found))
+                    found |= some
+                    done |= wanted
+                    wanted = {one.statement.issuer for one in some.values()} - done
+        except (TimeoutError, _TooManyError):
             return {}
         return self._judged(found)
 
     async def _of(self, reading: Reading, final: Final, subjects: list[str], most: int) -> dict[int, Record]:
         found: dict[int, Record] = {}
-        looked = 0
-        for last in await reading.lasts(subjects, final):
-            number = last
+        room, looked = asyncio.Semaphore(_AT_ONCE), itertools.count(1)
+
+        async def walk(number: int) -> None:
             while number:
-                looked += 1
-                if looked > most:
-                    raise TooMany
-                entry = await reading.entry(number, final)
+                if next(looked) > most:
+                    raise _TooManyError
+                async with room:
+                    entry = await reading.entry(number, final)
                 record = _read(entry.raw)
                 if record is not None and entry.subject == subject_key(record.statement.subject):
                     found[number] = record
                 # An event cannot be trusted to name an earlier one: numbers must fall.
                 number = entry.before if entry.before < number else 0
+
+        walks = [asyncio.ensure_future(walk(last)) for last in await reading.lasts(subjects, final)]
+        try:
+            await asyncio.gather(*walks)
+        finally:
+            for one in walks:
+                one.cancel()
         return found
 
     def _judged(self, found: Mapping[int, Record]) -> Counted:

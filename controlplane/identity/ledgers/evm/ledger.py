@@ -82,6 +82,7 @@ class EvmLedger:
         self._terms, self._nodes, self._sender = terms, tuple(nodes), sender
         self._counting, self._clock = counting, clock
         self._publishing = asyncio.Lock()
+        self._checked: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -159,7 +160,8 @@ class EvmLedger:
                     raise LedgerUnavailable(
                         f"node {asked[0].name} follows chain {chain}, and ZTFM_EVM_CHAIN names {self._terms.chain}"
                     )
-                yield [Reading(one, self._terms.contract, self._terms.range_blocks) for one in asked]
+                terms = self._terms
+                yield [Reading(one, terms.contract, terms.range_blocks, self._checked) for one in asked]
         except TimeoutError:
             raise LedgerUnavailable(
                 f"the chain took more than the {self._terms.deadline_seconds:g} s of ZTFM_EVM_DEADLINE_SECONDS"
@@ -228,7 +230,8 @@ class EvmLedger:
         final = await self._final(reading)
         if not waiting or not final.is_there:
             return {}
-        return await self._counting.counted(reading, final, {one.place[0] for one in waiting})
+        subjects = {one.place[0] for one in waiting}
+        return await self._counting.counted(reading, final, subjects, self._terms.deadline_seconds / 4)
 
     async def _write(self, reading: Reading, sender: Sender, waiting: Sequence[_Waiting]) -> None:
         for _ in range(_ROUNDS):

@@ -112,12 +112,12 @@ def over_http(url: str, seconds: float) -> Connect:
     """
 
     @asynccontextmanager
-    async def connect() -> AsyncIterator[Any]:
+    async def _connect() -> AsyncIterator[Any]:
         timeout = aiohttp.ClientTimeout(total=seconds)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             yield AsyncWeb3(BoundedProvider(url, session))
 
-    return connect
+    return _connect
 
 
 def shown_name(url: str) -> str:
@@ -162,12 +162,12 @@ class Asked:
     async def block(self, which: int | str) -> Block:
         """Return a block by its number, or ``latest`` or ``finalized``."""
 
-        def block(found: Any) -> Block:
+        def _block(found: Any) -> Block:
             fee = found.get("baseFeePerGas")
             number, time = int(found["number"]), int(found["timestamp"])
             return Block(number, _hex(found["hash"]), time, None if fee is None else int(fee))
 
-        return await self._answer(self._web3.eth.get_block(which), block)
+        return await self._answer(self._web3.eth.get_block(which), _block)
 
     async def code(self, address: str, block: int | str = "latest") -> bytes:
         """Return the code of a contract; nothing where there is none."""
@@ -176,18 +176,18 @@ class Asked:
     async def call(self, address: str, abi: Sequence[Any], name: str, *given: Any, block: int | str = "latest") -> Any:
         """Return what a function of a contract returns in a block."""
 
-        async def read() -> Any:
+        async def _read() -> Any:
             contract = self._web3.eth.contract(address=_checksummed(address), abi=abi)
             return await contract.functions[name](*given).call(block_identifier=block, ccip_read_enabled=False)
 
-        return await self._answer(read(), lambda found: found)
+        return await self._answer(_read(), lambda found: found)
 
     async def logs(
         self, address: str, abi: Sequence[Any], events: Sequence[str], first: int, last: int, given: dict[str, Any]
     ) -> list[Log]:
         """Return the events of a contract with these arguments in blocks from ``first`` to ``last``."""
 
-        async def read(name: str) -> list[Log]:
+        async def _read(name: str) -> list[Log]:
             event = self._web3.eth.contract(address=_checksummed(address), abi=abi).events[name]
             found = await event.get_logs(argument_filters=given, from_block=first, to_block=last)
             return [
@@ -203,7 +203,7 @@ class Asked:
                 if str(one["address"]).lower() == address.lower()
             ]
 
-        return [one for name in events for one in await self._answer(read(name), list)]
+        return [one for name in events for one in await self._answer(_read(name), list)]
 
     async def sent_by(self, address: str) -> int:
         """Return how many transactions of an account are in blocks."""

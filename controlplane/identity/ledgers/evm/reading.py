@@ -67,10 +67,12 @@ class Reading:
         node: that is asked.
         contract: its address.
         range_blocks: of which events are asked for at once.
+        checked: names of nodes that were seen to have our contract there; added to.
     """
 
-    def __init__(self, node: Asked, contract: str, range_blocks: int) -> None:
+    def __init__(self, node: Asked, contract: str, range_blocks: int, checked: set[str]) -> None:
         self.node, self._contract, self._range_blocks = node, contract, range_blocks
+        self._checked = checked
 
     async def final(self, confirmations: int | str) -> Final:
         """Return what is final now.
@@ -83,6 +85,12 @@ class Reading:
         else:
             latest = await self.node.block("latest")
             block = await self.node.block(max(0, latest.number - confirmations))
+        if self.node.name in self._checked:
+            try:
+                return Final(block, int(await self.call("count", block=block.number)))
+            except Refused:
+                # Another chain, or an older block than was read before.
+                self._checked.discard(self.node.name)
         if not is_ours(await self.node.code(self._contract, block.number)):
             if is_ours(await self.node.code(self._contract)):
                 return Final(block, 0, is_there=False)
@@ -90,6 +98,7 @@ class Reading:
                 f"node {self.node.name} has no contract for records at {self._contract}: "
                 "look at ZTFM_EVM_RECORDS and at the chain that the node follows"
             )
+        self._checked.add(self.node.name)
         return Final(block, int(await self.call("count", block=block.number)))
 
     async def places(self, first: int, amount: int, final: Final) -> list[int]:

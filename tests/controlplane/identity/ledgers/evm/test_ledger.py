@@ -7,6 +7,7 @@ import pytest
 from eth_account import Account
 
 from controlplane.identifiers.records import SignedRecord
+from controlplane.identity.ledgers.evm import counting
 from controlplane.identity.ledgers.evm.deploying import change_writer
 from controlplane.identity.ledgers.evm.places import subject_key
 from controlplane.identity.ledgers.evm.reading import RECORDS
@@ -268,6 +269,28 @@ async def test_records_before_one_that_lost_are_written_and_those_after_are_not(
     await deployed.settle()
     found, _ = await follow_all(deployed.reader())
     assert records(found) == [registered, won, before]
+
+
+async def test_who_lost_is_found_among_many(
+    deployed: Deployed, clinic: Organisation, homes: Organisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, board = [DeviceKey.generate() for _ in range(12)], Board(clinic, homes)
+    board.take(registered := [clinic.registers(key) for key in keys])
+    rotated = [rotates(board.of(key), key, DeviceKey.generate()) for key in keys]
+    won = clinic.revokes(board.of(keys[7]))
+    writer = await deployed.writer()
+    await writer.publish([*registered, won])
+    await deployed.settle()
+    with pytest.raises(RecordRejected, match=won.read().hash):
+        await writer.publish(rotated)
+    # Beyond a bound nobody is told: it is written, and changes nothing for whoever reads.
+    monkeypatch.setattr(counting, "MOST_LOOKED_UP", 5)
+    await writer.publish(rotated)
+    await deployed.settle()
+    seen = Board(clinic, homes)
+    seen.take(records((await follow_all(deployed.reader()))[0]))
+    assert [name for name, _ in seen.refused] == [rotated[7].read().hash]
+    assert seen.of(keys[7]).is_revoked and not seen.of(keys[8]).is_revoked
 
 
 async def test_two_writers_at_once_get_all_of_theirs_in(deployed: Deployed, clinic: Organisation) -> None:
