@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from opapywasm import runtime
 from opapywasm.abi import OpaAbi
 from opapywasm.data import DataManager
 from opapywasm.errors import OpaBuiltinError
@@ -22,6 +23,10 @@ from controlplane.bundles.builtins import Undefined
 
 # That a policy of some size begins with more memory than the smallest is nothing to be told of each time.
 logging.getLogger("opapywasm.runtime").setLevel(logging.ERROR)
+
+# A module asks for as many pages as its constants take. opa-py-wasm 1.2.1 begins with two, and where that is too few takes
+# the refusal for a fault of the module; it has no argument for it.
+runtime._DEFAULT_MEMORY_PAGES = 16
 
 _NO_VALUE = 0
 """The address by which a builtin tells the policy that it has no answer."""

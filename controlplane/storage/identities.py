@@ -6,10 +6,10 @@ before the control plane served, the device is noted, and its record is made as 
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,12 +20,12 @@ from controlplane.identifiers.records import Record, SignedRecord
 from controlplane.identifiers.shown import encode_record
 from controlplane.jose.keys import thumbprint
 from controlplane.storage.database import Database
+from controlplane.storage.knowing import identity_of, known_in, looks, merged, row_identity
 from controlplane.storage.log import append, take_turn
 from controlplane.storage.revocations import write_notice
 from controlplane.storage.tables import (
     device_keys,
     devices,
-    identities,
     identity_pending,
     identity_records,
     ledger_cursors,
@@ -137,8 +137,10 @@ class Identities:
         Returns:
             False when it must not be added: the ledger has it as revoked, or with another key.
         """
-        known = await _known(connection, self._ledger, device)
-        if known is not None:
+        followed, _ = looks(self._ledger, device)
+        row = (await connection.execute(followed)).first()
+        if row is not None:
+            known = row_identity(row)
             return not known.is_revoked and known.key == key
         if self.author is None:
             await note_pending(connection, device)
@@ -231,9 +233,9 @@ class Identities:
 
     async def known(self, subject: str) -> Identity | None:
         """Return an identity as the records that were made here, and the ledger, have it."""
-        followed, made = _looks(self._ledger, subject)
+        followed, made = looks(self._ledger, subject)
         what = "look up an identity"
-        return _merged(await self._database.read(what, followed), await self._database.read(what, made))
+        return merged(await self._database.read(what, followed), await self._database.read(what, made))
 
     async def history(self, subject: str, limit: int = 100) -> list[Made]:
         """Return the latest ``limit`` records of a subject that were made or taken here, the earliest first."""
@@ -310,15 +312,18 @@ class Identities:
         for record in records:
 
             async def _take(connection: AsyncConnection, record: Record = record) -> bool:
-                if await self._insert(connection, record, now, on_log=True):
-                    return True
+                await connection.run_sync(take_turn)
                 said = record.statement
                 is_it = (identity_records.c.subject == said.subject) & (identity_records.c.sequence == said.sequence)
                 columns = select(identity_records.c.hash, identity_records.c.place, identity_records.c.document)
-                found = (await connection.execute(columns.where(is_it).with_for_update())).one()
+                found = (await connection.execute(columns.where(is_it))).first()
+                if found is None:
+                    return await _insert(connection, record, now, on_log=True)
                 if found.hash == record.hash and found.place is None:
                     # Made for another ledger, before this one was.
-                    await connection.run_sync(_log, record, bytes(found.document))
+                    logged = await connection.run_sync(_log, record, bytes(found.document))
+                    noted = update(identity_records).where(identity_records.c.hash == record.hash)
+                    await connection.execute(noted.values(logged))
                 return bool(found.hash == record.hash)
 
             if not await self._database.write("take an identity record", _take):
@@ -331,7 +336,7 @@ class Identities:
 
     async def _known_or_registered(self, connection: AsyncConnection, author: Author, device: str) -> Identity | None:
         """Return what is known of a device; of one without a record, after making it. None where there is none."""
-        known = await _known(connection, author.ledger, device)
+        known = await known_in(connection, author.ledger, device)
         if known is not None:
             return known
         row = (await connection.execute(select(devices.c.key_x, devices.c.key_y).where(devices.c.id == device))).first()
@@ -343,27 +348,9 @@ class Identities:
 
     async def _write(self, connection: AsyncConnection, author: Author, signed: SignedRecord) -> None:
         record = signed.read()
-        if not await self._insert(connection, record, record.statement.time_ms / 1000, on_log=author.ledger == "log"):
+        if not await _insert(connection, record, record.statement.time_ms / 1000, on_log=author.ledger == "log"):
             said = record.statement
             raise RecordRefused("out_of_sequence", f"record {said.sequence} of {said.subject} was made already")
-
-    async def _insert(self, connection: AsyncConnection, record: Record, now: float, *, on_log: bool) -> bool:
-        """Write a record; false when one of its subject and sequence is there."""
-        said, document = record.statement, encode_record(record.signed)
-        row = {
-            "subject": said.subject,
-            "sequence": said.sequence,
-            "hash": record.hash,
-            "document": document,
-            "made_at": now,
-        }
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(identity_records).values(row).on_conflict_do_nothing()
-        if (await connection.execute(statement)).rowcount != 1:
-            return False
-        if on_log:
-            await connection.run_sync(_log, record, document)
-        return True
 
     def _made(self, rows: Sequence[Row[Any]]) -> list[Made]:
         with self._database.understanding("read identity records"):
@@ -379,20 +366,6 @@ class Identities:
             ]
 
 
-def identity_of(record: Record, before: Identity | None = None) -> Identity:
-    """Return what a record that was judged before makes of its subject.
-
-    Args:
-        record: it.
-        before: what was known; only a revocation, which names no key, needs it.
-    """
-    said = record.statement
-    if said.key is None:
-        assert before is not None  # noqa: S101 - nobody is revoked who was not registered
-        return replace(before, is_revoked=True, sequence=said.sequence, head=record.hash)
-    return Identity(said.kind, said.subject, said.issuer, said.key, sequence=said.sequence, head=record.hash)
-
-
 async def note_pending(connection: AsyncConnection, device: str) -> None:
     """Note within a transaction that a device's record is still to be made."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -406,45 +379,6 @@ async def is_retired(connection: AsyncConnection, mark: str) -> bool:
     ).first() is not None
 
 
-async def _known(connection: AsyncConnection, ledger: str, subject: str) -> Identity | None:
-    """Return an identity as it is known within a transaction."""
-    followed, made = _looks(ledger, subject)
-    return _merged((await connection.execute(followed)).all(), (await connection.execute(made)).all())
-
-
-def _looks(ledger: str, subject: str) -> tuple[Select[Any], Select[Any]]:
-    is_it = (identities.c.ledger == ledger) & (identities.c.subject == subject)
-    query = select(identity_records.c.document).where(identity_records.c.subject == subject)
-    return select(identities).where(is_it), query.order_by(identity_records.c.sequence.desc()).limit(2)
-
-
-def _merged(rows: Sequence[Row[Any]], kept: Sequence[Row[Any]]) -> Identity | None:
-    """Return an identity as a ledger has it, or as later records of ours do."""
-    followed = row_identity(rows[0]) if rows else None
-    made: Identity | None = None
-    for one in reversed(kept):
-        record = SignedRecord.model_validate_json(one.document).read()
-        before = made or followed
-        made = None if record.statement.key is None and before is None else identity_of(record, before)
-    if followed is None or made is None:
-        return made or followed
-    return followed if followed.sequence >= made.sequence else made
-
-
-def row_identity(row: Row[Any]) -> Identity:
-    """Return an identity of its row."""
-    return Identity(
-        kind=row.kind,
-        subject=row.subject,
-        issuer=row.issuer,
-        key=PublicKey(kty="EC", crv="P-256", x=row.key_x, y=row.key_y),
-        is_revoked=bool(row.is_revoked),
-        sequence=row.sequence,
-        head=row.head,
-        is_founder=bool(row.is_founder),
-    )
-
-
 async def _require_new(connection: AsyncConnection, mark: str) -> None:
     """Return if nobody has or had the key of a thumbprint.
 
@@ -456,12 +390,28 @@ async def _require_new(connection: AsyncConnection, mark: str) -> None:
         raise RecordRefused("key_known", "that key is, or was, a device's already: make a new one")
 
 
-def _log(connection: Connection, record: Record, document: bytes) -> None:
-    """Append the entry of a record, and note its number and place with the record."""
+async def _insert(connection: AsyncConnection, record: Record, now: float, *, on_log: bool) -> bool:
+    """Write a record within a transaction; false when one of its subject and sequence is there, and it must not end."""
+    said, document = record.statement, encode_record(record.signed)
+    row = {
+        "subject": said.subject,
+        "sequence": said.sequence,
+        "hash": record.hash,
+        "document": document,
+        "made_at": now,
+    }
+    if on_log:
+        row |= await connection.run_sync(_log, record, document)
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(identity_records).values(row).on_conflict_do_nothing()
+    return (await connection.execute(statement)).rowcount == 1
+
+
+def _log(connection: Connection, record: Record, document: bytes) -> dict[str, int | None]:
+    """Append the entry of a record; return the number and place that it has."""
     # From here on nobody else appends, so numbers and places have one order.
     take_turn(connection)
     last = connection.execute(select(func.max(identity_records.c.number))).scalar()
     number = 0 if last is None else int(last) + 1
     place = append(connection, "identity", [(identity_name(number), record.statement.time_ms / 1000, document)])
-    noted = update(identity_records).where(identity_records.c.hash == record.hash)
-    connection.execute(noted.values(number=number, place=place))
+    return {"number": number, "place": place}

@@ -12,7 +12,7 @@ from controlplane.identifiers.followed import Enrolled, FollowedRecord, Read
 from controlplane.identifiers.histories import Identity
 from controlplane.identifiers.records import SignedRecord
 from controlplane.storage.database import Database
-from controlplane.storage.identities import row_identity
+from controlplane.storage.knowing import row_identity
 from controlplane.storage.tables import devices, identities, identity_records, ledger_cursors, ledger_records
 
 PAGE = 500

@@ -18,6 +18,7 @@ SDK = (
     "adapters.client",
     "adapters.credentials",
     "adapters.enrol",
+    "adapters.fleet",
     "adapters.errors",
     "adapters.member",
     "adapters.mutual",

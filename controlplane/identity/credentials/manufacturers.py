@@ -186,9 +186,22 @@ def _read(certificates: Sequence[str]) -> list[x509.Certificate]:
     if not certificates:
         raise _Invalid("malformed")
     try:
-        return [x509.load_der_x509_certificate(_der(text)) for text in certificates]
+        return [_load(_der(text)) for text in certificates]
     except _FAULTS:
         raise _Invalid("malformed") from None
+
+
+def _load(der: bytes) -> x509.Certificate:
+    """Return a certificate.
+
+    Raises:
+        ValueError: it is none, or its signature is not a whole number of bytes: a count of unused bits, where these are
+            0, would be a second spelling of the same.
+    """
+    certificate = x509.load_der_x509_certificate(der)
+    if not der.endswith(b"\x00" + certificate.signature):
+        raise ValueError("not a whole number of bytes")
+    return certificate
 
 
 def _der(text: str) -> bytes:

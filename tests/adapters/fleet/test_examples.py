@@ -31,8 +31,9 @@ def test_ztfm_hands_on_what_it_is_given(tmp_path: Path) -> None:
     assert (done.returncode, said["ended"], said["failed"]) == (2, "invalid", 5)
 
 
-@pytest.mark.parametrize("module", ["adapters.fleet", "controlplane.cli devices enrol"])
-@pytest.mark.parametrize("name", ["fleet.csv", "fleet.jsonl"])
+@pytest.mark.parametrize(
+    ("module", "name"), [("adapters.fleet", "fleet.csv"), ("controlplane.cli devices enrol", "fleet.jsonl")]
+)
 def test_the_example_is_enrolled(plane: ControlPlane, admin: Path, tmp_path: Path, module: str, name: str) -> None:
     arguments = [str(FLEET / name), "--out", str(tmp_path / "station"), "--admin", str(admin), "--json"]
     command = [sys.executable, "-m", *module.split(), *arguments]

@@ -99,6 +99,17 @@ def test_what_died_before_it_was_written_down_is_found_and_not_enrolled_twice(
             assert member.id == kept[name]
 
 
+def test_a_token_that_a_lost_run_used_is_not_held_against_its_device(
+    plane: ControlPlane, fleet: Fleet, run: Run, station: Path
+) -> None:
+    rows = [[*row, plane.token(["trainer"], "homes")] for row in trainers(3)]
+    file = fleet(rows, columns="name,roles,segment,token")
+    assert run(file, admin=None, url=plane.url).enrolled == 3
+    (station / "journal.ndjson").unlink()
+    outcome = run(file, admin=None, url=plane.url)
+    assert (outcome.enrolled, outcome.found, outcome.failed) == (3, 3, 0)
+
+
 def test_a_key_that_was_made_before_a_death_is_the_one_that_is_enrolled(fleet: Fleet, run: Run, station: Path) -> None:
     key, is_new = Station(station).key("cam-1", None)
     assert is_new

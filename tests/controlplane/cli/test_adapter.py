@@ -1,8 +1,6 @@
 """``ztfm adapter``: what the kit found, for people and for programs. The kit itself is tested in tests/adapters."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -48,11 +46,10 @@ def test_what_keeps_the_kit_from_working_is_no_verdict(quick: Quick, arguments: 
     assert "Traceback" not in done.stderr
 
 
-def test_a_case_that_fails_is_shown_with_why_and_ends_with_1() -> None:
-    arguments = [f"{WRONG}.lets_a_client_stop_it", "--case", "failing", "--case", "twin", "--json"]
-    command = [sys.executable, "-m", "controlplane.cli", "adapter", "check", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 1, done.stderr
+def test_a_case_that_fails_is_shown_with_why_and_ends_with_1(quick: Quick) -> None:
+    cases = ["--case", "failing", "--case", "twin"]
+    done = quick("adapter", "check", f"{WRONG}.lets_a_client_stop_it", *cases, "--json")
+    assert done.exit_code == 1, done.stderr
     found = json.loads(done.stdout)
     assert (found["ok"], [one["verdict"] for one in found["cases"]]) == (False, ["not applicable", "failed"])
     assert "the job was stopped: RuntimeError" in found["cases"][1]["faults"][0]

@@ -174,11 +174,19 @@ def test_no_bit_of_a_chain_as_text_can_be_another(which: int, place: int) -> Non
     assert not examined(*chain).valid
 
 
+def test_a_signature_is_a_whole_number_of_bytes() -> None:
+    even = next(made for made in iter(lambda: LINE.device(KEY), None) if made.signature[-1] % 2 == 0)
+    der = bytearray(even.public_bytes(Encoding.DER))
+    assert examined(base64.b64encode(der).decode(), CHAIN[1]).valid
+    der[-len(even.signature) - 1] = 1
+    assert cause(base64.b64encode(der).decode(), CHAIN[1]) == "malformed"
+
+
 @pytest.mark.parametrize("which", [0, 1])
 def test_no_bit_of_a_chain_in_der_can_be_another(which: int) -> None:
     chain = [base64.b64encode(one.public_bytes(Encoding.DER)).decode() for one in (MADE, LINE.certificate)]
     whole = base64.b64decode(chain[which])
-    for bit in range(which, len(whole) * 8, 3):
+    for bit in range(len(whole) * 8):
         raw = bytearray(whole)
         raw[bit // 8] ^= 1 << bit % 8
         changed = [*chain]

@@ -1,5 +1,6 @@
 """did:ethr from a chain: py-evm within this process, and a real node of Hardhat."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,10 @@ from controlplane.identifiers.didkey import multikey
 from controlplane.identifiers.documents import DidDocument
 from controlplane.identifiers.multibase import decode_base58
 from controlplane.identity.ledgers.evm.deploying import deploy_dids
-from controlplane.identity.ledgers.evm.sending import Sender
-from controlplane.identity.resolving.ethr import EthrMethod, parse_ethr
+from controlplane.identity.ledgers.evm.sending import Call, Sender
+from controlplane.identity.ledgers.evm.settings import EvmInvalid
+from controlplane.identity.resolving import ethr
+from controlplane.identity.resolving.ethr import EthrMethod, make_ethr, parse_ethr
 from controlplane.identity.resolving.interface import NotResolved
 from controlplane.identity.resolving.resolver import Resolver
 from controlplane.jose.keys import DeviceKey
@@ -260,3 +263,64 @@ def test_a_did_without_a_chain_is_on_ethereums_own() -> None:
     address = "0x" + "ab" * 20
     for name in (f"did:ethr:{address}", f"did:ethr:mainnet:{address}", f"did:ethr:0x1:{address}"):
         assert parse_ethr(name).chain == 1
+
+
+async def test_several_changes_within_one_block_count_in_their_order(key: DeviceKey) -> None:
+    process = shared_hardhat()
+    chain = Remote(process.url)
+    owner = await funded(chain)
+    async with node(chain).asked() as asked:
+        made = await deploy_dids(asked, owner)
+        assert made.contract is not None
+        contract = Called(chain, "dids", made.contract)
+        name, delegate = word("did/pub/Multikey/sigAuth"), Account.create().address
+        calls = [
+            Call(asked.encoded(contract.address, contract.abi, act, owner.address, *given), contract.address)
+            for act, *given in [
+                ("setAttribute", name, coded(key), FAR),
+                ("addDelegate", word("veriKey"), delegate, FAR),
+                ("revokeAttribute", name, coded(key)),
+            ]
+        ]
+        process.ask("evm_setAutomine", [False])
+        try:
+            sending = asyncio.create_task(owner.send(asked, calls))
+            for _ in range(600):
+                if len(process.ask("eth_getBlockByNumber", ["pending", False])["transactions"]) == len(calls):
+                    break
+                await asyncio.sleep(0.05)
+            await chain.mine(1)
+            await sending
+        finally:
+            process.ask("evm_setAutomine", [True])
+    document = await resolved(contract, owner.address)
+    assert document.keys_for("authentication") == {}
+    assert fragments(document.assertion_method) == ["controller", "delegate-2"]
+
+    def omits(method: str, _asked: Any, answer: Any) -> Any:
+        return answer[:-1] if method == "eth_getLogs" and len(answer) > 1 else answer
+
+    # What one node can hide within a block, another shows.
+    with pytest.raises(NotResolved, match="different changes"):
+        await method(contract, omits, None).resolve(did(chain, owner.address))
+
+
+async def test_who_was_changed_in_too_many_blocks_is_not_resolved(
+    contract: Called, owner: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ethr, "MOST_BLOCKS", 2)
+    for number in range(3):
+        await contract.write(owner, "setAttribute", owner.address, word("did/svc/Hub"), bytes([number]), FAR)
+    await contract.chain.mine(CONFIRMATIONS)
+    with pytest.raises(NotResolved, match="more than 2 blocks"):
+        await method(contract).resolve(did(contract.chain, owner.address))
+
+
+def test_it_is_set_up_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZTFM_EVM_URL", "https://node.example")
+    monkeypatch.setenv("ZTFM_EVM_CHAIN", "1")
+    with pytest.raises(EvmInvalid, match="ZTFM_EVM_DIDS"):
+        make_ethr()
+    monkeypatch.setenv("ZTFM_EVM_DIDS", "0x" + "ab" * 20)
+    assert make_ethr().name == "ethr"
+    make_ethr().check("did:ethr:0x" + "ab" * 20)
