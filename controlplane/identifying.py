@@ -159,7 +159,7 @@ class Identifying:
         ]
         findings, touched = [*lost], set()
         while judged := await self.follower.advance():
-            findings += refused(judged)[: MOST_FINDINGS - len(findings)]
+            findings += refused(judged)[: max(0, MOST_FINDINGS - len(findings))]
             touched |= {one.subject for one in judged if one.subject}
         if judged is None:
             return
@@ -198,8 +198,8 @@ async def identifying(
         source: KeptLog | None = None
         ledger: Ledger
         if settings.ledger == LOG:
-            source = KeptLog(store.identities, store.log, _Heads(heads))
-            ledger = LogLedger(store.identities, source, heads.quorum, clock)
+            source = KeptLog(store.identity_log, store.log, _Heads(heads))
+            ledger = LogLedger(store.identity_log, source, heads.quorum, clock)
         else:
             ledger = open_ledger(settings.ledger, os.environ, clock, federation=settings.federation, founders=founders)
             if isinstance(ledger, AbstractAsyncContextManager):

@@ -14,13 +14,17 @@ from typing import Annotated, NoReturn
 import typer
 from rich.progress import Progress
 
+from controlplane.cli.serve import load_settings
+from controlplane.cli.stores import existing_store
 from controlplane.identity.checking import Checked, check
+from controlplane.identity.comparing import compare
 from controlplane.identity.ledgers.interface import Anchored, Ledger, LedgerLied, LedgerUnavailable
 from controlplane.identity.ledgers.log import Cursor
 from controlplane.identity.ledgers.overhttp import HttpLogLedger, HttpSource
 from controlplane.identity.ledgers.plugging import LedgerUnusable, open_ledger
 from controlplane.identity.pinned import Founders, FoundersInvalid, read_founders
 from controlplane.settings import is_safe_url
+from controlplane.storage.errors import StoreError
 from controlplane.transparency.checkpoints import Quorum
 from controlplane.transparency.notes import NoteInvalid, Verifier
 from controlplane.transparency.proofs import LogKeys
@@ -40,6 +44,7 @@ class _Asked:
         witnesses: keys of those who must have signed, beside those that are pinned.
         needed: how many of them; none for as many as are pinned, or all.
         remembered: where the ledger ended the last time.
+        state_dir: of the control plane whose registry is compared too; none for no registry.
     """
 
     url: str | None
@@ -49,6 +54,7 @@ class _Asked:
     witnesses: tuple[str, ...]
     needed: int | None
     remembered: str | None
+    state_dir: Path | None
 
 
 def register(group: typer.Typer) -> None:
@@ -69,6 +75,9 @@ def check_ledger(
     remember: Annotated[
         Path | None, typer.Option(help="Keep in this file where the log ended, and hold the next check against it.")
     ] = None,
+    state_dir: Annotated[
+        Path | None, typer.Option(help="Compare the registry of the control plane with this state folder, too.")
+    ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Follow a whole ledger from outside: verify every signature, the order, the heads, and that it only grew.
@@ -83,7 +92,7 @@ def check_ledger(
         if named is None:
             raise FoundersInvalid(f"{founders} names no federation: name it with --federation")
         remembered = _remembered(remember)
-        asked = _Asked(url, pinned, named, log_key, tuple(witness or ()), needed, remembered)
+        asked = _Asked(url, pinned, named, log_key, tuple(witness or ()), needed, remembered, state_dir)
         found, is_pinned = asyncio.run(_check(asked, ledger, json_output=json_output))
         if remember is not None and not found.faults and found.cursor is not None:
             _keep(remember, found.cursor)
@@ -91,7 +100,7 @@ def check_ledger(
         _fail(f"the ledger contradicts itself: {error}")
     except LedgerUnavailable as error:
         _fail(f"the ledger cannot be read: {error}")
-    except (FoundersInvalid, LedgerUnusable, NoteInvalid, OSError, ValueError) as error:
+    except (FoundersInvalid, LedgerUnusable, NoteInvalid, StoreError, OSError, ValueError) as error:
         _fail(str(error))
     _show(found, is_pinned=is_pinned, json_output=json_output)
     if found.faults:
@@ -128,7 +137,22 @@ async def _check(asked: _Asked, kind: str, *, json_output: bool) -> tuple[Checke
         if not any(one.what == "ledger" for one in found.faults) and before[0] != records:
             message = f"up to entry {through} it showed {records} records before, and {before[0]} now"
             found.fault("ledger", f"entry {through}", "", message)
+        if asked.state_dir is not None and not any(one.what == "ledger" for one in found.faults):
+            await _compare(found, asked)
         return found, is_pinned
+
+
+async def _compare(found: Checked, asked: _Asked) -> None:
+    """Compare every device of a registry with what the ledger was just read to say, whatever is kept of it there."""
+    async with existing_store(load_settings(state_dir=asked.state_dir)) as store:
+        after = ""
+        while page := await store.ledgers.enrolled(after):
+            after = page[-1].id
+            waiting = await store.ledgers.waiting([one.id for one in page])
+            for one in page:
+                finding = compare(one, found.known.get(one.id), waiting.get(one.id, ()), found.known, asked.federation)
+                if finding is not None:
+                    found.fault("registry", "", one.id, f"{finding.detail} ({finding.kind})")
 
 
 async def _opened(opened: AsyncExitStack, asked: _Asked, kind: str) -> tuple[Ledger, bool]:

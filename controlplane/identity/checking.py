@@ -11,7 +11,7 @@ from controlplane.identity.ledgers.interface import Anchored, Ledger, LedgerLied
 
 MOST_FAULTS = 100
 
-What = Literal["ledger", "record"]
+What = Literal["ledger", "record", "registry"]
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Fault:
     """Something that does not hold.
 
     Attributes:
-        what: the ``ledger``, which shows what it cannot prove or contradicts itself; or a ``record`` that nobody may
-            make, and that changes nothing.
+        what: the ``ledger``, which shows what it cannot prove or contradicts itself; a ``record`` that nobody may
+            make, and that changes nothing; or the ``registry``, which has a device otherwise than the ledger.
         place: of the record on the ledger; empty where the message names it.
         subject: whose identity; empty where it is about no one.
         message: a sentence.

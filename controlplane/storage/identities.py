@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,11 +17,10 @@ from controlplane.contracts.events import Notice
 from controlplane.contracts.identity import Attestation, PublicKey
 from controlplane.identifiers.histories import Identity, RecordRefused, judge
 from controlplane.identifiers.records import Record, SignedRecord
-from controlplane.identifiers.shown import encode_record
 from controlplane.jose.keys import thumbprint
 from controlplane.storage.database import Database
+from controlplane.storage.identity_log import insert_record
 from controlplane.storage.knowing import identity_of, known_in, looks, merged, row_identity
-from controlplane.storage.log import append, take_turn
 from controlplane.storage.revocations import write_notice
 from controlplane.storage.tables import (
     device_keys,
@@ -29,12 +28,7 @@ from controlplane.storage.tables import (
     identity_pending,
     identity_records,
     ledger_cursors,
-    log_entries,
 )
-from controlplane.transparency.entries import identity_name
-
-_MOST_NUMBER = 2**31 - 1
-"""A whole number in PostgreSQL."""
 
 MOST_PENDING = 200
 """Devices whose records are made at once."""
@@ -79,25 +73,6 @@ class Made:
     number: int | None
     place: int | None
     anchored_at: float | None
-
-
-@dataclass(frozen=True)
-class LoggedRecord:
-    """A record with its entry in our own log.
-
-    Attributes:
-        number: among the identity records of the log, from 0.
-        place: of its entry in the log.
-        time_ms: of the entry.
-        salt: with which the entry commits to it.
-        record: it.
-    """
-
-    number: int
-    place: int
-    time_ms: int
-    salt: bytes
-    record: SignedRecord
 
 
 class Identities:
@@ -275,61 +250,6 @@ class Identities:
         is_it = (identity_records.c.hash == name) & identity_records.c.place.is_(None)
         await self._database.change("withdraw a record", delete(identity_records).where(is_it))
 
-    async def logged(self, start: int, limit: int, before: int) -> list[LoggedRecord]:
-        """Return up to ``limit`` records of our own log from a number on, whose entries are before a place."""
-        is_there = (identity_records.c.number >= min(start, _MOST_NUMBER)) & (identity_records.c.place < before)
-        columns = (identity_records.c.document, log_entries.c.salt, log_entries.c.time_ms)
-        query = select(identity_records.c.number, identity_records.c.place, *columns).join_from(
-            identity_records, log_entries, identity_records.c.place == log_entries.c.place
-        )
-        rows = await self._database.read(
-            "read identity records", query.where(is_there).order_by(identity_records.c.number).limit(limit)
-        )
-        with self._database.understanding("read identity records"):
-            return [
-                LoggedRecord(
-                    number=row.number,
-                    place=row.place,
-                    time_ms=row.time_ms,
-                    salt=bytes(row.salt or b""),
-                    record=SignedRecord.model_validate_json(row.document),
-                )
-                for row in rows
-            ]
-
-    async def logged_before(self, place: int) -> int:
-        """Return how many identity records our own log has before a place."""
-        query = select(func.max(identity_records.c.number)).where(identity_records.c.place < place)
-        last = (await self._database.read("count identity records", query))[0][0]
-        return 0 if last is None else int(last) + 1
-
-    async def publish(self, records: Sequence[Record], now: float) -> Record | None:
-        """Take records into our own log, each in a transaction of its own; one that is there already changes nothing.
-
-        Returns:
-            The first that cannot be taken, for another of its subject and sequence is there; those before it were.
-        """
-        for record in records:
-
-            async def _take(connection: AsyncConnection, record: Record = record) -> bool:
-                await connection.run_sync(take_turn)
-                said = record.statement
-                is_it = (identity_records.c.subject == said.subject) & (identity_records.c.sequence == said.sequence)
-                columns = select(identity_records.c.hash, identity_records.c.place, identity_records.c.document)
-                found = (await connection.execute(columns.where(is_it))).first()
-                if found is None:
-                    return await _insert(connection, record, now, on_log=True)
-                if found.hash == record.hash and found.place is None:
-                    # Made for another ledger, before this one was.
-                    logged = await connection.run_sync(_log, record, bytes(found.document))
-                    noted = update(identity_records).where(identity_records.c.hash == record.hash)
-                    await connection.execute(noted.values(logged))
-                return bool(found.hash == record.hash)
-
-            if not await self._database.write("take an identity record", _take):
-                return record
-        return None
-
     @property
     def _ledger(self) -> str:
         return "log" if self.author is None else self.author.ledger
@@ -348,7 +268,7 @@ class Identities:
 
     async def _write(self, connection: AsyncConnection, author: Author, signed: SignedRecord) -> None:
         record = signed.read()
-        if not await _insert(connection, record, record.statement.time_ms / 1000, on_log=author.ledger == "log"):
+        if not await insert_record(connection, record, record.statement.time_ms / 1000, on_log=author.ledger == "log"):
             said = record.statement
             raise RecordRefused("out_of_sequence", f"record {said.sequence} of {said.subject} was made already")
 
@@ -388,30 +308,3 @@ async def _require_new(connection: AsyncConnection, mark: str) -> None:
     has_it = (await connection.execute(select(devices.c.id).where(devices.c.key_thumbprint == mark))).first()
     if has_it is not None or await is_retired(connection, mark):
         raise RecordRefused("key_known", "that key is, or was, a device's already: make a new one")
-
-
-async def _insert(connection: AsyncConnection, record: Record, now: float, *, on_log: bool) -> bool:
-    """Write a record within a transaction; false when one of its subject and sequence is there, and it must not end."""
-    said, document = record.statement, encode_record(record.signed)
-    row = {
-        "subject": said.subject,
-        "sequence": said.sequence,
-        "hash": record.hash,
-        "document": document,
-        "made_at": now,
-    }
-    if on_log:
-        row |= await connection.run_sync(_log, record, document)
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(identity_records).values(row).on_conflict_do_nothing()
-    return (await connection.execute(statement)).rowcount == 1
-
-
-def _log(connection: Connection, record: Record, document: bytes) -> dict[str, int | None]:
-    """Append the entry of a record; return the number and place that it has."""
-    # From here on nobody else appends, so numbers and places have one order.
-    take_turn(connection)
-    last = connection.execute(select(func.max(identity_records.c.number))).scalar()
-    number = 0 if last is None else int(last) + 1
-    place = append(connection, "identity", [(identity_name(number), record.statement.time_ms / 1000, document)])
-    return {"number": number, "place": place}

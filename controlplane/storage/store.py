@@ -17,6 +17,7 @@ from controlplane.storage.exceptions import Exceptions
 from controlplane.storage.holds import Holds
 from controlplane.storage.idempotency import Idempotency
 from controlplane.storage.identities import Identities
+from controlplane.storage.identity_log import IdentityLog
 from controlplane.storage.ledgers import Ledgers
 from controlplane.storage.log import Log
 from controlplane.storage.migrating import migrate
@@ -37,6 +38,7 @@ class Store:
     Attributes:
         devices: registered devices.
         identities: signed records of them.
+        identity_log: those that are entries of the log.
         ledgers: what was followed of a ledger.
         tokens: enrolment tokens by hash.
         behaviour: how devices stand by their behaviour.
@@ -62,6 +64,7 @@ class Store:
         counts = Counts(database)
         self._database = database
         self.identities = Identities(database)
+        self.identity_log = IdentityLog(database)
         self.ledgers = Ledgers(database)
         self.devices = Devices(database, self.identities)
         self.tokens = Tokens(database)

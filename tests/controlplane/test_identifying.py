@@ -1,7 +1,9 @@
 """A control plane that follows its ledger: what does not agree with it is found, and policy decides what is done."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from controlplane.contracts.identity import PublicKey
 from controlplane.identifiers.histories import Identity
 from controlplane.identifiers.records import Statement, sign_record
 from controlplane.jose.keys import DeviceKey
+from tests.servers.ports import free_port
 from tests.support import Caller, ControlPlane, running, wait_until
 
 
@@ -165,18 +168,82 @@ def test_who_looks_from_outside_sees_that_the_log_only_grew(tmp_path: Path) -> N
         assert "showed 0 records before, and 1 now" in withheld["faults"][0]["message"]
 
 
+def test_a_ledger_that_contradicts_itself_is_told_of_and_nothing_else_stops(tmp_path: Path) -> None:
+    with running(log_seconds=0.1, ledger_seconds=0.1) as plane:
+        device = plane.enrol("trainer")
+        final(plane)
+        by_hand(plane, "UPDATE log_checkpoints SET note = 'nobody signed this'")
+        wait_until(lambda: plane.metric("ztfm_identity_findings_total", finding="ledger_lied") == 1)
+        assert plane.call("GET", "/v1/identity/records?after=0&limit=1").status == 503
+        other = plane.enrol("trainer")
+        assert [status(plane, one) for one in (device, other)] == ["active", "active"]
+        assert plane.run(plane.store.identities.waiting())[0] == 1
+
+
+def test_who_also_changed_what_is_kept_of_the_ledger_is_found_by_reading_it_again(tmp_path: Path) -> None:
+    with running(log_seconds=0.1, ledger_seconds=0.1) as plane:
+        device, fine, thief = plane.enrol("trainer"), plane.enrol("trainer"), DeviceKey.generate()
+        final(plane)
+        compared = ("--state-dir", str(plane.state))
+        assert outside(plane, tmp_path, *compared)["sound"]
+        changed = {"x": thief.public.x, "y": thief.public.y, "id": device.id}
+        by_hand(plane, "UPDATE identities SET key_x = :x, key_y = :y WHERE subject = :id", **changed)
+        by_hand(
+            plane,
+            "UPDATE devices SET key_x = :x, key_y = :y, key_thumbprint = :mark WHERE id = :id",
+            mark=thief.thumbprint,
+            **changed,
+        )
+        found = outside(plane, tmp_path, *compared)
+        assert [(one["what"], one["subject"]) for one in found["faults"]] == [("registry", device.id)]
+        assert "(other_key)" in found["faults"][0]["message"]
+        assert status(plane, fine) == "active"
+
+
+def test_a_check_that_cannot_be_made_says_why(plane: ControlPlane, tmp_path: Path) -> None:
+    founders = tmp_path / "founders.json"
+    key = DeviceKey.generate().public.model_dump()
+    founders.write_text(json.dumps({"federation": "default", "founders": [{"did": "did:web:a.example", "key": key}]}))
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text("{}")
+    for arguments, why in (
+        ([f"http://127.0.0.1:{free_port()}", "--founders", str(founders)], "does not answer"),
+        ([plane.url, "--founders", str(tmp_path / "none.json")], "none.json"),
+        ([plane.url, "--founders", str(wrong)], "founders"),
+        (["--founders", str(founders)], "name the control plane"),
+        ([plane.url, "--founders", str(founders), "--log-key", "x"], "key"),
+        ([plane.url, "--founders", str(founders), "--ledger", "stone"], "stone"),
+    ):
+        result = CliRunner().invoke(commands, ["identity", "check", *arguments])
+        assert result.exit_code == 1
+        assert why in result.output, result.output
+
+
+def test_who_is_no_founder_of_ours_vouches_for_nobody(plane: ControlPlane, tmp_path: Path) -> None:
+    device = plane.enrol("trainer")
+    final(plane)
+    key = DeviceKey.generate().public.model_dump()
+    founders = tmp_path / "founders.json"
+    founders.write_text(json.dumps({"federation": "default", "founders": [{"did": "did:web:a.example", "key": key}]}))
+    result = CliRunner().invoke(commands, ["identity", "check", plane.url, "--founders", str(founders), "--json"])
+    found = json.loads(result.output.splitlines()[-1])
+    assert (result.exit_code, found["devices"], found["log_key_pinned"]) == (1, 0, False)
+    assert any(one["subject"] == device.id and "unknown_issuer" in one["message"] for one in found["faults"])
+
+
 def test_devices_of_before_get_their_records_when_it_starts(tmp_path: Path) -> None:
     state = tmp_path / "s"
     with running(state=state, log_seconds=0.1, ledger_seconds=0.1) as plane:
         devices = [plane.enrol("trainer") for _ in range(3)]
         assert plane.run(plane.services.registry.set_status(devices[2].id, "revoked"))
         final(plane)
+    with closing(sqlite3.connect(state / "ztfm.db")) as database, database:
+        # As a database of before there were records is brought up.
         for table in ("identity_records", "ledger_records", "ledger_cursors", "identities"):
-            by_hand(plane, f"DELETE FROM {table}")
-        by_hand(plane, "DELETE FROM log_entries")
-        by_hand(plane, "DELETE FROM log_tiles")
-        by_hand(plane, "DELETE FROM log_checkpoints")
-        by_hand(plane, "INSERT INTO identity_pending SELECT id FROM devices")
+            database.execute(f"DELETE FROM {table}")
+        for table in ("log_entries", "log_tiles", "log_checkpoints"):
+            database.execute(f"DELETE FROM {table}")
+        database.execute("INSERT INTO identity_pending SELECT id FROM devices")
     with running(state=state, log_seconds=0.1, ledger_seconds=0.1) as plane:
         wait_until(lambda: plane.run(plane.store.ledgers.read("log")).records == 4, what="all is on the ledger")
         found = plane.run(plane.store.ledgers.known("log", [one.id for one in devices]))

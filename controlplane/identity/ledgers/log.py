@@ -180,7 +180,7 @@ class LogReader:
 
 
 class Kept(Protocol):
-    """A record with its entry; `storage.identities.LoggedRecord` is one."""
+    """A record with its entry; `storage.identity_log.LoggedRecord` is one."""
 
     @property
     def number(self) -> int:
@@ -209,7 +209,7 @@ class Kept(Protocol):
 
 
 class Records(Protocol):
-    """The identity records of a log; `storage.identities` has them."""
+    """The identity records of a log; `storage.identity_log` has them."""
 
     async def logged(self, start: int, limit: int, before: int) -> Sequence[Kept]:
         """Return records from a number on, whose entries are before a place."""

@@ -12,10 +12,11 @@ import data.data.resources
 default granted := {"obligations": {}, "ttl_seconds": 0}
 
 granted := {
-	"obligations": object.union(
+	"obligations": object.union_n([
 		{"may_assert": actions[input.action.name].may_assert},
-		object.union(brought_together, lived),
-	),
+		brought_together,
+		lived,
+	]),
 	"ttl_seconds": limits.admin_ttl_seconds,
 }
 

@@ -54,7 +54,7 @@ async def known(store: Store, device: Device) -> Identity:
 
 
 async def logged(store: Store) -> list[tuple[int, str, str]]:
-    found = await store.identities.logged(0, 100, 10**9)
+    found = await store.identity_log.logged(0, 100, 10**9)
     said = [(one.number, one.record.read().statement) for one in found]
     return [(number, one.subject, one.act) for number, one in said]
 
@@ -133,10 +133,10 @@ async def test_numbers_and_places_have_one_order_whoever_writes(
     new = [keyed(new_device)[0] for _ in range(12)]
     await asyncio.gather(*((store, replica)[number % 2].devices.add(one) for number, one in enumerate(new)))
     await store.log.append("event", [("evt-1", 1.0, b"{}")])
-    found = await store.identities.logged(0, 100, 10**9)
+    found = await store.identity_log.logged(0, 100, 10**9)
     assert [one.number for one in found] == list(range(12))
     assert sorted(one.place for one in found) == [one.place for one in found]
-    assert await store.identities.logged_before(10**9) == 12
+    assert await store.identity_log.logged_before(10**9) == 12
 
 
 async def test_what_changes_while_nobody_can_sign_is_recorded_later(
@@ -180,4 +180,4 @@ async def test_a_revoked_device_rotates_nothing(store: Store, author: Organisati
 
 
 async def test_a_number_beyond_all_is_answered_with_nothing(store: Store) -> None:
-    assert await store.identities.logged(10**15 - 1, 64, 10**15) == []
+    assert await store.identity_log.logged(10**15 - 1, 64, 10**15) == []

@@ -86,16 +86,16 @@ async def test_our_log_takes_a_record_once_and_no_other_in_its_place(store: Stor
     first = registered(one, key).read()
     clock.now += 1
     other = registered(one, key).read()
-    assert await store.identities.publish([first], 1.0) is None
-    assert await replica.identities.publish([first], 2.0) is None
-    assert await replica.identities.publish([first, other], 3.0) is other
-    assert [kept.record for kept in await store.identities.logged(0, 10, 10**9)] == [first.signed]
+    assert await store.identity_log.publish([first], 1.0) is None
+    assert await replica.identity_log.publish([first], 2.0) is None
+    assert await replica.identity_log.publish([first, other], 3.0) is other
+    assert [kept.record for kept in await store.identity_log.logged(0, 10, 10**9)] == [first.signed]
 
 
 async def test_what_was_made_for_another_ledger_is_taken_into_our_log(store: Store, new_device: New) -> None:
     await store.identities.begin(author())
     await store.devices.add(new_device())
     [made] = await store.identities.outbox(10)
-    assert await store.identities.logged(0, 10, 10**9) == []
-    assert await store.identities.publish([made.record.read()], 1.0) is None
-    assert [kept.record for kept in await store.identities.logged(0, 10, 10**9)] == [made.record]
+    assert await store.identity_log.logged(0, 10, 10**9) == []
+    assert await store.identity_log.publish([made.record.read()], 1.0) is None
+    assert [kept.record for kept in await store.identity_log.logged(0, 10, 10**9)] == [made.record]

@@ -47,6 +47,7 @@ def create_account(path: Path) -> Any:
     """
     account = Account.create()
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise EvmInvalid(f"{path}: {error.strerror}") from None

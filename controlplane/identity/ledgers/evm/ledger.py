@@ -10,17 +10,17 @@ from eth_utils import keccak
 
 from controlplane.identifiers.records import Record, RecordInvalid, SignedRecord
 from controlplane.identifiers.shown import encode_record
+from controlplane.identity.ledgers.evm.agreeing import require_gone, require_same, still_so, unless_replaced
 from controlplane.identity.ledgers.evm.counting import Counted, Counting
 from controlplane.identity.ledgers.evm.cursors import Cursor, Seen, parse_cursor
 from controlplane.identity.ledgers.evm.nodes import Node
-from controlplane.identity.ledgers.evm.places import MOST_BYTES, block_of, decode_record, subject_key
+from controlplane.identity.ledgers.evm.places import MOST_BYTES, decode_record, subject_key
 from controlplane.identity.ledgers.evm.reading import MOST_ASKED, RECORDS, Entry, Final, Reading
 from controlplane.identity.ledgers.evm.sending import Call, Sender
 from controlplane.identity.ledgers.interface import (
     MOST_AT_ONCE,
     Anchored,
     Followed,
-    LedgerLied,
     LedgerUnavailable,
     RecordRejected,
 )
@@ -135,20 +135,14 @@ class EvmLedger:
         async with self._reading() as readings:
             reading = readings[0]
             final = await self._final(reading)
-            kept = await self._kept(reading, at, final)
-            gone = at.seen[max(0, len(kept.seen) - 1)].name if kept != at and at.seen else None
-            at = kept
-            anchored: list[Anchored] = []
-            for _ in range(_PAGES):
-                entries = await self._after(reading, at, min(max(1, limit), MOST_ASKED - 1), final)
-                anchored = _anchored(entries)
-                if not entries:
-                    break
-                at = at.after(*_seen(entries))
-                if anchored:
-                    break
-            await self._require_same(readings, final)
-        return Followed(tuple(anchored), at.model_dump_json(), forget_from=gone)
+            async with unless_replaced(reading, final):
+                kept = await still_so(reading, at, final)
+                gone = at.seen[max(0, len(kept.seen) - 1)].name if kept != at and at.seen else None
+                if kept != at:
+                    await require_gone(readings, at, kept)
+                found, after = await self._page(reading, kept, limit, final)
+                await require_same(readings, final)
+        return Followed(tuple(found), after.model_dump_json(), forget_from=gone)
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[list[Reading]]:
@@ -174,28 +168,17 @@ class EvmLedger:
                 raise LedgerUnavailable(f"node {reading.node.name} is behind: its newest block is {age:.0f} s old")
         return await reading.final(self._terms.confirmations)
 
-    async def _kept(self, reading: Reading, at: Cursor, final: Final) -> Cursor:
-        """Return the cursor, or as much of it as is still so after a reorganisation."""
-        if at.tip is not None and await self._is_so(reading, at.tip, final):
-            return at
-        for amount in range(len(at.seen), 0, -1):
-            if await self._is_so(reading, at.seen[amount - 1], final):
-                return at if amount == len(at.seen) and at.tip is None else at.back_to(amount)
-        return at.back_to(0)
-
-    async def _is_so(self, reading: Reading, seen: Seen, final: Final) -> bool:
-        """Whether the block is there still that has something that was read."""
-        place = int(seen.place, 16)
-        number = block_of(place)
-        if number > final.block.number:
-            raise LedgerUnavailable(
-                f"node {reading.node.name} is behind: block {number} was final, and it has {final.block.number}"
-            )
-        if (await reading.node.block(number)).hash != seen.block:
-            return False
-        if final.count < seen.number or (await reading.places(seen.number, 1, final))[0] != place:
-            raise LedgerLied(f"node {reading.node.name} has block {number}, and another record {seen.number} in it")
-        return True
+    async def _page(self, reading: Reading, at: Cursor, limit: int, final: Final) -> tuple[list[Anchored], Cursor]:
+        """Return the records that follow, and where to go on."""
+        found: list[Anchored] = []
+        for _ in range(_PAGES):
+            entries = await self._after(reading, at, min(max(1, limit), MOST_ASKED - 1), final)
+            if not entries:
+                break
+            found, at = _anchored(entries), at.after(*_seen(entries))
+            if found:
+                break
+        return found, at
 
     async def _after(self, reading: Reading, at: Cursor, limit: int, final: Final) -> list[Entry]:
         amount = min(limit, final.count - at.number)
@@ -204,34 +187,13 @@ class EvmLedger:
         places = await reading.places(at.number, amount + 1, final)
         return await reading.entries(places, at.number + 1, final)
 
-    async def _require_same(self, readings: Sequence[Reading], final: Final) -> None:
-        """Have the final block be final still, and the same everywhere."""
-        first, number = readings[0], final.block.number
-        if (await first.node.block(number)).hash != final.block.hash:
-            raise LedgerUnavailable(f"block {number} was replaced while it was read: more confirmations are needed")
-        for other in readings[1:]:
-            if (await other.node.block("latest")).number < number:
-                raise LedgerUnavailable(f"node {other.node.name} is behind: it has no block {number} yet")
-            if (await other.node.block(number)).hash != final.block.hash:
-                raise LedgerLied(
-                    f"nodes {first.node.name} and {other.node.name} have different blocks {number}: one of them is on "
-                    "another chain, or lies"
-                )
-            if not final.is_there:
-                continue
-            if int(await other.call("count", block=number)) != final.count or await other.places(
-                final.count, 1, final
-            ) != await first.places(final.count, 1, final):
-                raise LedgerLied(
-                    f"nodes {first.node.name} and {other.node.name} have different records in block {number}: one lies"
-                )
-
     async def _counted(self, reading: Reading, waiting: Sequence[_Waiting]) -> Counted:
         final = await self._final(reading)
         if not waiting or not final.is_there:
             return {}
         subjects = {one.place[0] for one in waiting}
-        return await self._counting.counted(reading, final, subjects, self._terms.deadline_seconds / 4)
+        async with unless_replaced(reading, final):
+            return await self._counting.counted(reading, final, subjects, self._terms.deadline_seconds / 4)
 
     async def _write(self, reading: Reading, sender: Sender, waiting: Sequence[_Waiting]) -> None:
         for _ in range(_ROUNDS):

@@ -54,7 +54,7 @@ class EvmSettings(StrictModel):
     range_blocks: Annotated[int, Field(ge=1, le=100_000)] = 2000
     deadline_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
     behind_seconds: Annotated[float, Field(gt=0)] | None = None
-    most_fee_gwei: Annotated[float, Field(gt=0, le=1e6)] = 500.0
+    most_fee_gwei: Annotated[float, Field(gt=0, le=1e6)] = 100.0
 
     @field_validator("urls")
     @classmethod

@@ -47,7 +47,7 @@ class LogUnderTest:
         self._stack.push_async_callback(store.close)
         self._stores.append(store)
         heads = self._heads(store)
-        return LogLedger(store.identities, KeptLog(store.identities, store.log, heads), heads.quorum, time.time)
+        return LogLedger(store.identity_log, KeptLog(store.identity_log, store.log, heads), heads.quorum, time.time)
 
     async def reader(self) -> Ledger:
         return await self._reading(self._url)
@@ -65,8 +65,8 @@ class LogUnderTest:
         store = await open_store(f"sqlite+aiosqlite:///{other / 'ztfm.db'}")
         self._stack.push_async_callback(store.close)
         page = await self._stores[0].log.page(0, 1000)
-        kept = await self._stores[0].identities.logged(0, 1000, 10**9)
-        await store.identities.publish([one.record.read() for one in kept], 0.0)
+        kept = await self._stores[0].identity_log.logged(0, 1000, 10**9)
+        await store.identity_log.publish([one.record.read() for one in kept], 0.0)
         assert len(page) == len(kept)
         await store.log.append("event", [("evt-elsewhere", 1.0, b"{}")] * 9)
         await self._heads(store).advance()
@@ -81,7 +81,7 @@ class LogUnderTest:
 
     async def _serve(self, store: Store, answering: Answering) -> str:
         app = web.Application()
-        kept = KeptLog(store.identities, store.log, self._heads(store))
+        kept = KeptLog(store.identity_log, store.log, self._heads(store))
         app.add_routes(
             [web.get("/v1/identity/records", _records(kept, answering)), web.get("/v1/log/consistency", _growth(kept))]
         )

@@ -8,6 +8,7 @@ from eth_account import Account
 
 from controlplane.identifiers.records import SignedRecord
 from controlplane.identity.ledgers.evm import counting
+from controlplane.identity.ledgers.evm.cursors import Cursor
 from controlplane.identity.ledgers.evm.deploying import change_writer
 from controlplane.identity.ledgers.evm.places import subject_key
 from controlplane.identity.ledgers.evm.reading import RECORDS
@@ -41,6 +42,7 @@ async def garbage(deployed: Deployed, subject: str, raw: bytes) -> None:
         await sender.send(asked, [Call(data, deployed.terms.contract)])
 
 
+@pytest.mark.minutes
 async def test_more_records_than_a_transaction_takes_are_there_once_and_in_order(
     deployed: Deployed, clinic: Organisation
 ) -> None:
@@ -168,6 +170,40 @@ async def test_a_node_on_another_chain_is_caught_by_another(deployed: Deployed, 
 
     with pytest.raises(LedgerLied, match="different blocks"):
         await deployed.reader(None, other).follow(None)
+
+
+async def test_a_reorganisation_that_another_node_has_not_seen_is_a_lie(
+    deployed: Deployed, clinic: Organisation
+) -> None:
+    await written(deployed, clinic, 2)
+    _, cursor = await follow_all(deployed.reader())
+    await deployed.chain.mine(2)
+    read = Cursor.model_validate_json(cursor).seen[-1].block
+
+    def pretends(method: str, _asked: Any, answer: Any) -> Any:
+        is_it = method == "eth_getBlockByNumber" and "0x" + _hex(answer["hash"]) == read
+        return {**answer, "hash": "0x" + "1" * 64} if is_it else answer
+
+    assert (await deployed.reader(pretends).follow(cursor)).forget_from is not None
+    with pytest.raises(LedgerLied, match="has not"):
+        await deployed.reader(pretends, None).follow(cursor)
+
+
+async def test_what_a_reorganisation_explains_is_no_lie(deployed: Deployed, clinic: Organisation) -> None:
+    await written(deployed, clinic, 2)
+    has_lied = []
+
+    def replaced(method: str, _asked: Any, answer: Any) -> Any:
+        if method == "eth_getLogs":
+            has_lied.append(True)
+            return []
+        if method == "eth_getBlockByNumber" and has_lied:
+            return {**answer, "hash": "0x" + "1" * 64}
+        return answer
+
+    with pytest.raises(LedgerUnavailable, match="was replaced"):
+        await deployed.reader(replaced).follow(None)
+    assert has_lied
 
 
 async def test_a_node_that_shows_less_than_it_did_contradicts_the_cursor(

@@ -65,8 +65,9 @@ def test_without_a_contract_or_with_a_key_that_is_none_no_ledger_is_opened(tmp_p
 
 
 def test_a_key_that_others_can_reach_is_not_used(tmp_path: Path) -> None:
-    path = tmp_path / "key"
+    path = tmp_path / "keys" / "key"
     made = create_account(path)
+    assert path.parent.stat().st_mode & 0o777 == 0o700
     assert load_account(path).address == made.address
     path.chmod(0o640)
     with pytest.raises(EvmInvalid, match="mode 0640"):
