@@ -33,7 +33,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing Python packages (a few minutes the first time; torch is large) ..."
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,postgres]' --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,postgres,evm]' --group dev
 	@touch $@
 
 .PHONY: setup
@@ -90,7 +90,7 @@ compiled: setup ## Compile what is shipped for machines without OPA anew, after 
 lock: ## Write constraints.txt anew from the newest versions that fit
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
 	@build/lock/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	@build/lock/bin/python -m pip install --quiet 'torch==2.13.0' --editable '.[demo,postgres]' --group dev
+	@build/lock/bin/python -m pip install --quiet 'torch==2.13.0' --editable '.[demo,postgres,evm]' --group dev
 	@{ sed -n '/^#/p' constraints.txt; build/lock/bin/python -m pip freeze --exclude-editable; } > build/constraints.txt
 	@mv build/constraints.txt constraints.txt && rm -rf build/lock
 

@@ -31,7 +31,6 @@ from controlplane.transparency.notes import Note
 
 _log = structlog.get_logger("ztfm.identity")
 
-KEY_FILE = "organisation.key"
 LOG = "log"
 LAST_BACKOFF_SECONDS = 60.0
 MOST_TOUCHED = 500
@@ -58,7 +57,7 @@ def load_organisation(settings: Settings, clock: Callable[[], float]) -> Organis
         OrganisationInvalid: it holds no such key.
         OSError: it cannot be read or written.
     """
-    path = settings.state_dir / KEY_FILE
+    path = settings.resolved_organisation_key_file
     pem = read_private(path)
     if pem is None:
         pem = create_private(path, DeviceKey.generate().to_pem())
@@ -73,7 +72,7 @@ def known_organisation(settings: Settings, clock: Callable[[], float]) -> Organi
         OrganisationInvalid: it holds no such key.
         OSError: it cannot be read.
     """
-    path = settings.state_dir / KEY_FILE
+    path = settings.resolved_organisation_key_file
     pem = read_private(path)
     return None if pem is None else _organisation(settings, path, pem, clock)
 
@@ -204,8 +203,32 @@ async def identifying(
             ledger = open_ledger(settings.ledger, os.environ, clock, federation=settings.federation, founders=founders)
             if isinstance(ledger, AbstractAsyncContextManager):
                 await opened.enter_async_context(ledger)
+        await _require_same(store, organisation)
         await store.identities.begin(organisation)
         yield Identifying(store, ledger, founders, organisation, observer, clock, source)
+
+
+async def _require_same(store: Store, organisation: Organisation) -> None:
+    """Return if the organisation is the one that made the records of this database, or is an issuer on the ledger.
+
+    Replicas that sign with keys of their own would have each other's devices set apart.
+
+    Raises:
+        OrganisationInvalid: it is another.
+    """
+    latest = await store.identities.latest_registration()
+    if latest is None:
+        return
+    record = latest.read()
+    if record.statement.issuer == organisation.did and record.is_by(organisation.public):
+        return
+    known = (await store.ledgers.known(organisation.ledger, [organisation.did])).get(organisation.did)
+    if known is None or known.is_revoked or known.key != organisation.public:
+        raise OrganisationInvalid(
+            f"the records in this database are of {record.statement.issuer}, signed with another key than the "
+            f"organisation's here ({organisation.did}). Replicas of one database share ZTFM_ORGANISATION_KEY_FILE and "
+            "ZTFM_ORGANISATION_DID: copy the file from the first one, or restore it from a backup"
+        )
 
 
 async def keep_identities(

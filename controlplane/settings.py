@@ -109,7 +109,9 @@ class Settings(BaseSettings):
         did_web_reach: addresses that documents are fetched from: ``public``, ``private`` for those of private networks
             too, or ``lab`` for this machine as well, and from ``localhost`` without TLS.
         organisation_did: name of the organisation that runs this control plane and vouches for its devices; none for
-            the ``did:key`` of its key, which lies in ``organisation.key`` in ``state_dir``, made at the first start.
+            the ``did:key`` of its key.
+        organisation_key_file: private PEM file with the P-256 key that signs what the organisation says of devices;
+            none for ``organisation.key`` in ``state_dir``, made at the first start. Replicas of one database share it.
         ledger_founders_file: names the organisations that found the federation, as ``ztfm identity founders --json``
             prints them; none for this one alone.
         ledger: where signed records of identities lie: ``log``, or a kind that is installed.
@@ -179,6 +181,7 @@ class Settings(BaseSettings):
     did_web_organisations: str = ""
     did_web_reach: Literal["public", "private", "lab"] = "public"
     organisation_did: str | None = Field(default=None, pattern=r"^did:[a-z0-9]+:[A-Za-z0-9._:@+-]{1,100}$")
+    organisation_key_file: Path | None = None
     ledger_founders_file: Path | None = None
     ledger: str = Field(default="log", pattern=r"^[a-z][a-z0-9_]{0,15}$")
     ledger_seconds: float = Field(default=5.0, ge=0.05, le=3600.0)
@@ -272,6 +275,11 @@ class Settings(BaseSettings):
     def resolved_trust_domain(self) -> TrustDomain:
         """The trust domain, or that of the federation."""
         return domain_of_federation(self.federation) if self.trust_domain is None else TrustDomain(self.trust_domain)
+
+    @property
+    def resolved_organisation_key_file(self) -> Path:
+        """The file of the organisation's key, or the one in the state folder."""
+        return self.organisation_key_file or self.state_dir / "organisation.key"
 
     @property
     def resolved_authority_file(self) -> Path:

@@ -220,6 +220,14 @@ class Identities:
         )
         return self._made(rows[::-1])
 
+    async def latest_registration(self) -> SignedRecord | None:
+        """Return the registration of a device that was made here last, or none."""
+        query = select(identity_records).where(identity_records.c.sequence == 0)
+        rows = await self._database.read(
+            "look who made records here", query.order_by(identity_records.c.made_at.desc()).limit(1)
+        )
+        return self._made(rows)[0].record if rows else None
+
     async def outbox(self, limit: int) -> list[Made]:
         """Return records that are still to be published, in the order in which they were made.
 

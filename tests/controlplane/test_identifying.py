@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from controlplane.app import IDENTIFYING
+from controlplane.app import IDENTIFYING, StartFailed
 from controlplane.cli.commands import app as commands
 from controlplane.contracts.identity import PublicKey
 from controlplane.identifiers.histories import Identity
@@ -250,6 +250,21 @@ def test_devices_of_before_get_their_records_when_it_starts(tmp_path: Path) -> N
         assert [found[one.id].is_revoked for one in devices] == [False, False, True]
         assert [found[one.id].key for one in devices] == [one.key.public for one in devices]
         assert [status(plane, one) for one in devices] == ["active", "active", "revoked"]
+
+
+def test_a_replica_with_a_key_of_its_own_does_not_start(tmp_path: Path) -> None:
+    state = tmp_path / "s"
+    with running(state=state) as plane:
+        plane.enrol("trainer")
+    ours = (state / "organisation.key").read_bytes()
+    (state / "organisation.key").unlink()
+    with pytest.raises(StartFailed, match="Replicas of one database share"), running(state=state):
+        pass
+    with pytest.raises(StartFailed), running(state=state, organisation_did="did:web:elsewhere.example"):
+        pass
+    (state / "organisation.key").write_bytes(ours)
+    with running(state=state) as plane:
+        plane.enrol("trainer")
 
 
 def test_a_command_that_revokes_has_its_record_made_by_who_serves(plane: ControlPlane) -> None:

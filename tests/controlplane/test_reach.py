@@ -63,6 +63,7 @@ class Replicas:
             "ZTFM_DATABASE_URL": self.database,
             "ZTFM_PUBLIC_URL": PUBLIC_URL,
             "ZTFM_SEALING_KEY_FILE": str(self.folder / "sealing.key"),
+            "ZTFM_ORGANISATION_KEY_FILE": str(self.folder / "organisation.key"),
             "ZTFM_POLICY_KEY_FILE": str(self.folder / "policy-signing.key"),
         }
         with serve(self.folder / name, "--port", str(port), **shared) as (process, _):

@@ -329,6 +329,6 @@ def test_an_expected_layer_without_policies_is_not_ready(trust_dir: Path, tmp_pa
 def test_a_restart_takes_what_is_released_and_builds_nothing(own: ControlPlane, trust_dir: Path) -> None:
     """Another control plane on the same store, as after a restart: its key may sign nothing, and need not."""
     url = f"sqlite+aiosqlite:///{own.state / 'ztfm.db'}"
-    sealing = own.state / "sealing.key"
-    with running(policy_trust_dir=trust_dir, database_url=url, sealing_key_file=sealing) as second:
+    keys = {"sealing_key_file": own.state / "sealing.key", "organisation_key_file": own.state / "organisation.key"}
+    with running(policy_trust_dir=trust_dir, database_url=url, **keys) as second:
         assert revision(second) == revision(own)

@@ -8,7 +8,17 @@ from controlplane.authoring.checking import CHECKS
 from controlplane.authoring.testing import MIN_COVERAGE
 from tests.policies.support import POLICIES, ROOT, Run, rego_files
 
-DECISIONS = {"admin", "alert", "enrolment", "gradient_submission", "inference", "model_access", "other", "response"}
+DECISIONS = {
+    "admin",
+    "alert",
+    "enrolment",
+    "gradient_submission",
+    "identity",
+    "inference",
+    "model_access",
+    "other",
+    "response",
+}
 
 
 def test_the_policies_pass_every_check_that_authors_run(tools: Tools) -> None:

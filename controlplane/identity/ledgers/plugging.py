@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Protocol
 
 from controlplane.contracts.identity import PublicKey
@@ -10,9 +10,6 @@ from controlplane.identity.ledgers.interface import Ledger
 
 GROUP = "ztfm.ledgers"
 """Group of entry points. The name is the kind's; what it leads to opens one, as `Opens` says."""
-
-OURS = {"evm": "controlplane.identity.ledgers.evm.settings:open_ledger"}
-"""Kinds that are part of this house, where the installation was made without naming them."""
 
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,15}")
 
@@ -57,8 +54,6 @@ def open_ledger(
         LedgerUnusable: no package brings it, several do, or it cannot be opened.
     """
     points = [point for point in entry_points(group=GROUP) if point.name == kind]
-    if not points and kind in OURS:
-        points = [EntryPoint(name=kind, value=OURS[kind], group=GROUP)]
     if not _KIND.fullmatch(kind) or len(points) != 1:
         there = "several packages bring" if points else "no installed package brings"
         raise LedgerUnusable(f"{there} a ledger {kind!r}: name another in ZTFM_LEDGER, or install it ({GROUP})")

@@ -274,7 +274,8 @@ def test_what_is_held_outlives_a_restart(tmp_path: Path) -> None:
 
 def test_two_control_planes_on_one_store_hold_the_same(tmp_path: Path) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'shared.db'}"
-    folders = {"sealing_key_file": tmp_path / "sealing.key", "policy_key_file": tmp_path / "policy.key"}
+    names = {"sealing_key_file": "sealing.key", "policy_key_file": "policy.key", "organisation_key_file": "org.key"}
+    folders = {setting: tmp_path / name for setting, name in names.items()}
     with (
         running(database_url=database, **folders) as one,
         running(database_url=database, **folders) as other,

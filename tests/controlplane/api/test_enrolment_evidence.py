@@ -189,6 +189,7 @@ def test_two_control_planes_on_one_store_enrol_a_key_once(tmp_path: Path) -> Non
     shared: dict[str, Any] = {
         "database_url": database,
         "sealing_key_file": tmp_path / "sealing.key",
+        "organisation_key_file": tmp_path / "organisation.key",
         "policy_key_file": tmp_path / "policy.key",
         "policies": accepting(tmp_path, did_key(ISSUER)),
         "manufacturers_dir": manufacturers(tmp_path, ROOT),

@@ -194,6 +194,7 @@ def test_replicas_share_the_ring_and_a_withdrawal_reaches_the_other_within_secon
     shared: dict[str, Any] = {
         "database_url": f"sqlite+aiosqlite:///{tmp_path / 'ztfm.db'}",
         "sealing_key_file": tmp_path / "sealing.key",
+        "organisation_key_file": tmp_path / "organisation.key",
         "policy_key_file": tmp_path / "policy-signing.key",
     }
     with running(**shared) as one, running(**shared) as other:

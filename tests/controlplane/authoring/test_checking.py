@@ -172,10 +172,10 @@ def test_a_rule_with_the_name_of_a_builtin_is_found(tools: Tools, small: PolicyF
     assert places(found) == {(ONE, line + 1)}
 
 
-def test_without_a_linter_nothing_passes_unseen(tools: Tools, folder: PolicyFolder) -> None:
+def test_without_a_linter_nothing_passes_unseen(tools: Tools, small: PolicyFolder) -> None:
     with pytest.raises(AuthoringError, match=r"install --regal"):
-        list(check(Tools(tools.opa), folder))
-    done = [one.check for one in check(Tools(tools.opa), folder, lint=False)]
+        list(check(Tools(tools.opa), small))
+    done = [one.check for one in check(Tools(tools.opa), small, lint=False)]
     assert done == [name for name in CHECKS if name != "lint"]
 
 
