@@ -18,7 +18,7 @@ from controlplane.identifiers.histories import founders as pinned_identities
 from controlplane.identity.comparing import MOST_FINDINGS, Comparison, Finding, refused
 from controlplane.identity.following import Follower, Publishing
 from controlplane.identity.ledgers.interface import Ledger, LedgerLied, LedgerUnavailable
-from controlplane.identity.ledgers.log import KeptLog, LogLedger
+from controlplane.identity.ledgers.keeping import KeptLog, LogLedger
 from controlplane.identity.ledgers.plugging import open_ledger
 from controlplane.identity.organisation import Organisation
 from controlplane.identity.pinned import Founder, Founders, FoundersInvalid, read_founders

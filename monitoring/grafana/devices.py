@@ -8,8 +8,8 @@ _ENROLMENT = Row(
     (
         Panel(
             "Enrolments, 15 min",
-            "By what was shown, and outcome. Denied tokens were used, expired or guessed; withdraw the batch if nobody of "
-            "yours is behind them.",
+            "By what was shown, and outcome. Denied tokens were used, expired or guessed; withdraw the batch if nobody "
+            "of yours is behind them.",
             [
                 Query(
                     "sum by (evidence, outcome) (increase(ztfm_enrolments_total[15m])) > 0", "{{evidence}} {{outcome}}"
@@ -20,8 +20,8 @@ _ENROLMENT = Row(
         ),
         Panel(
             "Evidence that did not hold, 15 min",
-            "Credentials and certificates of newcomers, by what was wrong. issuer_unresolved: an issuer's keys cannot be"
-            " had. bad_signature, wrong_key and untrusted are attacks or mix-ups; the log has each decision.",
+            "Credentials and certificates of newcomers, by what was wrong. issuer_unresolved: an issuer's keys cannot "
+            "be had. bad_signature, wrong_key and untrusted are attacks or mix-ups; the log has each decision.",
             [
                 Query(
                     "sum by (evidence, cause) (increase(ztfm_enrolment_evidence_refused_total[15m])) > 0",
@@ -104,11 +104,14 @@ _LEDGER = Row(
         ),
         Panel(
             "Records read, 1 h",
-            "Identities that were registered, got another key, or were revoked, by whichever organisation. What counts "
-            "alone.",
-            [Query("sum by (act) (increase(ztfm_identity_records_total[1h]))", "{{act}}")],
+            "Identities that were registered, got another key, or were revoked, by whichever organisation; and what "
+            "was made here and is not final yet, for more than some seconds only where the ledger is behind.",
+            [
+                Query("sum by (act) (increase(ztfm_identity_records_total[1h]))", "{{act}}"),
+                Query("max(ztfm_ledger_outbox)", "not final yet"),
+            ],
             "short",
-            width=5,
+            width=8,
         ),
         Panel(
             "Behind the ledger",
@@ -117,16 +120,7 @@ _LEDGER = Row(
             [Query("max(ztfm_ledger_lag_seconds)")],
             "s",
             kind="stat",
-            width=4,
-        ),
-        Panel(
-            "Not final yet",
-            "Records that were made here and that the ledger does not show as final. On the log they are within "
-            "seconds.",
-            [Query("max(ztfm_ledger_outbox)")],
-            "none",
-            kind="stat",
-            width=4,
+            width=5,
         ),
     ),
     height=6,

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from sqlalchemy import text
 
 from adapters.guard import Guard, Member
 from adapters.pytorch import GuardedRound
@@ -21,6 +22,7 @@ from adapters.rollback import DeltaArchive
 from controlplane.bundles import BundleSigner
 from controlplane.contracts.identity import Trust
 from controlplane.contracts.shadow import DISAGREEMENTS
+from controlplane.jose.keys import DeviceKey
 from controlplane.releases.building import build
 from controlplane.sidecar import locate_opa
 from controlplane.sidecar.folders import product_folder
@@ -103,6 +105,7 @@ class Traffic:
         self._alert()
         self._fault()
         self._insistence()
+        self._difference()
 
     def _requests(self) -> None:
         consumer = self.plane.enrol("consumer")
@@ -214,6 +217,13 @@ class Traffic:
         os.kill(before or 0, signal.SIGKILL)
         wait_until(lambda: device.capability("inference", inference=SIZE).status == 201, 20, "OPA to be back")
 
+    def _difference(self) -> None:
+        """Somebody gives a device another key in the database, which its records do not name."""
+        device, thief = self.plane.enrol("consumer"), DeviceKey.generate()
+        values = {"x": thief.public.x, "y": thief.public.y, "mark": thief.thumbprint, "id": device.id}
+        swap = text("UPDATE devices SET key_x = :x, key_y = :y, key_thumbprint = :mark WHERE id = :id")
+        self.plane.run(self.plane.store._database.change("swap a key", swap, values))
+
     def _insistence(self) -> None:
         """Ask as a stranger until it is too much."""
         wait_until(lambda: self.plane.call("GET", "/v1/decisions").status == 429, 60, "a stranger to be turned away")
@@ -266,6 +276,7 @@ def traffic(folder: Path) -> Iterator[Traffic]:
                 oidc_issuer=issuer.url,
                 oidc_audience=PEOPLE,
                 opa_deadline_seconds=2.0,
+                ledger_seconds=0.5,
                 limits=replace(UNLIMITED, stranger_rate=4.0, stranger_burst=20.0),
             )
         )

@@ -88,11 +88,8 @@ def log_key(state: Path) -> str:
     return str(load_signer(state / "log-signing.key", "org-a/log").verifier)
 
 
-def findings(folder: Path) -> list[dict[str, Any]]:
-    done = subprocess.run(
-        [*ZTFM, "witness", "findings", "--folder", str(folder), "--json"], capture_output=True, text=True, check=False
-    )
-    return list(json.loads(done.stdout)["findings"])
+def findings(quick: Quick, folder: Path) -> list[dict[str, Any]]:
+    return list(json.loads(quick("witness", "findings", "--folder", str(folder), "--json").stdout)["findings"])
 
 
 def test_a_control_plane_that_rewrites_history_is_caught_by_the_witnesses_of_two_organisations(
@@ -135,7 +132,7 @@ def test_a_control_plane_that_rewrites_history_is_caught_by_the_witnesses_of_two
         assert sound["sound"], "the keeper of the database has changed everything that it holds"
 
         with serve(state, "--port", str(port), **settings) as (_, line):
-            wait_until(lambda: all(findings(folder) for folder in folders.values()))
+            wait_until(lambda: all(findings(quick, folder) for folder in folders.values()))
             with Member.open(tmp_path / "device") as device:
                 (tmp_path / "later.json").write_text(device.plane.decision_proof(decisions[1]).model_dump_json())
         refused = quick("audit", "verify", str(tmp_path / "later.json"), "--keys", str(tmp_path / "keys.json"))
@@ -143,7 +140,7 @@ def test_a_control_plane_that_rewrites_history_is_caught_by_the_witnesses_of_two
         assert "0 of 2 witnesses signed" in refused.stderr
         for folder in folders.values():
             # That two heads of one size were signed may be found as well.
-            (finding,) = [one for one in findings(folder) if one["place"] is not None]
+            (finding,) = [one for one in findings(quick, folder) if one["place"] is not None]
             assert finding["place"] == place
             assert finding["what"].startswith(f"entry {place} is not what it was")
 
@@ -198,14 +195,14 @@ def test_a_witness_keeps_one_key(quick: Quick, tmp_path: Path) -> None:
     assert quick("witness", "findings", "--folder", folder).stdout == "nothing was found\n"
 
 
-def test_witnesses_that_cannot_be_used_are_named_at_the_start(state: Path, ztfm: Any, tmp_path: Path) -> None:
+def test_witnesses_that_cannot_be_used_are_named_at_the_start(quick: Quick, tmp_path: Path) -> None:
     named = tmp_path / "witnesses"
     named.write_text("# ours\norg-b+00000000+AAAA http://127.0.0.1:1\n")
-    done = ztfm("serve", ZTFM_LOG_WITNESSES_FILE=str(named))
-    assert done.returncode == 1
+    done = quick("serve", ZTFM_LOG_WITNESSES_FILE=str(named))
+    assert done.exit_code == 1
     assert f"{named}, line 2" in done.stderr
-    done = ztfm("serve", ZTFM_LOG_WITNESSES_NEEDED="1")
-    assert (done.returncode, "wants 1 witnesses" in done.stderr) == (1, True)
+    done = quick("serve", ZTFM_LOG_WITNESSES_NEEDED="1")
+    assert (done.exit_code, "wants 1 witnesses" in done.stderr) == (1, True)
 
 
 def test_the_log_is_exported_in_order_and_goes_on_where_it_stopped(state: Path, quick: Quick, tmp_path: Path) -> None:
@@ -218,7 +215,7 @@ def test_the_log_is_exported_in_order_and_goes_on_where_it_stopped(state: Path, 
     assert [entry["place"] for entry in entries] == list(range(len(entries)))
     (asked,) = [entry for entry in entries if entry["entry"]["id"] == decision]
     assert (asked["record"]["subject"], asked["record"]["outcome"]) == (subject, "allow")
-    assert {entry["entry"]["kind"] for entry in entries} == {"decision", "release"}
+    assert {entry["entry"]["kind"] for entry in entries} == {"decision", "identity", "release"}
 
     events = [json.loads(line) for line in quick("audit", "export", "--form", "ocsf").stdout.splitlines()]
     (event,) = [event for event in events if event["metadata"]["uid"] == decision]

@@ -11,7 +11,7 @@ from controlplane.audit.heads import Heads
 from controlplane.contracts.identity import PublicKey
 from controlplane.identifiers.shown import ShownRecord, ShownRecords
 from controlplane.identity.ledgers.interface import Ledger
-from controlplane.identity.ledgers.log import KeptLog, LogLedger
+from controlplane.identity.ledgers.keeping import KeptLog, LogLedger
 from controlplane.identity.ledgers.overhttp import HttpLogLedger, HttpSource
 from controlplane.storage import Store, open_store
 from controlplane.transparency.keys import new_signer

@@ -8,7 +8,8 @@ from aiohttp import web
 
 from controlplane.audit.heads import Heads
 from controlplane.identity.ledgers.interface import LedgerLied, LedgerUnavailable, RecordRejected
-from controlplane.identity.ledgers.log import Cursor, KeptLog, LogReader
+from controlplane.identity.ledgers.keeping import KeptLog
+from controlplane.identity.ledgers.log import Cursor, LogReader
 from controlplane.identity.ledgers.overhttp import MOST_BYTES, HttpLogLedger, HttpSource
 from controlplane.jose.keys import DeviceKey
 from controlplane.storage import Store
