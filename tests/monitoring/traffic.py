@@ -144,14 +144,17 @@ class Traffic:
         change = {"status": "quarantined", "reason": "odd"}
         self.operator.post(f"/v1/devices/{device.id}/status", change).expect(200)
         self.admin.post("/v1/keys").expect(202)
+        self.operator.get(f"/v1/identifiers/{device.id}").expect(200)
         shown = {"Authorization": f"Bearer {self.auditor()}"}
         self.plane.call("GET", "/v1/decisions?limit=1", headers=shown).expect(200)
         self.admin.post("/v1/policies/base", body=b"no bundle", headers=GZIP)
 
     def _refusals(self) -> None:
         stranger = self.plane.stranger()
-        enrolment = {"token": "ztfm-enrol-" + "x" * 43, "roles": ["trainer"], "segment": "homes"}
+        asked = {"roles": ["trainer"], "segment": "homes"}
+        enrolment = {**asked, "token": "ztfm-enrol-" + "x" * 43}
         stranger.post("/v1/devices", enrolment)
+        stranger.post("/v1/devices", {**asked, "credential": "e30.e30.e30~e30.e30.e30"}).expect(403)
         assert self.plane.call("GET", "/v1/decisions").status == 401
         self.plane.enrol("trainer").capability("inference", inference=SIZE).expect(403)
 
