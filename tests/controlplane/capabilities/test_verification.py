@@ -470,7 +470,7 @@ def test_a_refusal_has_words_for_every_cause_and_repeats_nothing(world: World, a
     known = {cause for module in modules for cause in getattr(module, "_DETAILS", {})}
     # Enforcement points have words of their own for what only they can see.
     points = "".join(path.read_text() for path in Path(adapters.__file__).parent.rglob("*.py"))
-    known |= set(re.findall(r'Refused\(\s*"(\w+)",\s*"', points))
+    known |= set(re.findall(r'\bRefused\(\s*"(\w+)",\s*"', points))
     assert known == set(get_args(Cause))
     verdict = world.verify(another().mint()[0])
     assert isinstance(verdict, Refused)
