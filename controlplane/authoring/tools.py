@@ -22,8 +22,8 @@ _PASSED_ON = ("HOME", "PATH", "TMPDIR")
 
 
 GO_RUNTIME = {"GOGC": "400", "GOMEMLIMIT": "1GiB"}
-"""A tool that ends after seconds collects its garbage less often: a quarter less processor time for OPA's tests, for twice
-the memory, 0.2 GB of it."""
+"""A tool that ends after seconds collects its garbage less often: a quarter less processor time for OPA's tests, for
+twice the memory, 0.2 GB of it."""
 
 
 @dataclass(frozen=True)
