@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-import controlplane.identity.ledgers.evm  # noqa: F401 - before what it needs: it keeps that from changing the process
+import controlplane.identity.ledgers.evm.unlifted  # noqa: F401 - before what it needs: it keeps that from changing the process
 from controlplane.contracts.identity import Attestation, Device, Trust
 from controlplane.identifiers.names import device_id
 from controlplane.jose.keys import DeviceKey

@@ -5,6 +5,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+import controlplane.identity.ledgers.evm.unlifted  # noqa: F401 - before what it keeps from changing the process
+
+# isort: split
 from eth_account import Account
 
 from controlplane.identity.ledgers.evm.settings import EvmInvalid

@@ -10,6 +10,10 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
+
+import controlplane.identity.ledgers.evm.unlifted  # noqa: F401 - before what it keeps from changing the process
+
+# isort: split
 from web3 import AsyncWeb3
 from web3.exceptions import Web3Exception
 from web3.providers.async_base import AsyncJSONBaseProvider
