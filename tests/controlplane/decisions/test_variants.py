@@ -110,7 +110,8 @@ def own_thing(value: Any, facts: dict[str, Any]) -> bool:
     """What is one's own needs no role and no place."""
     properties = facts["resource"].get("properties", {})
     is_own = properties.get("owner") == facts["subject"]["id"]
-    return own_decision(value, facts) or (facts["action"]["name"] in {"certificate:issue", "identity:resolve"} and is_own)
+    needs_no_role = facts["action"]["name"] in {"certificate:issue", "identity:resolve"}
+    return own_decision(value, facts) or (needs_no_role and is_own)
 
 
 WHOSEVER = (
