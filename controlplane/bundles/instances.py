@@ -24,8 +24,8 @@ from controlplane.bundles.builtins import Undefined
 # That a policy of some size begins with more memory than the smallest is nothing to be told of each time.
 logging.getLogger("opapywasm.runtime").setLevel(logging.ERROR)
 
-# A module asks for as many pages as its constants take. opa-py-wasm 1.2.1 begins with two, has no argument for more, and
-# takes the refusal for a fault of the module.
+# A module asks for as many pages as its constants take. opa-py-wasm 1.2.1 begins with two, has no argument for more,
+# and takes the refusal for a fault of the module.
 runtime._DEFAULT_MEMORY_PAGES = 16
 
 _NO_VALUE = 0
