@@ -130,4 +130,3 @@ def sign(key: EllipticCurvePrivateKey, header_segment: bytes, payload: bytes) ->
 def is_signed_by(key: EllipticCurvePublicKey, token: Compact) -> bool:
     """Whether ``token`` bears a signature of ``key``, which is on P-256."""
     return _ES256.verify(token.signed, key, token.signature)
-
