@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
@@ -14,9 +14,9 @@ from adapters.following import Follower
 from adapters.serversent import ServerEvent
 from controlplane.capabilities.errors import KeySetError
 from controlplane.capabilities.events import EventVerifier, is_reset_to
-from controlplane.capabilities.revocations import RevocationState, Standing
+from controlplane.capabilities.revocations import RevocationState, Standing, is_rekeying
 from controlplane.contracts.capability import CapabilityClaims
-from controlplane.contracts.events import REACH_SECONDS, SecurityEventClaims
+from controlplane.contracts.events import REACH_SECONDS, OpaqueSubject, SecurityEventClaims
 
 MAX_SILENCE_SECONDS = 10.0
 """Without news for so long nothing is held good any more."""
@@ -31,6 +31,7 @@ KEYS_PAUSE_SECONDS = 1.0
 """Between two fetches of the published keys."""
 
 _FIRST_PAUSE_SECONDS = 0.1
+_REMEMBERED = 10_000
 _KEPT = {"security-event", "reset"}
 _log = logging.getLogger("ztfm.revocations")
 
@@ -97,12 +98,17 @@ class RevocationFeed(Follower):
         self._max_silence = max_silence_seconds
         self._state = RevocationState(clock, timer, max_silence_seconds=max_silence_seconds)
         self._verifier = EventVerifier(issuer or plane.url, {"keys": []})
+        self._rekeyed: OrderedDict[str, None] = OrderedDict()
         self._last: int | None = None
         self._keys_at: float | None = None
 
     def standing(self, claims: CapabilityClaims, kid: str) -> Standing:
         """Return how a capability stands that was signed with the key ``kid`` and holds otherwise."""
         return self._state.standing(claims, kid)
+
+    def has_other_key(self, name: str) -> bool:
+        """Whether an event said that a device took another key than its first, which is nobody's from then on."""
+        return name in self._rekeyed
 
     @property
     def is_current(self) -> bool:
@@ -173,6 +179,10 @@ class RevocationFeed(Follower):
             _log.warning("an event before %s is missing; what was issued until then is distrusted", sequence)
             self._state.distrust(happened.event_timestamp + REACH_SECONDS)
         self._state.apply(claims)
+        if is_rekeying(claims) and isinstance(claims.sub_id, OpaqueSubject):
+            self._rekeyed[claims.sub_id.id] = None
+            while len(self._rekeyed) > _REMEMBERED:
+                self._rekeyed.popitem(last=False)
         self._last = sequence
         self.events[claims.events.kind or "reset"] += 1
         if is_gap or claims.events.reset is not None or claims.events.credential_change is not None:

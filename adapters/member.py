@@ -26,6 +26,7 @@ from adapters.site.plane import SitedSyncControlPlane
 from controlplane.capabilities.proof import make_proof
 from controlplane.contracts.access import Resource, ResourceProperties
 from controlplane.contracts.capability import CapabilityContext
+from controlplane.contracts.events import REACH_SECONDS
 from controlplane.contracts.site import SiteLimits, UpdateFact
 from controlplane.identifiers.shown import IdentityStanding
 from controlplane.jose.keys import DeviceKey
@@ -59,6 +60,7 @@ class Member:
         self.id = name or subject_of(key.thumbprint)
         self._folder = folder
         self._clock = clock
+        self._settled_at = float("-inf")
 
     @classmethod
     def enrol(
@@ -118,7 +120,8 @@ class Member:
         """Give this device another key, on the ledger and in its folder; what it holds up to now is void.
 
         The new key is in the folder before anybody is asked, and takes the old one's place afterwards. Where this ends
-        in between, `open` asks which of the two is known, and goes on with that.
+        in between, `open` asks which of the two is known, and goes on with that. What is handed out within the next two
+        seconds is void as well, so `pull` and `submit` wait until they are over.
 
         Returns:
             How the identity stands afterwards.
@@ -135,6 +138,7 @@ class Member:
         standing = self.plane.rotate_key(successor)
         swap_keys(self._folder)
         self.key = successor
+        self._settled_at = time.monotonic() + REACH_SECONDS
         return standing
 
     def __enter__(self) -> Self:
@@ -207,6 +211,7 @@ class Member:
             ControlPlaneError: `Denied` when policy says no, `Vetoed` of these when the site's own does, or any other of
                 `adapters.errors`.
         """
+        self._settle()
         resource = Resource(type="model", id=terms.model, properties=ResourceProperties(digest=terms.model_digest))
         context = CapabilityContext(purpose="training", round_id=terms.round_id)
         capability = self.plane.capability("model_access", resource, terms.audience, context).require()
@@ -223,6 +228,7 @@ class Member:
             ControlPlaneError: `Denied` when policy says no, `Vetoed` of these when the site's own does, or any other of
                 `adapters.errors`.
         """
+        self._settle()
         resource = Resource(type="model", id=terms.model)
         context = CapabilityContext(round_id=terms.round_id)
         if isinstance(self.plane, SitedSyncControlPlane):
@@ -230,6 +236,10 @@ class Member:
         else:
             grant = self.plane.capability("gradient_submission", resource, terms.audience, context)
         return self._prove(SUBMIT, terms, grant.require().access_token, digest)
+
+    def _settle(self) -> None:
+        """Wait until what the control plane hands out for a new key counts."""
+        time.sleep(max(0.0, self._settled_at - time.monotonic()))
 
     def _prove(self, method: str, terms: RoundTerms, token: str, digest: str | None = None) -> Credentials:
         url = target(terms.audience, terms.round_id)

@@ -516,6 +516,7 @@ def _wire(
         strangers=RateLimit(
             time.monotonic, rate=edge.stranger_rate, burst=edge.stranger_burst, cells=counted.strangers
         ),
+        rotations=RateLimit(time.monotonic, rate=edge.rotation_rate, burst=edge.rotation_burst),
         repeats=Repeats(
             store.idempotency,
             sealer,

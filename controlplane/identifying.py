@@ -14,6 +14,7 @@ from controlplane.audit.heads import Heads, LogRewritten
 from controlplane.capabilities.keyfiles import create_private, read_private
 from controlplane.contracts.identity import PublicKey
 from controlplane.identifiers.didkey import did_key
+from controlplane.identifiers.histories import Identity
 from controlplane.identifiers.histories import founders as pinned_identities
 from controlplane.identity.comparing import MOST_FINDINGS, Comparison, Finding, refused
 from controlplane.identity.following import Follower, Publishing
@@ -32,6 +33,9 @@ from controlplane.transparency.notes import Note
 _log = structlog.get_logger("ztfm.identity")
 
 LOG = "log"
+BEGAN = "identities-began"
+"""Where the state folder has this file, every device that enrols has a record from then on."""
+
 LAST_BACKOFF_SECONDS = 60.0
 MOST_TOUCHED = 500
 """Devices that are compared at once since the ledger says something new of them; the others are in their turn."""
@@ -118,6 +122,9 @@ class Identifying:
         observer: counts.
         clock: Unix seconds.
         source: what everybody is shown of the ledger, where it is our own log.
+        began: file that says that whoever was here before there were records has got one. It is not in the database,
+            so whoever writes there has nobody vouched for.
+        late_seconds: after which a record that is not final is a finding.
     """
 
     def __init__(
@@ -129,14 +136,20 @@ class Identifying:
         observer: Observer,
         clock: Callable[[], float],
         source: KeptLog | None,
+        began: Path,
+        late_seconds: float,
     ) -> None:
         self.organisation, self.source, self.ledger = organisation, source, ledger
         self._store, self._observer, self._clock = store, observer, clock
         federation = organisation.federation
         self.follower = Follower(ledger, store.ledgers, founders, federation, observer, clock)
         self._publishing = Publishing(ledger, store.identities, clock)
-        self._comparison = Comparison(ledger.name, store.ledgers, pinned_identities(founders), federation)
+        own = Identity("issuer", organisation.did, organisation.did, organisation.public)
+        self._comparison = Comparison(
+            ledger.name, store.ledgers, pinned_identities(founders), federation, own, late_seconds
+        )
         self._read_at = clock()
+        self._began = began
 
     async def advance(self, responds: Responds) -> None:
         """Make what is missing, publish it, take in what is final, and compare.
@@ -146,8 +159,11 @@ class Identifying:
             LedgerLied: what it shows is not proven, or contradicts what it showed before.
             StoreUnavailable, AuditUnavailable: something was not kept or decided; it is done the next time.
         """
-        while await self._store.identities.make_pending():
+        vouches = not await asyncio.to_thread(self._began.exists)
+        while await self._store.identities.make_pending(vouches=vouches):
             pass
+        if vouches:
+            await asyncio.to_thread(self._began.touch, 0o600)
         lost = [
             Finding(
                 "rejected",
@@ -159,8 +175,11 @@ class Identifying:
         findings, touched = [*lost], set()
         while judged := await self.follower.advance():
             findings += refused(judged)[: max(0, MOST_FINDINGS - len(findings))]
-            touched |= {one.subject for one in judged if one.subject}
+            # A record that changes nothing is no reason to look, and anybody may write many of them.
+            touched |= {one.subject for one in judged if not one.refusal}
         if judged is None:
+            # Somebody else reads on, and compares when it is at the end; what was found here nobody else tells.
+            await responds.respond(findings)
             return
         self._read_at = self._clock()
         findings += await self._comparison.of(sorted(touched)[:MOST_TOUCHED])
@@ -205,7 +224,9 @@ async def identifying(
                 await opened.enter_async_context(ledger)
         await _require_same(store, organisation)
         await store.identities.begin(organisation)
-        yield Identifying(store, ledger, founders, organisation, observer, clock, source)
+        began = settings.state_dir / BEGAN
+        late = settings.ledger_late_seconds
+        yield Identifying(store, ledger, founders, organisation, observer, clock, source, began, late)
 
 
 async def _require_same(store: Store, organisation: Organisation) -> None:

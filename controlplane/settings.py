@@ -116,6 +116,7 @@ class Settings(BaseSettings):
             prints them; none for this one alone.
         ledger: where signed records of identities lie: ``log``, or a kind that is installed.
         ledger_seconds: how often the ledger is read, and compared with the registry.
+        ledger_late_seconds: after which a record that is not final is the finding ``late``; longer than finality takes.
         newcomer_trust: trust of a device of which nothing is known yet.
         decision_days: how long recorded decisions are kept at most, days; policy may keep them for less.
         log_level: debug, info, warning or error.
@@ -185,6 +186,7 @@ class Settings(BaseSettings):
     ledger_founders_file: Path | None = None
     ledger: str = Field(default="log", pattern=r"^[a-z][a-z0-9_]{0,15}$")
     ledger_seconds: float = Field(default=5.0, ge=0.05, le=3600.0)
+    ledger_late_seconds: float = Field(default=120.0, ge=1.0, le=604_800.0)
     newcomer_trust: float = Field(default=0.6, ge=0.0, le=1.0)
     decision_days: float = Field(default=90.0, gt=0.0, le=36_500.0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"

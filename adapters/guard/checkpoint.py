@@ -4,9 +4,10 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from adapters.credentials import IDENTIFY, PULL, SUBMIT, Credentials, Introduction, RoundTerms, subject_of, target
+from adapters.credentials import IDENTIFY, PULL, SUBMIT, Credentials, Introduction, RoundTerms, target
 from adapters.errors import ControlPlaneError
 from adapters.keys import TRUSTED_SECONDS
+from adapters.naming import Names
 from controlplane.capabilities.errors import KeySetError
 from controlplane.capabilities.limits import exceeded
 from controlplane.capabilities.proof import Proof, ProofVerifier
@@ -41,6 +42,7 @@ class Checkpoint:
         clock: Unix seconds.
         standings: knows what was revoked; none lets every capability live to its end.
         segment: from which devices are taken; none for any.
+        names: knows devices that have another key than their first; none for those alone that capabilities name.
     """
 
     def __init__(
@@ -51,8 +53,10 @@ class Checkpoint:
         clock: Callable[[], float],
         standings: Standings | None = None,
         segment: str | None = None,
+        names: Names | None = None,
     ) -> None:
         self._segment = segment
+        self._names = names or Names()
         self._fetch_keys = fetch_keys
         self._audience = audience
         self._clock = clock
@@ -69,7 +73,10 @@ class Checkpoint:
         verdict = self._proofs.verify(introduction.proof, method=IDENTIFY, url=url)
         if not isinstance(verdict, Proof):
             return verdict
-        if subject_of(verdict.thumbprint) != introduction.subject:
+        holding = self._names.holding(introduction.subject, verdict.key)
+        if holding == "unknown":
+            return Refused("revocations_unknown", "Whose key it is could not be asked now; no name is believed.")
+        if holding == "another":
             return Refused("wrong_subject", "The name is not that of the key which signed the proof.")
         return introduction.subject
 
@@ -135,7 +142,9 @@ class Checkpoint:
             return Refused("unknown_key", "The issuer's keys could not be had for too long; none is trusted.")
         verdict = verify()
         if isinstance(verdict, Refused) and verdict.cause == "unknown_key" and self._refresh(REFRESH_SECONDS):
-            return verify()
+            verdict = verify()
+        if not isinstance(verdict, Refused) and verdict.cnf.jkt is not None:
+            self._names.learn(verdict.sub, verdict.cnf.jkt)
         return verdict
 
     def _are_keys_lost(self) -> bool:

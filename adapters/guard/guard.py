@@ -14,6 +14,7 @@ from torch import Tensor
 from adapters.client import SyncControlPlane
 from adapters.credentials import Credentials, Introduction, RoundTerms
 from adapters.enrolment import load_identity, load_key
+from adapters.feed import RevocationFeed
 from adapters.guard.checkpoint import Checkpoint
 from adapters.guard.gating import Gate
 from adapters.guard.patience import patiently
@@ -22,6 +23,7 @@ from adapters.guard.rounds import SealedRound, Weights
 from adapters.guard.rulings import Gated, Submission
 from adapters.guard.tally import Tally
 from adapters.guard.undoing import Undoing
+from adapters.naming import Names
 from adapters.rollback import DeltaArchive, Recipe
 from adapters.rollback.rebuilding import Progress
 from controlplane.capabilities.refusals import Refused
@@ -88,7 +90,9 @@ class Guard:
         self._run = run or f"run-{secrets.token_hex(6)}"
         self._allowed = None if members is None else frozenset(members)
         self._patience = patience_seconds
-        self._checkpoint = Checkpoint(plane.jwks, issuer or plane.url, audience, clock, standings, segment)
+        listening = standings.has_other_key if isinstance(standings, RevocationFeed) else None
+        self.names = Names(plane.resolve, is_rekeyed=listening)
+        self._checkpoint = Checkpoint(plane.jwks, issuer or plane.url, audience, clock, standings, segment, self.names)
         self._tally = Tally(self.report, clock)
         self._gate = Gate(plane, self._checkpoint, patience_seconds, weight_ratio)
         self._undoing = None

@@ -60,7 +60,7 @@ class HttpClient(Participant):
         self._prefix = parts.path.rstrip("/")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(parts.hostname, parts.port, timeout=timeout_seconds)
-        self._signer = RequestSigner(member.key, clock)
+        self._clock = clock
 
     def __enter__(self) -> Self:
         return self
@@ -143,7 +143,9 @@ class HttpClient(Participant):
             "Content-Digest": write_content_digest(content_sha256(update)),
         }
         with update.open("rb") as file:
-            self._ask("POST", path, file, self._signer.sign("POST", self._url + path, headers))
+            # The member may have another key than when this was made.
+            signed = RequestSigner(self._member.key, self._clock).sign("POST", self._url + path, headers)
+            self._ask("POST", path, file, signed)
         return digest
 
     def renew(self, terms: RoundTerms, digest: str) -> None:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from adapters.credentials import subject_of
 from adapters.http.signing import SignatureVerifier
 from adapters.jobs.desk import Desk
 from controlplane.contracts.identity import PublicKey
@@ -29,4 +28,4 @@ class HttpDesk(Desk):
     def forget(self) -> None:
         """Keep the keys of those alone who are invited, or in the round that is open."""
         invited = self.invited
-        self.keys = {name: key for name, key in self.keys.items() if subject_of(name) in invited}
+        self.keys = {mark: key for mark, key in self.keys.items() if self.guard.names.of(mark) in invited}

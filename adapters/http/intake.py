@@ -19,6 +19,7 @@ from adapters.jobs.refusals import Refusal
 from adapters.jobs.taking_part import TENSORS
 from adapters.web.presented import Asked, body_bytes
 from controlplane.contracts.identity import PublicKey
+from controlplane.jose.keys import thumbprint as thumbprint_of
 
 _log = logging.getLogger("ztfm.http")
 
@@ -33,7 +34,7 @@ class Intake:
     def __init__(self, desk: HttpDesk) -> None:
         self._desk = desk
 
-    def signer(self, request: web.Request, asked: Asked) -> str | Refused:
+    async def signer(self, request: web.Request, asked: Asked) -> str | Refused:
         """Return who signed a request: by the key of its proof, or one that was announced.
 
         Who signed it is who sends it: the credentials that it shows may be another's.
@@ -41,14 +42,22 @@ class Intake:
         shown = presented(asked)
 
         def find(thumbprint: str) -> PublicKey | None:
-            if not isinstance(shown, Refused) and subject_of(thumbprint) == shown[0].subject:
+            if not isinstance(shown, Refused) and thumbprint_of(shown[1]) == thumbprint:
                 return shown[1]
             return self._desk.keys.get(thumbprint)
 
         # What a request says of its host is not looked at: anybody can send any.
         signed = SignedRequest(request.method, self._desk.public_url + request.raw_path, request.headers)
         found = self._desk.signatures.verify(signed, find)
-        return found if isinstance(found, Refused) else subject_of(found)
+        if isinstance(found, Refused):
+            return found
+        names = self._desk.guard.names
+        if isinstance(shown, tuple) and shown[0].subject not in (names.of(found), subject_of(found)):
+            # It says that it has another key than its first: by a capability that holds, it is believed.
+            holds = await self._desk.reception.has_key(shown[0].subject, found, shown[0].capability)
+            if holds:
+                names.learn(shown[0].subject, found)
+        return names.of(found) or Refused("wrong_key", "The device of that name has another key by now.")
 
     async def take(self, request: web.Request, asked: Asked, opened: OpenRound, signer: str) -> Refusal | None:
         """Take a member's update in, or return why not.

@@ -76,7 +76,8 @@ class Routes:
         guard = self._desk.guard
         found = await self._desk.line(guard.identify, introduction)
         if isinstance(found, Refused):
-            return _answer(refusals.unproven(found.detail, found.cause))
+            is_unknown = found.cause == "revocations_unknown"
+            return _answer(refusals.of(found) if is_unknown else refusals.unproven(found.detail, found.cause))
         is_listed = self._desk.listed is None or found in self._desk.listed
         if not is_listed or not await self._desk.line(guard.admit, [found]):
             return _answer(
@@ -123,7 +124,7 @@ class Routes:
         if read_content_digest(request.headers.getall("Content-Digest", [])) is None:
             detail = "Send the body's Content-Digest with sha-256 (RFC 9530)."
             return self._refused("gate", refusals.malformed(detail))
-        signer = self._intake.signer(request, asked)
+        signer = await self._intake.signer(request, asked)
         if isinstance(signer, Refused):
             return self._refused("gate", refusals.of(signer))
         if not opened.sealed.has_member(signer):

@@ -1,6 +1,7 @@
 """What a request over HTTP shows: a capability and its proof, in headers (RFC 9449 section 7.1)."""
 
-from adapters.credentials import Credentials, subject_of
+from adapters.credentials import Credentials
+from adapters.naming import stated_subject
 from adapters.web.presented import Asked, shown_by
 from controlplane.capabilities.proof import holder_of
 from controlplane.capabilities.refusals import Refused
@@ -29,4 +30,4 @@ def presented(asked: Asked) -> tuple[Credentials, PublicKey] | Refused:
     if holder is None:
         return Refused("proof_malformed", "The proof is no dpop+jwt that shows a P-256 key.")
     key, thumbprint = holder
-    return Credentials(subject_of(thumbprint), shown.token, shown.proof), key
+    return Credentials(stated_subject(shown.token, thumbprint), shown.token, shown.proof), key

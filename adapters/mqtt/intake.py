@@ -10,7 +10,7 @@ import logging
 import os
 from pathlib import Path
 
-from adapters.credentials import Credentials, Introduction, subject_of
+from adapters.credentials import Credentials, Introduction
 from adapters.guard import Point, Refused
 from adapters.jobs import refusals
 from adapters.jobs.examining import Examined, examined, read_examples, settled, shown_amiss
@@ -19,6 +19,7 @@ from adapters.jobs.refusals import Refusal
 from adapters.jobs.taking_part import TENSORS
 from adapters.mqtt.desk import MqttDesk
 from adapters.mqtt.envelope import Letter
+from adapters.naming import stated_subject
 from controlplane.capabilities.proof import holder_of
 
 POINTS: dict[str, Point] = {"announce": "identify", "pull": "pull", "submit": "gate", "renew": "gate"}
@@ -206,7 +207,7 @@ def _as_shown(letter: Letter) -> Credentials:
 
 
 def _shown(letter: Letter) -> Credentials | Refusal:
-    """Return a message's credentials under the name of the key that made their proof; nothing else is verified."""
+    """Return a message's credentials where the key of their proof can be that of their name; nothing is verified."""
     shown = _as_shown(letter)
     if not shown.capability or not shown.proof:
         detail = "Send the user properties subject, capability and proof."
@@ -214,7 +215,7 @@ def _shown(letter: Letter) -> Credentials | Refusal:
     holder = holder_of(shown.proof)
     if holder is None:
         return refusals.unproven("The proof is no dpop+jwt that shows a P-256 key.", "proof_malformed")
-    if shown.subject != subject_of(holder[1]):
+    if shown.subject != stated_subject(shown.capability, holder[1]):
         return refusals.denied("The proof is of another key than the subject's.", "wrong_subject")
     return shown
 

@@ -64,11 +64,15 @@ async def rotate_own(request: web.Request) -> web.Response:
     device = await authenticate(request)
     body = await read_body(request, SignedRecord)
     decision = await administer(request, device, "device:rotate_key", "device", device.id, device.id)
+    wait = services.rotations.wait(device.id)
+    if wait:
+        raise too_many(wait)
     try:
         record = body.read()
         await services.registry.rotate(device, record)
     except (RecordInvalid, RecordRefused) as error:
         raise _refused(error) from None
+    services.rotations.charge(device.id, 1)
     _log.info("device_key", device=device.id, sequence=record.statement.sequence, decision_id=decision.id)
     changed = await services.registry.get(device.id)
     return reply(await _standing(services, changed or device))

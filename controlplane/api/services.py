@@ -81,6 +81,10 @@ class Registry(Protocol):
         """Return a subject by its key, or none."""
         ...
 
+    async def by_former_thumbprint(self, thumbprint: str) -> Device | None:
+        """Return a subject by a key that it had before, or none."""
+        ...
+
     async def enrol(self, token: str | None, device: Device) -> bool:
         """Use the token, where there is one, and add the device, both or neither."""
         ...
@@ -188,12 +192,16 @@ class EdgeLimits:
         burst: of one enrolled key.
         stranger_rate: refused or anonymous requests a second of one address.
         stranger_burst: of one address.
+        rotation_rate: new keys a second of one device; each is a record for ever, which a ledger may charge for.
+        rotation_burst: of one device.
     """
 
     rate: float = 200.0
     burst: float = 400.0
     stranger_rate: float = 20.0
     stranger_burst: float = 100.0
+    rotation_rate: float = 1 / 600
+    rotation_burst: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -284,6 +292,7 @@ class Services:
     exposition: Callable[[str], Awaitable[tuple[bytes, str]]]
     callers: RateLimit
     strangers: RateLimit
+    rotations: RateLimit
     repeats: Repeats
     candidates: Candidates
     pages: PageTokens

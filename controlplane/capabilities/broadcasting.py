@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 from pydantic import ValidationError
 
 from controlplane.capabilities.events import EventSigner
-from controlplane.capabilities.revocations import CLOCKS_SECONDS, RevocationState, is_ending
+from controlplane.capabilities.revocations import CLOCKS_SECONDS, RevocationState, is_ending, is_rekeying
 from controlplane.contracts.capability import MAX_LIFETIME_SECONDS
 from controlplane.contracts.events import OpaqueSubject, Revocation, SecurityEvent
 
@@ -273,7 +273,8 @@ class Broadcast:
         if self._listeners:
             self._push(self._message(row))
         self._newest = row[0]
-        if event is not None and is_ending(event) and isinstance(event.sub_id, OpaqueSubject):
+        is_over = event is not None and (is_ending(event) or is_rekeying(event))
+        if event is not None and is_over and isinstance(event.sub_id, OpaqueSubject):
             self._end(event.sub_id.id)
 
     def _message(self, row: EventRow) -> Message:

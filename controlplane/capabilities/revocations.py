@@ -136,7 +136,7 @@ class RevocationState:
         elif isinstance(happened, CredentialChange) and happened.credential_type == "signing-key":
             if happened.change_type in {"revoke", "delete"}:
                 self._keep(("key", about.id), at, at + KEY_SECONDS)
-        elif is_ending(event):
+        elif is_ending(event) or is_rekeying(event):
             self._keep(("subject", about.id), at + REACH_SECONDS, subject_expiry(at))
 
     def __len__(self) -> int:
@@ -180,6 +180,12 @@ def is_ending(event: SecurityEvent) -> bool:
     if events.credential_change is not None:
         return events.credential_change.change_type in {"revoke", "delete"}
     return events.session_revoked is not None
+
+
+def is_rekeying(event: SecurityEvent) -> bool:
+    """Whether an event says that its subject has another key: whatever it holds with the one before is void."""
+    changed = event.events.credential_change
+    return changed is not None and (changed.credential_type, changed.change_type) == ("device-key", "update")
 
 
 def capability_expiry(at: float) -> float:

@@ -26,6 +26,7 @@ RefusalCause = Literal[
     "unknown_issuer",
     "not_signed_by_author",
     "key_known",
+    "wrong_time",
 ]
 """Why a record changes nothing."""
 

@@ -22,8 +22,11 @@ Kind = Literal["device", "issuer"]
 """A device or service, or an organisation that vouches for them."""
 
 TYPE = "ztfm-identity+jwt"
+_HEADER_NAMES = frozenset({"alg", "kid", "typ"})
 MOST_CHARS = 4096
 _MOST_SEQUENCE = 1_000_000
+_END_OF_TIME_MS = 253_402_300_800_000
+"""The year 10000, which no calendar here has a day of."""
 
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _Signed = Annotated[str, StringConstraints(min_length=1, max_length=MOST_CHARS, pattern=r"^[A-Za-z0-9_.-]+$")]
@@ -41,11 +44,11 @@ class Statement(StrictModel):
         kind: of the subject.
         subject: whose identity; a device's registered name, or an organisation's DID.
         act: what becomes of it.
-        sequence: place in the subject's history, from 0.
+        sequence: place in the subject's history, from 0; the last there is, is left for a revocation.
         previous: hash of the record before; none at the beginning.
         issuer: DID of the organisation that vouches for the subject.
         key: that the subject has from now on; none when it is revoked.
-        time_ms: when it was said, Unix milliseconds; the order is the ledger's, not the clock's.
+        time_ms: when it was said, Unix milliseconds up to the year 9999; the order is the ledger's, not the clock's.
     """
 
     federation: Identifier
@@ -56,7 +59,7 @@ class Statement(StrictModel):
     previous: Hash | None = None
     issuer: Identifier
     key: PublicKey | None = None
-    time_ms: Annotated[int, Field(ge=0, lt=2**53)]
+    time_ms: Annotated[int, Field(ge=0, lt=_END_OF_TIME_MS)]
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -64,6 +67,8 @@ class Statement(StrictModel):
             raise ValueError("a history begins with a registration, and every later record names the one before")
         if (self.key is None) != (self.act == "revoked"):
             raise ValueError("a key is named unless the identity is revoked")
+        if self.act == "rotated" and self.sequence == _MOST_SEQUENCE:
+            raise ValueError("the last place in a history is for a revocation, so that nobody fills it up first")
         return self
 
 
@@ -109,8 +114,12 @@ class Record:
         try:
             parse_object(self._parsed.payload)  # One reading only: no name twice.
             self.statement = Statement.model_validate_json(self._parsed.payload)
-        except (ValidationError, ValueError, RecursionError) as error:
-            raise RecordInvalid(f"it states nothing about an identity: {error}") from None
+        except ValidationError as error:
+            raise RecordInvalid(f"it states nothing about an identity: see {_wrong(error)}") from None
+        except (ValueError, RecursionError):
+            raise RecordInvalid(
+                "it states nothing about an identity: it is no JSON object with each name once"
+            ) from None
         if self.statement.model_dump_json(exclude_none=True).encode() != self._parsed.payload:
             raise RecordInvalid("it is not written in the one form that is hashed")
         self.hash = hashlib.sha256(self._parsed.payload).hexdigest()
@@ -144,6 +153,14 @@ def sign_record(statement: Statement, author: DeviceKey, successor: DeviceKey | 
     )
 
 
+def _wrong(error: ValidationError) -> str:
+    """Return which parts of a statement do not fit; nothing of what it says, which may be anything and long."""
+    named = {str(one["loc"][0]) for one in error.errors(include_url=False, include_input=False) if one["loc"]}
+    known = [name for name in Statement.model_fields if name in named]
+    others = ["names that it does not have"] if named - set(known) else []
+    return ", ".join([*known, *others]) or "how act, sequence, previous and key go together"
+
+
 def _sign(key: DeviceKey, payload: bytes) -> str:
     header = f'{{"alg":"ES256","kid":"{key.thumbprint}","typ":"{TYPE}"}}'
     return key.sign(encode_segment(header.encode()), payload)
@@ -153,6 +170,9 @@ def _parsed(token: str) -> Compact:
     found = parse(token, MOST_CHARS)
     if found is None or found.header.get("alg") != "ES256" or found.header.get("typ") != TYPE:
         raise RecordInvalid(f"it is no compact JWS of type {TYPE} with ES256")
+    if found.header.keys() != _HEADER_NAMES:
+        # What else is there means nothing, and whoever has it written on a chain pays for it.
+        raise RecordInvalid("its header has other names than alg, kid and typ")
     return found
 
 

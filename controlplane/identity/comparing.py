@@ -26,9 +26,6 @@ FINDINGS: tuple[FindingKind, ...] = (
     "ledger_lied",
 )
 
-LATE_SECONDS = 120.0
-"""After which a record that is not final is a finding."""
-
 MOST_FINDINGS = 100
 """Of a kind, in one pass."""
 
@@ -80,10 +77,23 @@ class Comparison:
         differences: what is compared.
         pinned: the founders, by name.
         federation: that is followed.
+        own: the organisation that makes records here, as it knows itself. Its records that wait are judged by it where
+            the ledger does not know it: after a reorganisation that took its registration back, say.
+        late_seconds: after which a record that is not final is a finding.
     """
 
-    def __init__(self, ledger: str, differences: Differences, pinned: Mapping[str, Identity], federation: str) -> None:
+    def __init__(
+        self,
+        ledger: str,
+        differences: Differences,
+        pinned: Mapping[str, Identity],
+        federation: str,
+        own: Identity | None = None,
+        late_seconds: float = 120.0,
+    ) -> None:
         self._ledger, self._differences, self._pinned, self._federation = ledger, differences, pinned, federation
+        self._own = {} if own is None else {own.subject: own}
+        self._late = late_seconds
         self._after = ""
 
     async def some(self) -> list[Finding]:
@@ -100,7 +110,7 @@ class Comparison:
 
     async def late(self, now: float) -> list[Finding]:
         """Return what is not final though there was time."""
-        found = await self._differences.late(now - LATE_SECONDS, MOST_FINDINGS)
+        found = await self._differences.late(now - self._late, MOST_FINDINGS)
         return [
             Finding("late", name, f"its record of {now - made_at:.0f} s ago is not final on the ledger")
             for name, made_at in found
@@ -119,7 +129,7 @@ class Comparison:
             return []
         waiting = await self._differences.waiting(names)
         issuers = {record.read().statement.issuer for some in waiting.values() for record in some}
-        known = {**self._pinned, **await self._differences.known(self._ledger, {*names, *issuers})}
+        known = {**self._own, **self._pinned, **await self._differences.known(self._ledger, {*names, *issuers})}
         found = []
         for one in page:
             finding = compare(one, known.get(one.id), waiting.get(one.id, ()), known, self._federation)
@@ -148,6 +158,9 @@ def compare(
     for signed in waiting:
         try:
             record = signed.read()
+            if expected is not None and record.statement.sequence <= expected.sequence:
+                # It was seen on the ledger between two reads; those after it count all the same.
+                continue
             expected = judge(record, federation, expected, known.get(record.statement.issuer))
         except (RecordInvalid, RecordRefused):
             break

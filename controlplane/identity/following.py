@@ -18,6 +18,10 @@ AGAIN_SECONDS = 60.0
 """How long what was published has time to become final, before it is published again."""
 
 
+Anew = Callable[[Sequence[FollowedRecord], dict[str, Identity]], tuple[Sequence[FollowedRecord], Collection[Identity]]]
+"""Judges records anew, by what is known from those before, which it brings up to them."""
+
+
 class State(Protocol):
     """Keeps what was followed; `storage.ledgers` does."""
 
@@ -41,18 +45,8 @@ class State(Protocol):
         """Keep what follows, or nothing of it where somebody else went on meanwhile."""
         ...
 
-    async def records(self, ledger: str, start: int, limit: int = ...) -> Sequence[FollowedRecord]:
-        """Return records as they were judged, from a number on."""
-        ...
-
-    async def forget(self, ledger: str, place: str) -> int:
-        """Forget the records from a place on, and what all came to; return how many are left."""
-        ...
-
-    async def judge_anew(
-        self, ledger: str, start: int, found: Sequence[FollowedRecord], changed: Collection[Identity]
-    ) -> None:
-        """Keep what records that were kept before come to now."""
+    async def forget(self, ledger: str, before: Read, place: str, judge: Anew) -> Read | None:
+        """Forget the records from a place on and judge what is left anew; none where somebody else went on."""
         ...
 
 
@@ -132,9 +126,8 @@ class Follower:
         before = await self._state.read(self.ledger)
         found = await self._ledger.follow(before.cursor, MOST_AT_ONCE)
         if found.forget_from is not None:
-            await self._forget(found.forget_from)
-            left = await self._state.read(self.ledger)
-            if left.cursor != before.cursor:
+            left = await self._state.forget(self.ledger, before, found.forget_from, self._anew)
+            if left is None:
                 return None
             before = left
         known = await self._around(found.anchored)
@@ -149,18 +142,15 @@ class Follower:
                 self._observer.identity_record(one.record.statement.act)
         return judged
 
-    async def _forget(self, place: str) -> None:
-        left, start = await self._state.forget(self.ledger, place), 0
-        known = dict(self._pinned)
-        while start < left:
-            page = await self._state.records(self.ledger, start)
-            if not page:
-                return
-            unchanged = dict(known)
-            judged = fold([Anchored(one.place, one.record) for one in page], self._federation, known)
-            changed = [one for name, one in known.items() if one is not unchanged.get(name)]
-            await self._state.judge_anew(self.ledger, start, [_kept(one) for one in judged], changed)
-            start += len(page)
+    def _anew(
+        self, page: Sequence[FollowedRecord], known: dict[str, Identity]
+    ) -> tuple[list[FollowedRecord], list[Identity]]:
+        """Judge records of before by what is known from those before them."""
+        for name, one in self._pinned.items():
+            known.setdefault(name, one)
+        unchanged = dict(known)
+        judged = fold([Anchored(one.place, one.record) for one in page], self._federation, known)
+        return [_kept(one) for one in judged], [one for name, one in known.items() if one is not unchanged.get(name)]
 
     async def _around(self, found: Sequence[Anchored]) -> dict[str, Identity]:
         names = set()
@@ -197,7 +187,9 @@ class Publishing:
         now = self._clock()
         self._published = {name: at for name, at in self._published.items() if 0 <= now - at < AGAIN_SECONDS}
         found = [one.record for one in await self._outbox.outbox(MOST_AT_ONCE)]
-        due = [one for one in found if one.read().hash not in self._published]
+        again = {one.read().statement.subject for one in found if one.read().hash not in self._published}
+        # With those that it follows: a chain may have taken them back meanwhile, and it would be refused without them.
+        due = [one for one in found if one.read().statement.subject in again]
         lost = []
         while due:
             taken = await self._taken(due)

@@ -48,7 +48,11 @@ class DeviceStore(Protocol):
 
 
 class RotationStore(Protocol):
-    """Gives devices other keys."""
+    """Gives devices other keys, and knows those that they had before."""
+
+    async def former_holder(self, mark: str) -> str | None:
+        """Return which device had the key of a thumbprint before the one that it has, or none."""
+        ...
 
     async def rotate(self, device: str, record: Record, notice: Notice, now: float) -> None:
         """Give a device another key, and write the record and the notice of it, in one transaction.

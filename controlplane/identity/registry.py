@@ -63,6 +63,11 @@ class Registry:
         known = self._memory.by_thumbprint(thumbprint)
         return known or await self._read(("thumbprint", thumbprint), self._store.devices.by_thumbprint)
 
+    async def by_former_thumbprint(self, thumbprint: str) -> Device | None:
+        """Return the device that had a key before the one that it has, or none."""
+        name = await self._store.identities.former_holder(thumbprint)
+        return None if name is None else await self.get(name)
+
     async def enrol(self, token: str | None, device: Device) -> bool:
         """Use up the token and add the device in one transaction; false when either cannot be, with nothing changed.
 

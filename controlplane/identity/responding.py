@@ -79,7 +79,8 @@ class Responding:
                 self._observer.found(finding)
             device = await self._devices.get(finding.subject)
             # About a device that is none here, or one that is shut out for good, nothing can be done.
-            if device is None or device.status == "revoked" or await self._respond(finding, device, len(findings)):
+            together = sum(_is_of_registry(one) == _is_of_registry(finding) for one in findings)
+            if device is None or device.status == "revoked" or await self._respond(finding, device, together):
                 self._remember(finding, now)
 
     async def _respond(self, finding: Finding, device: Device, together: int) -> bool:
@@ -112,3 +113,12 @@ class Responding:
         if len(self._answered) >= MOST_REMEMBERED:
             del self._answered[next(iter(self._answered))]
         self._answered[key] = now
+
+
+def _is_of_registry(finding: Finding) -> bool:
+    """Whether it is about a device as it is registered here, and not about what the ledger has.
+
+    Each is counted among its like: what others write onto a ledger, or how slow it is, must not keep a revocation there
+    from being heeded.
+    """
+    return finding.kind in ("unrecorded", "other_key", "revoked_elsewhere")

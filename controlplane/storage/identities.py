@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.contracts.events import Notice
 from controlplane.contracts.identity import Attestation, PublicKey
 from controlplane.identifiers.histories import Identity, RecordRefused, judge
+from controlplane.identifiers.names import device_id
 from controlplane.identifiers.records import Record, SignedRecord
 from controlplane.jose.keys import thumbprint
 from controlplane.storage.database import Database
@@ -32,6 +33,9 @@ from controlplane.storage.tables import (
 
 MOST_PENDING = 200
 """Devices whose records are made at once."""
+
+MOST_APART_SECONDS = 300.0
+"""Between when a device says that it rotates its key and now. Everybody is shown that time, and it is the device's."""
 
 
 class Author(Protocol):
@@ -163,11 +167,15 @@ class Identities:
                 raise RecordRefused("unknown_subject", f"it is no rotation of the key of {device}")
             if row.status == "revoked":
                 raise RecordRefused("is_revoked", f"{device} is revoked, which is final")
+            if abs(record.statement.time_ms / 1000 - now) > MOST_APART_SECONDS:
+                raise RecordRefused("wrong_time", "it was said at another time than now; compare the clocks")
             if known.key != PublicKey(kty="EC", crv="P-256", x=row.key_x, y=row.key_y):
                 raise RecordRefused("not_signed_by_author", f"the records of {device} name another key than it has")
             after = judge(record, author.federation, known, None)
             mark = thumbprint(after.key)
             await _require_new(connection, mark)
+            if await known_in(connection, author.ledger, device_id(mark)) is not None:
+                raise RecordRefused("key_known", "the ledger has that key as another device's: make a new one")
             retired = {"thumbprint": row.key_thumbprint, "device": device, "until": now}
             await connection.execute(device_keys.insert().values(retired))
             changes = {
@@ -179,12 +187,17 @@ class Identities:
             }
             await connection.execute(update(devices).where(devices.c.id == device).values(changes))
             await write_notice(connection, notice, begun)
-            await self._write(connection, author, record.signed)
+            await self._write(connection, author, record.signed, now)
 
         await self._database.write("give a device another key", _rotate)
 
-    async def make_pending(self) -> int:
-        """Make the records of some devices that were noted for one; return how many there were."""
+    async def make_pending(self, *, vouches: bool) -> int:
+        """Make the records of some devices that were noted for one; return how many there were.
+
+        Args:
+            vouches: for devices without any record too. Whoever writes into the database can note one that nobody
+                enrolled; without this it gets no record.
+        """
         author = self.author
         if author is None:
             return 0
@@ -197,7 +210,11 @@ class Identities:
             for name in names:
                 query = select(devices.c.status).where(devices.c.id == name).with_for_update()
                 status = (await connection.execute(query)).scalar()
-                known = None if status is None else await self._known_or_registered(connection, author, name)
+                known = None
+                if status is not None and vouches:
+                    known = await self._known_or_registered(connection, author, name)
+                elif status is not None:
+                    known = await known_in(connection, author.ledger, name)
                 if known is not None and status == "revoked" and not known.is_revoked:
                     await self._write(connection, author, author.revokes(known))
             await connection.execute(delete(identity_pending).where(identity_pending.c.device.in_(names)))
@@ -219,6 +236,12 @@ class Identities:
             "read an identity's history", query.order_by(identity_records.c.sequence.desc()).limit(limit)
         )
         return self._made(rows[::-1])
+
+    async def former_holder(self, mark: str) -> str | None:
+        """Return which device had the key of a thumbprint before the one that it has, or none."""
+        query = select(device_keys.c.device).where(device_keys.c.thumbprint == mark)
+        rows = await self._database.read("look whose key one was", query)
+        return str(rows[0].device) if rows else None
 
     async def latest_registration(self) -> SignedRecord | None:
         """Return the registration of a device that was made here last, or none."""
@@ -253,10 +276,18 @@ class Identities:
     async def withdraw(self, name: str) -> None:
         """Forget a record, by its hash, that its ledger does not take, for another came first.
 
-        On our own log it stays: what is logged is logged.
+        A device that is revoked is noted for another revocation, which follows what came first. On our own log a record
+        stays: what is logged is logged.
         """
         is_it = (identity_records.c.hash == name) & identity_records.c.place.is_(None)
-        await self._database.change("withdraw a record", delete(identity_records).where(is_it))
+
+        async def _withdraw(connection: AsyncConnection) -> None:
+            subject = (await connection.execute(select(identity_records.c.subject).where(is_it))).scalar()
+            if subject is not None:
+                await connection.execute(delete(identity_records).where(is_it))
+                await note_pending(connection, subject)
+
+        await self._database.write("withdraw a record", _withdraw)
 
     @property
     def _ledger(self) -> str:
@@ -274,9 +305,12 @@ class Identities:
         await self._write(connection, author, signed)
         return identity_of(signed.read())
 
-    async def _write(self, connection: AsyncConnection, author: Author, signed: SignedRecord) -> None:
+    async def _write(
+        self, connection: AsyncConnection, author: Author, signed: SignedRecord, made_at: float | None = None
+    ) -> None:
         record = signed.read()
-        if not await insert_record(connection, record, record.statement.time_ms / 1000, on_log=author.ledger == "log"):
+        made_at = record.statement.time_ms / 1000 if made_at is None else made_at
+        if not await insert_record(connection, record, made_at, on_log=author.ledger == "log"):
             said = record.statement
             raise RecordRefused("out_of_sequence", f"record {said.sequence} of {said.subject} was made already")
 

@@ -67,9 +67,12 @@ class IdentityLog:
 
     async def logged_before(self, place: int) -> int:
         """Return how many identity records our own log has before a place."""
-        query = select(func.max(identity_records.c.number)).where(identity_records.c.place < place)
-        last = (await self._database.read("count identity records", query))[0][0]
-        return 0 if last is None else int(last) + 1
+        # Both go up together. The largest number would be looked for in all of them, each time that anybody reads.
+        query = select(identity_records.c.number).where(identity_records.c.place < place)
+        rows = await self._database.read(
+            "count identity records", query.order_by(identity_records.c.place.desc()).limit(1)
+        )
+        return int(rows[0].number) + 1 if rows else 0
 
     async def publish(self, records: Sequence[Record], now: float) -> Record | None:
         """Take records into our own log, each in a transaction of its own; one that is there already changes nothing.
@@ -100,14 +103,20 @@ class IdentityLog:
 
 
 async def insert_record(connection: AsyncConnection, record: Record, now: float, *, on_log: bool) -> bool:
-    """Write a record within a transaction; false when one of its subject and sequence is there, and it must not end."""
+    """Write a record within a transaction; false when one of its subject and sequence is there, and it must not end.
+
+    Records are published in the order in which they were made, and one that comes to a chain before the one that it
+    follows is refused there for good. So none is made before that one, whatever the clocks of two replicas say.
+    """
     said, document = record.statement, encode_record(record.signed)
+    latest = select(func.max(identity_records.c.made_at)).where(identity_records.c.subject == said.subject)
+    last = (await connection.execute(latest)).scalar()
     row = {
         "subject": said.subject,
         "sequence": said.sequence,
         "hash": record.hash,
         "document": document,
-        "made_at": now,
+        "made_at": now if last is None else max(now, last),
     }
     if on_log:
         row |= await connection.run_sync(_log, record, document)

@@ -1,9 +1,10 @@
 """What was followed of a ledger: its records as they were judged, what they come to, and how far it was read."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +18,10 @@ from controlplane.storage.tables import devices, identities, identity_records, l
 
 PAGE = 500
 """Records or devices that are read at once."""
+
+Anew = Callable[[Sequence[FollowedRecord], dict[str, Identity]], tuple[Sequence[FollowedRecord], Collection[Identity]]]
+"""Judges records that follow one another, by what is known from those before, which it brings up to them; returns them
+as they are judged now, and the identities that changed."""
 
 
 class Ledgers:
@@ -59,23 +64,20 @@ class Ledgers:
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
             first = {"ledger": ledger, "cursor": None, "records": 0, "read_at": now}
             await connection.execute(dialect.insert(ledger_cursors).values(first).on_conflict_do_nothing())
-            is_it = (ledger_cursors.c.ledger == ledger) & (ledger_cursors.c.records == before.records)
-            is_it &= ledger_cursors.c.cursor.is_not_distinct_from(before.cursor)
             after = {"cursor": cursor, "records": before.records + len(found), "read_at": now}
-            if (await connection.execute(update(ledger_cursors).where(is_it).values(after))).rowcount != 1:
+            change = update(ledger_cursors).where(_is_at(ledger, before)).values(after)
+            if (await connection.execute(change)).rowcount != 1:
                 return False
             await _add(connection, ledger, before.records, found)
             await _replace(connection, ledger, changed)
-            await _anchor(connection, [one.hash for one in found if one.hash], now)
+            await _anchor(connection, found, now)
             return True
 
         return await self._database.write("keep what a ledger says", _keep)
 
     async def records(self, ledger: str, start: int, limit: int = PAGE) -> list[FollowedRecord]:
         """Return records as they were judged, from a number on, in the ledger's order."""
-        is_there = (ledger_records.c.ledger == ledger) & (ledger_records.c.number >= start)
-        query = select(ledger_records).where(is_there).order_by(ledger_records.c.number).limit(limit)
-        return self._followed(await self._database.read("read what was followed", query))
+        return self._followed(await self._database.read("read what was followed", _page(ledger, start, limit)))
 
     async def history(self, ledger: str, subject: str, limit: int = 1000) -> list[FollowedRecord]:
         """Return the records about a subject as they were judged, in the ledger's order."""
@@ -83,44 +85,45 @@ class Ledgers:
         query = select(ledger_records).where(is_theirs).order_by(ledger_records.c.number).limit(limit)
         return self._followed(await self._database.read("read an identity's history", query))
 
-    async def forget(self, ledger: str, place: str) -> int:
-        """Forget the records from a place on, and all that they came to; return how many are left.
+    async def forget(self, ledger: str, before: Read, place: str, judge: Anew) -> Read | None:
+        """Forget the records from a place on and judge what is left anew, in one transaction.
 
-        What is left has to be judged anew, for nothing is known of identities afterwards. Records of ours that were
-        among the forgotten are to be anchored again.
+        Whoever compares meanwhile sees identities as they were, or as they are then, and never none. Records of ours
+        that were among the forgotten are to be anchored again.
+
+        Args:
+            ledger: kind of it.
+            before: how far it was read when it took something back.
+            place: of the first record that is forgotten; where there is none, all are judged anew.
+            judge: judges records that follow one another.
+
+        Returns:
+            How far the ledger was read now; none, with nothing changed, when somebody else went on meanwhile.
         """
 
-        async def _forget(connection: AsyncConnection) -> int:
+        async def _forget(connection: AsyncConnection) -> Read | None:
+            ours = update(ledger_cursors).where(_is_at(ledger, before)).values(records=before.records)
+            if (await connection.execute(ours)).rowcount != 1:
+                return None
             is_it = (ledger_records.c.ledger == ledger) & (ledger_records.c.place == place)
             first = (await connection.execute(select(func.min(ledger_records.c.number)).where(is_it))).scalar()
             if first is not None:
-                are_gone = (ledger_records.c.ledger == ledger) & (ledger_records.c.number >= first)
-                names = select(ledger_records.c.hash).where(are_gone)
-                ours = identity_records.c.hash.in_(names)
-                await connection.execute(update(identity_records).where(ours).values(anchored_at=None))
-                await connection.execute(delete(ledger_records).where(are_gone))
+                await _drop_from(connection, ledger, first)
             await connection.execute(delete(identities).where(identities.c.ledger == ledger))
-            query = select(func.count()).select_from(ledger_records).where(ledger_records.c.ledger == ledger)
-            left = int((await connection.execute(query)).scalar() or 0)
+            known: dict[str, Identity] = {}
+            left = 0
+            while page := self._followed((await connection.execute(_page(ledger, left))).all()):
+                found, changed = judge(page, known)
+                are_they = ledger_records.c.number.between(left, left + len(page) - 1)
+                await connection.execute(delete(ledger_records).where(ledger_records.c.ledger == ledger, are_they))
+                await _add(connection, ledger, left, found)
+                await _replace(connection, ledger, changed)
+                left += len(page)
             is_ledger = ledger_cursors.c.ledger == ledger
             await connection.execute(update(ledger_cursors).where(is_ledger).values(records=left))
-            return left
+            return replace(before, records=left)
 
-        return await self._database.write("forget what a ledger took back", _forget)
-
-    async def judge_anew(
-        self, ledger: str, start: int, found: Sequence[FollowedRecord], changed: Collection[Identity]
-    ) -> None:
-        """Keep what records that were kept before come to now."""
-
-        async def _keep(connection: AsyncConnection) -> None:
-            numbers = list(range(start, start + len(found)))
-            are_they = (ledger_records.c.ledger == ledger) & ledger_records.c.number.in_(numbers)
-            await connection.execute(delete(ledger_records).where(are_they))
-            await _add(connection, ledger, start, found)
-            await _replace(connection, ledger, changed)
-
-        await self._database.write("judge what a ledger says anew", _keep)
+        return await self._database.write("judge what a ledger says anew", _forget)
 
     async def enrolled(self, after: str, limit: int = PAGE) -> list[Enrolled]:
         """Return devices as the registry has them, in order of their names, from after one on."""
@@ -174,6 +177,23 @@ class Ledgers:
             ]
 
 
+def _is_at(ledger: str, read: Read) -> ColumnElement[bool]:
+    is_it = (ledger_cursors.c.ledger == ledger) & (ledger_cursors.c.records == read.records)
+    return is_it & ledger_cursors.c.cursor.is_not_distinct_from(read.cursor)
+
+
+def _page(ledger: str, start: int, limit: int = PAGE) -> Select[Any]:
+    is_there = (ledger_records.c.ledger == ledger) & (ledger_records.c.number >= start)
+    return select(ledger_records).where(is_there).order_by(ledger_records.c.number).limit(limit)
+
+
+async def _drop_from(connection: AsyncConnection, ledger: str, first: int) -> None:
+    are_gone = (ledger_records.c.ledger == ledger) & (ledger_records.c.number >= first)
+    ours = identity_records.c.hash.in_(select(ledger_records.c.hash).where(are_gone))
+    await connection.execute(update(identity_records).where(ours).values(anchored_at=None))
+    await connection.execute(delete(ledger_records).where(are_gone))
+
+
 async def _add(connection: AsyncConnection, ledger: str, start: int, found: Sequence[FollowedRecord]) -> None:
     rows = [
         {
@@ -203,9 +223,17 @@ async def _replace(connection: AsyncConnection, ledger: str, changed: Collection
     await connection.execute(replaced, [_values(ledger, one) for one in changed])
 
 
-async def _anchor(connection: AsyncConnection, names: Sequence[str], now: float) -> None:
-    if names:
-        ours = identity_records.c.hash.in_(names) & identity_records.c.anchored_at.is_(None)
+async def _anchor(connection: AsyncConnection, found: Sequence[FollowedRecord], now: float) -> None:
+    """Note that records of ours are final: those that count, and whatever is in our own log.
+
+    A record is known by what it states, so anybody can write the same with a signature of their own, or ours too early.
+    Neither counts, and ours is still to come.
+    """
+    names = [one.hash for one in found if not one.refusal]
+    others = [one.hash for one in found if one.refusal and one.hash]
+    is_logged = identity_records.c.hash.in_(others) & identity_records.c.place.is_not(None)
+    ours = (identity_records.c.hash.in_(names) | is_logged) & identity_records.c.anchored_at.is_(None)
+    if names or others:
         await connection.execute(update(identity_records).where(ours).values(anchored_at=now))
 
 

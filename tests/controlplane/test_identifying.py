@@ -65,12 +65,14 @@ def outside(plane: ControlPlane, tmp_path: Path, *more: str) -> dict[str, Any]:
     arguments = ["identity", "check", plane.url, "--founders", str(tmp_path / "founders.json"), "--json", *more]
     result = CliRunner().invoke(commands, arguments)
     # The control plane, which logs, is in this process too.
-    found: dict[str, Any] = json.loads(result.output.splitlines()[-1])
+    lines = [line for line in result.output.splitlines() if line.startswith("{")]
+    found: dict[str, Any] = json.loads(lines[-1])
     assert result.exit_code == (0 if found["sound"] else 1)
     return found
 
 
-def test_a_device_that_was_put_into_the_database_is_set_apart(plane: ControlPlane) -> None:
+@pytest.mark.parametrize("is_noted", [False, True], ids=["put there", "put there and noted for a record"])
+def test_a_device_that_was_put_into_the_database_is_set_apart(plane: ControlPlane, is_noted: bool) -> None:
     device = plane.enrol("trainer")
     final(plane)
     key = DeviceKey.generate()
@@ -81,7 +83,10 @@ def test_a_device_that_was_put_into_the_database_is_set_apart(plane: ControlPlan
         f" attestation_verified_at, trust_score, trust_observations, enrolled_at FROM devices WHERE id = '{device.id}'",
         **values,
     )
+    if is_noted:
+        by_hand(plane, "INSERT INTO identity_pending VALUES (:id)", id=values["id"])
     becomes(plane, Caller(plane, key, values["id"]), "quarantined", "unrecorded")
+    assert plane.run(plane.store.identities.known(values["id"])) is None
     assert status(plane, device) == "active"
 
 
@@ -244,6 +249,7 @@ def test_devices_of_before_get_their_records_when_it_starts(tmp_path: Path) -> N
         for table in ("log_entries", "log_tiles", "log_checkpoints"):
             database.execute(f"DELETE FROM {table}")
         database.execute("INSERT INTO identity_pending SELECT id FROM devices")
+    (state / "identities-began").unlink()
     with running(state=state, log_seconds=0.1, ledger_seconds=0.1) as plane:
         wait_until(lambda: plane.run(plane.store.ledgers.read("log")).records == 4, what="all is on the ledger")
         found = plane.run(plane.store.ledgers.known("log", [one.id for one in devices]))

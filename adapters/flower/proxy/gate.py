@@ -21,7 +21,7 @@ from adapters.flower.proxy.headers import (
     read_digest,
     read_proof,
 )
-from adapters.flower.proxy.identities import Members, Membership, Proofs, subject_behind
+from adapters.flower.proxy.identities import Members, Membership, Proofs
 from adapters.flower.proxy.limits import Limits
 from adapters.flower.proxy.refusing import Refused
 from adapters.flower.proxy.report import Report
@@ -128,8 +128,7 @@ class Gate:
         if isinstance(proof, refusals.Refused) or digest is None:
             cause = proof.cause if isinstance(proof, refusals.Refused) else "proof_missing"
             raise Refused(refusing.denied(cause))
-        subject = subject_behind(proof)
-        standing = await self._members.membership(subject)
+        subject, standing = await self._members.holder(proof)
         if standing != "active" and not (standing in _GONE and name in _LEAVING):
             raise Refused(_no_member(standing, name))
         if not self._proofs.is_first_use(proof):

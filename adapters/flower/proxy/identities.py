@@ -11,12 +11,15 @@ from adapters.client import ControlPlane
 from adapters.credentials import subject_of
 from adapters.errors import ControlPlaneError
 from adapters.feed import RevocationFeed, elapsed
+from adapters.naming import name_of
 from controlplane.capabilities.proof import LEEWAY_SECONDS, MAX_AGE_SECONDS, Proof, examine
 from controlplane.capabilities.refusals import Refused
 from controlplane.capabilities.replay import ReplayCache
 from controlplane.capabilities.revocations import RevocationState
 from controlplane.contracts.access import AccessRequest, Action, RequestContext, Resource, Subject
 from controlplane.contracts.events import OpaqueSubject, SecurityEvent
+from controlplane.contracts.identity import PublicKey
+from controlplane.identifiers.didkey import did_key
 
 Membership = Literal["active", "inactive", "revoked", "unknown"]
 """``inactive`` is set apart, or was never enrolled; ``unknown`` when nobody can say, which lets nothing pass."""
@@ -82,6 +85,7 @@ class Members:
         self._model = model
         self._timer = timer
         self._known: OrderedDict[str, tuple[Membership, float]] = OrderedDict()
+        self._names: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._revoked: OrderedDict[str, None] = OrderedDict()
         self._changes = 0
         self._room = asyncio.Semaphore(_ASKED_AT_ONCE)
@@ -94,6 +98,40 @@ class Members:
             return "unknown"
         known, until = self._known.get(subject, ("unknown", 0.0))
         return known if self._timer() < until else await self._ask(subject)
+
+    async def holder(self, proof: Proof) -> tuple[str, Membership]:
+        """Return the name of the device whose key made a proof, and whether it is a member now.
+
+        A device keeps the name of its first key; of a key the control plane is asked whose it is now. A key that is
+        nobody's any more is no member's.
+        """
+        own = subject_of(proof.thumbprint)
+        if own in self._revoked or not self.feed.is_current:
+            return own, await self.membership(own)
+        name, until = self._names.get(proof.thumbprint, ("", 0.0))
+        if self._timer() >= until:
+            found = await self._name(proof.key, proof.thumbprint)
+            if found is None:
+                return own, "unknown"
+            name = found
+        return (name, await self.membership(name)) if name else (own, "inactive")
+
+    async def _name(self, key: PublicKey, mark: str) -> str | None:
+        """Return whose a key is: empty for nobody's, none where nobody can tell."""
+        changes = self._changes
+        try:
+            async with self._room:
+                found = await self._plane.resolve(did_key(key))
+        except ControlPlaneError as error:
+            _log.warning("the control plane was asked whose the key %s is and gave no answer: %s", mark, error)
+            return None
+        name = name_of(found, key) or ""
+        if changes == self._changes:
+            self._names[mark] = name, self._timer() + (ACTIVE_SECONDS if name else INACTIVE_SECONDS)
+            self._names.move_to_end(mark)
+            while len(self._names) > _REMEMBERED:
+                self._names.popitem(last=False)
+        return name
 
     async def _ask(self, subject: str) -> Membership:
         changes = self._changes
@@ -125,6 +163,10 @@ class Members:
 
     def _changed(self, subject: str | None, is_revoked: bool) -> None:
         self._changes += 1
+        if not is_revoked:
+            # Whoever is revoked keeps its name; any other change may be that of a key.
+            gone = ("", subject)
+            self._names = OrderedDict(one for one in self._names.items() if subject and one[1][0] not in gone)
         if subject is None:
             self._known.clear()
             return
@@ -163,8 +205,3 @@ class Proofs:
         """Use a proof up, and return whether this is its first use. For members alone: others would take the room."""
         until = proof.issued_at + MAX_AGE_SECONDS + LEEWAY_SECONDS
         return self._used.use(f"{proof.thumbprint}.{proof.jti}", until) == "first"
-
-
-def subject_behind(proof: Proof) -> str:
-    """Return the name of the device whose key made a proof."""
-    return subject_of(proof.thumbprint)

@@ -33,7 +33,7 @@ class FindingFact(StrictModel):
 
     Attributes:
         kind: of the difference, as docs/identity.md lists them.
-        together: differences that were found in the same pass.
+        together: findings of the same pass, those about registered devices and those about the ledger apart.
     """
 
     kind: Label

@@ -273,7 +273,8 @@ def _fact(leaf: x509.Certificate, manufacturer: str) -> CertificateFact:
         raise _Invalid("subject_unreadable") from None
     device = numbers[0] if numbers else ""
     is_short = len(subject) <= MAX_CLAIM_CHARS and len(device) <= 64 and len(numbers) <= 1
-    if not is_short or not subject.isprintable() or not device.isascii():
+    # In the subject some characters that cannot be printed are escaped; in the device's own number none is.
+    if not is_short or not subject.isprintable() or not device.isascii() or not device.isprintable():
         raise _Invalid("subject_unreadable")
     return CertificateFact(
         valid=False,

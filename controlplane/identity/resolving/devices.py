@@ -23,16 +23,23 @@ class KnownDevices(Protocol):
         """Return a device by its key, or none."""
         ...
 
+    async def by_former_thumbprint(self, thumbprint: str) -> Device | None:
+        """Return a device by a key that it had before, or none."""
+        ...
+
 
 async def named_device(name: str, devices: KnownDevices) -> Device | None:
-    """Return the device that a registered name or a ``did:key`` stands for, or none."""
+    """Return the device that a registered name or a ``did:key`` stands for, or stood for before it had another key."""
     if not name.startswith("did:"):
         return await devices.get(name) if is_identifier(name) else None
     try:
         key = parse_did_key(name)
     except DidInvalid:
         return None
-    return await devices.by_thumbprint(thumbprint(key)) if isinstance(key, PublicKey) else None
+    if not isinstance(key, PublicKey):
+        return None
+    mark = thumbprint(key)
+    return await devices.by_thumbprint(mark) or await devices.by_former_thumbprint(mark)
 
 
 async def resolve_name(name: str, device: Device | None, resolver: Resolver, clock: Callable[[], float]) -> Resolution:
@@ -45,25 +52,28 @@ async def resolve_name(name: str, device: Device | None, resolver: Resolver, clo
         clock: Unix seconds.
 
     Returns:
-        Of a device that was revoked, a document without keys that says so, though a ``did:key`` by itself cannot end.
+        Of a device that was revoked, a document without keys that says so, though a ``did:key`` by itself cannot end;
+        the same of a key that a device had before, with the DID that the device has now.
     """
     if device is None:
         if name.startswith("did:"):
             return await resolver.resolve(name)
         return unresolved("notFound", "no device of that name is enrolled here", clock())
-    found = await resolver.resolve(did_key(device.key))
+    present = did_key(device.key)
+    is_former = name.startswith("did:") and name != present
+    found = await resolver.resolve(name if is_former else present)
     if found.did_document is None:
         return found
-    revoked = device.status == "revoked"
+    is_over = is_former or device.status == "revoked"
     metadata = found.did_document_metadata.model_copy(
         update={
-            "deactivated": revoked or None,
-            "canonical_id": found.did_document.id,
+            "deactivated": is_over or None,
+            "canonical_id": present,
             "equivalent_id": [device.id],
         }
     )
     document = found.did_document
-    if revoked:
+    if is_over:
         nothing: list[str] = []
         document = document.model_copy(
             update={

@@ -6,7 +6,7 @@ first leads outside and then inside gains nothing.
 
 import ipaddress
 import socket
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal
 
 from aiohttp import ThreadedResolver
@@ -18,6 +18,8 @@ Reach = Literal["public", "private", "lab"]
 _PRIVATE = tuple(
     ipaddress.ip_network(one) for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 )
+# What platforms answer at that is not link-local, and what Python releases differ on.
+_NEVER = tuple(ipaddress.ip_network(one) for one in ("168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24", "3fff::/20"))
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -33,10 +35,16 @@ def may_reach(address: str, reach: Reach) -> bool:
         return False
     if found.is_loopback:
         return reach == "lab"
-    if any(found in network for network in _PRIVATE if network.version == found.version):
+    if _is_in(found, _NEVER):
+        return False
+    if _is_in(found, _PRIVATE):
         return reach != "public"
     is_site_local = isinstance(found, IPv6Address) and found.is_site_local
     return found.is_global and not (found.is_multicast or found.is_reserved or is_site_local)
+
+
+def _is_in(address: IPv4Address | IPv6Address, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    return any(address in network for network in networks if network.version == address.version)
 
 
 def _innermost(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

@@ -20,8 +20,17 @@ proven contains "certificate_unrefused" if {
 	is_object(certificate_terms.refused)
 	is_string(input.context.certificate.serial)
 	is_string(input.context.certificate.device)
-	not certificate_terms.refused[input.context.certificate.serial]
 	not certificate_terms.refused[input.context.certificate.device]
+	not trim_left(input.context.certificate.serial, "0") in refused_serials
+}
+
+# METADATA
+# title: Refused serials
+# description: |
+#   What is refused, as serial numbers of certificates are written here. Tools write them with colons, in capitals and
+#   with zeros in front too, and none of these may let a refused one in.
+refused_serials contains trim_left(lower(replace(listed, ":", "")), "0") if {
+	some listed, _ in certificate_terms.refused
 }
 
 offered_roles contains role if {

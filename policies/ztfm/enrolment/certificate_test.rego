@@ -41,7 +41,7 @@ test_the_end_of_a_certificate_is_a_number if {
 }
 
 test_what_is_refused_by_its_number_may_not_join if {
-	every serial in ["2a", "0042"] {
+	every serial in ["2a", "2A", "00:2A", "002a", "0042"] {
 		refusing := json.patch(data.data.enrolment, [{
 			"op": "add",
 			"path": sprintf("/manufacturers/example-maker/refused/%s", [serial]),

@@ -27,6 +27,7 @@ from adapters.flower.proxy import Limits, OpenProxy, beside, opened
 from adapters.flower.proxy.commands import other_tls, own_tls
 from adapters.member import Member
 from controlplane.capabilities.proof import make_proof
+from controlplane.contracts.events import REACH_SECONDS
 from controlplane.jose.keys import DeviceKey
 from tests.adapters.flower.fleet import (
     Link,
@@ -384,6 +385,29 @@ def test_a_revoked_device_is_told_to_stop_and_one_that_is_set_apart_is_not(
         with bare(proxy, one) as node:
             assert status_of(lambda node=node, message=message: node.fetch(message.named("ArrayChunk")[0])) == status
         assert proxy.report.weights(one.id) == 0
+
+
+def test_a_device_with_another_key_has_its_node_and_whoever_has_the_one_before_has_nothing(
+    plane: ControlPlane, link: Link, loop: Loop, proxy: OpenProxy, device: Callable[..., Device], aggregator: Caller
+) -> None:
+    one = device()
+    with bare(proxy, one) as node:
+        assert status_of(node.pull) == 200
+    with Member.open(one.folder) as member:
+        member.rotate_key()
+        assert (member.id, member.key.thumbprint) != (one.id, one.key.thumbprint)
+    with bare(proxy, one) as node:
+        wait_until(lambda: status_of(node.pull) == 403, 5.0)
+    one.key = DeviceKey.from_pem((one.folder / "key.pem").read_bytes())
+    with bare(proxy, one) as node:
+        assert status_of(node.pull) == 200
+    # What is handed out within two seconds of the rotation is void.
+    time.sleep(REACH_SECONDS)
+    terms = sealed(aggregator, one)
+    with ScriptedNode(loop.enter(beside(one.folder, proxy.public_url)), link, one.node.keys) as again:
+        again.node_id = one.node_id
+        fetched(again, link.send(one.node_id, weights(terms)))
+    assert proxy.report.weights(one.id) >= 1
 
 
 def test_a_key_that_nobody_enrolled_is_nobodys(link: Link, proxy: OpenProxy) -> None:

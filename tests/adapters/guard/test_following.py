@@ -39,6 +39,30 @@ def test_what_a_device_pulled_with_before_it_was_set_apart_is_refused_within_a_s
         assert guard.report.pulls["revoked"] == 1
 
 
+def test_what_a_device_had_with_its_first_key_is_void_once_it_has_another(
+    plane: ControlPlane, folder: Path, enrol: Callable[..., Member]
+) -> None:
+    member = enrol("trainer")
+    with Guard.open(folder, audience=AUDIENCE, model=MODEL) as guard:
+        sealed = guard.seal({"weight": torch.ones(2)}, [member.id])
+        held, known = [member.pull(sealed.terms) for _ in range(40)], [member.introduce(AUDIENCE) for _ in range(40)]
+        assert guard.authorize_pull(sealed, held.pop()) == guard.identify(known.pop()) == member.id
+        member.rotate_key()
+        for cause, ask in (
+            ("revoked", lambda: guard.authorize_pull(sealed, held.pop())),
+            ("wrong_subject", lambda: guard.identify(known.pop())),
+        ):
+
+            def is_over(cause: str = cause, ask: Callable[[], object] = ask) -> bool:
+                found = ask()
+                return isinstance(found, Refused) and found.cause == cause
+
+            wait_until(is_over, 5.0)
+        # The guard learnt it from an event: the device itself did not show its new key yet, and now it does.
+        assert guard.identify(member.introduce(AUDIENCE)) == member.id
+        assert guard.authorize_pull(sealed, member.pull(sealed.terms)) == member.id
+
+
 def test_a_guard_that_hears_nothing_refuses_everything(
     plane: ControlPlane, folder: Path, enrol: Callable[..., Member]
 ) -> None:

@@ -45,6 +45,24 @@ def test_two_rounds_move_the_state_by_the_mean_of_the_updates(
     torch.testing.assert_close(load_file(tmp_path / "a" / "job" / "weights-2.safetensors")["weight"], twice["weight"])
 
 
+def test_devices_that_rotate_before_a_job_and_within_it_go_on(
+    plane: ControlPlane, kept: Kept, members: list[Member], state: dict[str, Tensor], tmp_path: Path
+) -> None:
+    members[0].rotate_key()
+
+    def rotating(weights: Path, update: Path, now: Any) -> int:
+        members[1].rotate_key()
+        return honest(1)(weights, update, now)
+
+    with (
+        running_job(plane, kept, tmp_path / "a", state, members, rounds=2) as job,
+        taking_part([kept.member(member) for member in members], tmp_path, {1: rotating}) as sent,
+    ):
+        ended = job.result(90)
+    assert sent == [2] * 5
+    assert [report.accepted for report in ended.rounds] == [5, 5]
+
+
 def test_an_attacker_has_no_part_and_whoever_is_away_costs_the_round_its_time(
     plane: ControlPlane, kept: Kept, members: list[Member], state: dict[str, Tensor], tmp_path: Path
 ) -> None:

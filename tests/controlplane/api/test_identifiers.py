@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from adapters.client import SyncControlPlane
 from controlplane.identifiers.didkey import did_key, key_document
 from controlplane.identifiers.documents import MEDIA_TYPE, organisation_document
 from controlplane.jose.keys import DeviceKey
@@ -69,6 +70,28 @@ def test_a_revoked_device_has_no_keys_by_either_name(lab: ControlPlane, reader: 
         document = found["didDocument"]
         assert document["verificationMethod"] == document["assertionMethod"] == document["authentication"] == []
         assert "capabilityInvocation" not in document
+
+
+def test_a_key_that_was_given_up_says_where_its_device_went(lab: ControlPlane, reader: Caller) -> None:
+    device = lab.enrol("trainer")
+    first, second = device.key, DeviceKey.generate()
+    with SyncControlPlane(lab.url, first) as plane:
+        plane.rotate_key(second)
+        # Who rotates twice leads to the present key from both that it had.
+        third = DeviceKey.generate()
+        plane.rotate_key(third)
+    present = did_key(third.public)
+    for gone in (first, second):
+        found = resolved(reader, did_key(gone.public))
+        about = {"deactivated": True, "canonicalId": present, "equivalentId": [device.id]}
+        assert found["didDocumentMetadata"] == about
+        document = found["didDocument"]
+        assert document["id"] == did_key(gone.public)
+        assert document["verificationMethod"] == document["assertionMethod"] == document["authentication"] == []
+    for name in (device.id, present):
+        found = resolved(reader, name)
+        assert found["didDocumentMetadata"] == {"canonicalId": present, "equivalentId": [device.id]}
+        assert found["didDocument"]["assertionMethod"]
 
 
 def test_an_organisation_that_was_named_is_asked_once(lab: ControlPlane, pages: Pages, reader: Caller) -> None:

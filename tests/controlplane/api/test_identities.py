@@ -1,17 +1,20 @@
 """One's own identity, another key for it, and the records that everybody may read and verify."""
 
 import asyncio
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from controlplane.identifiers.didkey import did_key
-from controlplane.identifiers.records import SignedRecord, Statement, sign_record
+from controlplane.identifiers.records import TYPE, SignedRecord, Statement, sign_record
 from controlplane.identity.ledgers.interface import Anchored
 from controlplane.identity.ledgers.overhttp import HttpLogLedger, HttpSource
+from controlplane.jose.jws import encode_segment
 from controlplane.jose.keys import DeviceKey
-from tests.support import Caller, ControlPlane, running, wait_until
+from tests.support import UNLIMITED, Caller, ControlPlane, running, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +157,49 @@ def test_a_rotation_needs_both_keys(plane: ControlPlane) -> None:
     ):
         assert post(device, signed).status == 409
     post(device, whole).expect(200)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"{}",
+        b"[" * 2000,
+        json.dumps({f"x{number}": 1 for number in range(250)}).encode(),
+        json.dumps({"federation": "<secret>" * 50, "subject": "secret" * 50}).encode(),
+    ],
+    ids=["nothing", "deep", "many names", "long"],
+)
+def test_what_states_nothing_is_refused_in_a_few_words(plane: ControlPlane, payload: bytes) -> None:
+    device = plane.enrol("trainer")
+    header = f'{{"alg":"ES256","kid":"{device.key.thumbprint}","typ":"{TYPE}"}}'
+    reply = post(device, SignedRecord(statement=device.key.sign(encode_segment(header.encode()), payload)))
+    assert (reply.status, reply.kind) == (409, "conflict")
+    assert b"secret" not in reply.body
+    assert len(reply.body) < 700
+
+
+def test_a_device_does_not_fill_the_ledger_with_its_keys() -> None:
+    limits = replace(UNLIMITED, rotation_rate=0.001, rotation_burst=2.0)
+    with running(limits=limits) as plane:
+        device, other = plane.enrol("trainer"), plane.enrol("trainer")
+        fresh = rotate(rotate(device))
+        refused = rotation(fresh, own(fresh), fresh.key)
+        reply = post(fresh, sign_record(refused, fresh.key, fresh.key))
+        assert (reply.status, int(reply.headers["Retry-After"]) > 300) == (429, True)
+        assert own(fresh)["sequence"] == 2
+        # What was refused costs nothing.
+        for _ in range(3):
+            assert post(other, sign_record(rotation(other, own(other), other.key), other.key, other.key)).status == 409
+        rotate(other)
+
+
+def test_a_rotation_is_said_now(plane: ControlPlane) -> None:
+    device, fresh = plane.enrol("trainer"), DeviceKey.generate()
+    for time_ms in (0, int(plane.clock() * 1000) + 301_000):
+        statement = rotation(device, own(device), fresh, time_ms=time_ms)
+        reply = post(device, sign_record(statement, device.key, fresh))
+        assert (reply.status, "compare the clocks" in reply.json["detail"]) == (409, True)
+    assert own(device)["sequence"] == 0
 
 
 def test_a_device_does_not_rotate_anothers_key(plane: ControlPlane) -> None:

@@ -96,7 +96,8 @@ def test_all_that_a_subject_holds_is_void_and_what_it_gets_later_is_good(hands: 
         (CredentialChange(event_timestamp=START, credential_type="device-key", change_type="revoke"), "revoked"),
         (CredentialChange(event_timestamp=START, credential_type="x509", change_type="delete"), "revoked"),
         (CredentialChange(event_timestamp=START, credential_type="x509", change_type="create"), "good"),
-        (CredentialChange(event_timestamp=START, credential_type="device-key", change_type="update"), "good"),
+        (CredentialChange(event_timestamp=START, credential_type="device-key", change_type="update"), "revoked"),
+        (CredentialChange(event_timestamp=START, credential_type="x509", change_type="update"), "good"),
     ],
 )
 def test_which_events_end_what_a_subject_holds(hands: Hands, event: Any, standing: str) -> None:

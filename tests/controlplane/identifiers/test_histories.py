@@ -1,13 +1,16 @@
 """Who may say what of an identity, and in which order."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from controlplane.identifiers.histories import PINNED, Identity, RecordRefused, founders, judge
 from controlplane.identifiers.names import device_id
-from controlplane.identifiers.records import RecordInvalid, SignedRecord, Statement, sign_record
+from controlplane.identifiers.records import TYPE, RecordInvalid, SignedRecord, Statement, sign_record
+from controlplane.jose.jws import encode_segment
 from controlplane.jose.keys import DeviceKey
 
 FOUNDER, OTHER = "did:web:clinic.example", "did:web:homes.example"
@@ -127,6 +130,38 @@ def test_what_does_not_follow_is_refused(board: Board, founder: DeviceKey, chang
     with pytest.raises(RecordRefused) as refusal:
         board.take(sign_record(after(known, "revoked", None, **changes), founder))
     assert refusal.value.cause == cause
+
+
+def test_nobody_fills_a_history_up_before_it_can_end(founder: DeviceKey) -> None:
+    key = DeviceKey.generate()
+    known = Identity("device", device_id(key.thumbprint), FOUNDER, key.public, sequence=999_999, head="f" * 64)
+    with pytest.raises(ValidationError, match="for a revocation"):
+        after(known, "rotated", DeviceKey.generate())
+    ended = sign_record(after(known, "revoked", None), founder).read()
+    assert judge(ended, FEDERATION, known, founders({FOUNDER: founder.public})[FOUNDER]).is_revoked
+
+
+def test_a_header_says_nothing_else(board: Board, founder: DeviceKey) -> None:
+    _, known = registered(board, founder)
+    payload = after(known, "revoked", None).model_dump_json(exclude_none=True).encode()
+    header = {"alg": "ES256", "kid": founder.thumbprint, "typ": TYPE}
+    for names in (
+        header | {"x": "y" * 600},
+        header | {"jwk": founder.public.model_dump()},
+        {"alg": "ES256", "typ": TYPE},
+    ):
+        with pytest.raises(RecordInvalid, match="other names"):
+            SignedRecord(statement=founder.sign(encode_segment(json.dumps(names).encode()), payload)).read()
+    assert board.take(
+        SignedRecord(statement=founder.sign(encode_segment(json.dumps(header).encode()), payload))
+    ).is_revoked
+
+
+@pytest.mark.parametrize("time_ms", [-1, 253_402_300_800_000, 2**53 - 1])
+def test_what_was_said_on_no_day_is_not_said(board: Board, founder: DeviceKey, time_ms: int) -> None:
+    _, known = registered(board, founder)
+    with pytest.raises(ValidationError, match="time_ms"):
+        after(known, "revoked", None, time_ms=time_ms)
 
 
 def test_a_device_has_the_name_that_follows_from_its_key(board: Board, founder: DeviceKey) -> None:

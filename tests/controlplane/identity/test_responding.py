@@ -118,3 +118,20 @@ async def test_a_ledger_that_lied_is_told_of_and_no_device_suffers(device: Devic
     one, _, shown = responding(policy, device, clock)
     await one.respond([Finding("ledger_lied", "log", "x")])
     assert (len(shown.findings), policy.asked) == (1, [])
+
+
+async def test_what_others_write_onto_a_ledger_does_not_hide_a_revocation_there(device: Device, clock: Clock) -> None:
+    policy = Policy(status="revoked")
+    one, devices, _ = responding(policy, device, clock)
+    noise = [Finding("refused_record", f"dev-{number}", "x") for number in range(100)]
+    await one.respond([*noise, Finding("late", "dev-1", "x"), Finding("revoked_elsewhere", device.id, "x")])
+    assert [facts["context"]["finding"]["together"] for facts in policy.asked] == [1]
+    assert devices.known[device.id].status == "revoked"
+
+
+async def test_many_devices_that_differ_are_counted_together(device: Device, clock: Clock) -> None:
+    policy = Policy(status=None)
+    one, _, _ = responding(policy, device, clock)
+    others = [Finding(kind, f"dev-{number}", "x") for number in range(30) for kind in ("unrecorded", "other_key")]
+    await one.respond([*others, Finding("revoked_elsewhere", device.id, "x")])
+    assert [facts["context"]["finding"]["together"] for facts in policy.asked] == [61]

@@ -7,6 +7,7 @@ import pytest
 
 from controlplane.contracts.events import Notice
 from controlplane.contracts.identity import Device
+from controlplane.identifiers.followed import Read
 from controlplane.identifiers.histories import Identity, RecordRefused
 from controlplane.identifiers.records import Record, SignedRecord, Statement, sign_record
 from controlplane.identity.organisation import Organisation
@@ -32,7 +33,7 @@ def keyed(new_device: New) -> tuple[Device, DeviceKey]:
     return device, key
 
 
-def rotation(known: Identity, old: DeviceKey, new: DeviceKey, time_ms: int = 1) -> Record:
+def rotation(known: Identity, old: DeviceKey, new: DeviceKey, time_ms: int = int(NOW * 1000)) -> Record:
     said = Statement(
         federation="default",
         kind="device",
@@ -106,6 +107,61 @@ async def test_a_key_of_before_is_nobodys_for_good(store: Store, author: Organis
         assert refusal.value.cause == "key_known"
 
 
+async def test_a_key_that_the_ledger_has_as_anothers_is_not_taken(
+    store: Store, author: Organisation, new_device: New
+) -> None:
+    device, key = keyed(new_device)
+    await store.devices.add(device)
+    theirs = DeviceKey.generate()
+    elsewhere = Identity("device", f"dev-{theirs.thumbprint}", "did:web:b.example", theirs.public, True, 1, "a" * 64)
+    assert await store.ledgers.keep("log", Read(), "c1", [], [elsewhere], 1.0)
+    with pytest.raises(RecordRefused) as refusal:
+        taken = rotation(await known(store, device), key, theirs)
+        await store.identities.rotate(device.id, taken, Notice(), NOW)
+    assert refusal.value.cause == "key_known"
+
+
+@pytest.mark.parametrize("apart", [-301.0, 301.0, -NOW, 8e9])
+async def test_a_device_does_not_say_when_it_was(
+    store: Store, author: Organisation, new_device: New, apart: float
+) -> None:
+    device, key = keyed(new_device)
+    await store.devices.add(device)
+    late = rotation(await known(store, device), key, DeviceKey.generate(), int((NOW + apart) * 1000))
+    with pytest.raises(RecordRefused) as refusal:
+        await store.identities.rotate(device.id, late, Notice(), NOW)
+    assert refusal.value.cause == "wrong_time"
+    assert len(await logged(store)) == 1
+
+
+async def test_a_device_that_is_behind_does_not_have_its_record_late_from_the_start(
+    store: Store, author: Organisation, new_device: New
+) -> None:
+    device, key = keyed(new_device)
+    await store.devices.add(device)
+    behind = rotation(await known(store, device), key, DeviceKey.generate(), int((NOW - 200) * 1000))
+    await store.identities.rotate(device.id, behind, Notice(), NOW)
+    assert [one.made_at for one in await store.identities.history(device.id)][1] == NOW
+
+
+async def test_records_are_published_in_their_order_whatever_the_clocks_of_replicas(
+    store: Store, replica: Store, new_device: New
+) -> None:
+    key, clock = DeviceKey.generate(), Clock(NOW)
+    made = Organisation("did:web:clinic.example", key, "default", "board", clock)
+    await store.identities.begin(made)
+    await replica.identities.begin(made)
+    device, old = keyed(new_device)
+    await store.devices.add(device)
+    earlier = NOW - 5
+    fresh = rotation(await known(store, device), old, DeviceKey.generate(), int(earlier * 1000))
+    await replica.identities.rotate(device.id, fresh, Notice(), earlier)
+    clock.now = NOW - 9
+    assert await replica.devices.set_status(device.id, "revoked")
+    acts = [one.record.read().statement.act for one in await store.identities.outbox(10)]
+    assert acts == ["registered", "rotated", "revoked"]
+
+
 async def test_of_rotations_at_once_from_two_processes_one_is_made(
     store: Store, replica: Store, author: Organisation, new_device: New
 ) -> None:
@@ -147,11 +203,23 @@ async def test_what_changes_while_nobody_can_sign_is_recorded_later(
         await replica.devices.add(device)
     await replica.devices.set_status(one.id, "revoked")
     assert await logged(store) == []
-    while await store.identities.make_pending():
+    while await store.identities.make_pending(vouches=True):
         pass
     acts = {(name, act) for _, name, act in await logged(store)}
     assert acts == {(one.id, "registered"), (one.id, "revoked"), (other.id, "registered")}
-    assert await store.identities.make_pending() == 0
+    assert await store.identities.make_pending(vouches=True) == 0
+
+
+async def test_nobody_is_vouched_for_because_the_database_says_so(
+    store: Store, replica: Store, author: Organisation, new_device: New
+) -> None:
+    known, put = keyed(new_device)[0], keyed(new_device)[0]
+    await store.devices.add(known)
+    await replica.devices.add(put)
+    assert await replica.devices.set_status(known.id, "revoked")
+    assert await store.identities.make_pending(vouches=False) == 2
+    assert [(name, act) for _, name, act in await logged(store)] == [(known.id, "registered"), (known.id, "revoked")]
+    assert await store.identities.make_pending(vouches=False) == 0
 
 
 async def test_only_a_revocation_is_recorded_of_what_becomes_of_a_status(

@@ -1,6 +1,6 @@
 """What was followed of a ledger, in a store: kept once, forgotten from a place on, judged anew."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from controlplane.contracts.identity import Device
 from controlplane.identifiers.followed import FollowedRecord, Read
@@ -58,12 +58,19 @@ async def test_what_is_taken_back_is_forgotten_and_ours_is_to_be_anchored_again(
     page = [followed(0, theirs), followed(1, mine.record)]
     await store.ledgers.keep("board", Read(), "c1", page, [identity(theirs), identity(mine.record)], 1.0)
     assert (await store.identities.waiting())[0] == 0
-    assert await store.ledgers.forget("board", "1") == 1
+
+    def judge(
+        left: Sequence[FollowedRecord], known: dict[str, Identity]
+    ) -> tuple[list[FollowedRecord], list[Identity]]:
+        assert (left, known) == ([followed(0, theirs)], {})
+        return [followed(0, theirs, "wrong_name")], [identity(theirs)]
+
+    assert await store.ledgers.forget("board", Read("c0", 2), "1", judge) is None
+    assert await store.ledgers.forget("board", Read("c1", 2, 1.0), "1", judge) == Read("c1", 1, 1.0)
     assert (await store.identities.waiting())[0] == 1
-    assert await store.ledgers.known("board", [device.id]) == {}
-    await store.ledgers.judge_anew("board", 0, [followed(0, theirs, "wrong_name")], [])
+    names = [device.id, theirs.read().statement.subject]
+    assert list(await store.ledgers.known("board", names)) == names[1:]
     assert [one.refusal for one in await store.ledgers.records("board", 0)] == ["wrong_name"]
-    assert await store.ledgers.forget("board", "no such place") == 1
 
 
 async def test_who_is_revoked_on_the_ledger_does_not_enrol(store: Store, new_device: New) -> None:

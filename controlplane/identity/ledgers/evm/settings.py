@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
+import structlog
 from pydantic import Field, StringConstraints, ValidationError, field_validator
 
 from controlplane.contracts.base import StrictModel
@@ -14,6 +15,7 @@ from controlplane.identity.ledgers.interface import Ledger
 
 PREFIX = "ZTFM_EVM_"
 INSTALL = "pip install 'ztfm[evm]'"
+LATE = "ZTFM_LEDGER_LATE_SECONDS"
 
 Address = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{40}$")]
 """An account or a contract, 20 bytes in hexadecimal."""
@@ -21,6 +23,12 @@ Address = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{40}$")]
 Confirmations = Annotated[int, Field(ge=0, le=100)] | Literal["finalized"]
 """Blocks that must follow one before it counts as final, or the chain's own word for it."""
 
+_ETHEREUM = frozenset({1, 11155111, 560048})
+"""Ethereum's chains: a block each twelve seconds, final after two epochs or three, of 6.4 minutes."""
+
+_BLOCK_SECONDS, _FINALITY_SECONDS = 12.0, 3 * 384.0
+
+_log = structlog.get_logger("ztfm.ledgers.evm")
 _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?")
 
 
@@ -125,4 +133,20 @@ def open_ledger(
         from controlplane.identity.ledgers.evm.opening import opened
     except ImportError as error:
         raise EvmInvalid(f"the EVM ledger needs {error.name}: {INSTALL}") from None
+    _warn_of_lateness(settings, environment.get(LATE, ""))
     return opened(settings, settings.records, clock, federation, founders)
+
+
+def _warn_of_lateness(settings: EvmSettings, stated: str) -> None:
+    """Say in the log that every record will be late for a while, where that is known of the chain."""
+    takes = _FINALITY_SECONDS
+    if settings.confirmations != "finalized":
+        takes = _BLOCK_SECONDS * settings.confirmations if settings.chain in _ETHEREUM else 0.0
+    late = float(stated) if _NUMBER.fullmatch(stated) else 120.0
+    if late < takes:
+        _log.warning(
+            "late_before_final",
+            late_seconds=late,
+            final_after_seconds=takes,
+            remedy=f"each record is a finding before it can be final; set {LATE} to {2 * takes:.0f}",
+        )

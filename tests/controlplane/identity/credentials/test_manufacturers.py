@@ -9,7 +9,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
+from cryptography.x509.name import _ASN1Type
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +21,7 @@ from controlplane.identity.credentials.manufacturers import (
     ManufacturersInvalid,
     load_manufacturers,
 )
-from controlplane.jose.keys import DeviceKey
+from controlplane.jose.keys import DeviceKey, load_public
 from tests.controlplane.identity.credentials.factory import FOREVER, NOW, Authority, pem, usage
 
 NOW_SECONDS = NOW.timestamp()
@@ -134,6 +135,14 @@ def test_a_subject_can_be_read() -> None:
     assert cause(*pem(LINE.device(KEY, name="é" * 32), LINE.certificate)) == ""
     assert cause(*pem(LINE.device(KEY, name="a\nb"), LINE.certificate)) == "subject_unreadable"
     assert cause(*pem(LINE.device(KEY, number="x" * 65), LINE.certificate)) == "subject_unreadable"
+
+
+@pytest.mark.parametrize("number", ["a\0b", "\x1f", "a\x7f", "é"])
+def test_a_devices_own_number_can_be_read_too(number: str) -> None:
+    # The subject as a text escapes some of these, so that nothing shows there.
+    named = x509.NameAttribute(NameOID.SERIAL_NUMBER, number, _type=_ASN1Type.UTF8String)
+    made = LINE.sign(x509.Name([named]), load_public(KEY.public), [], ends=FOREVER)
+    assert cause(*pem(made, LINE.certificate)) == "subject_unreadable"
 
 
 @pytest.mark.parametrize("key", [rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP384R1())])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from eth_account import Account
+from structlog.testing import capture_logs
 
 from controlplane.identity.ledgers.evm.accounts import create_account, load_account
 from controlplane.identity.ledgers.evm.settings import EvmInvalid, EvmSettings, open_ledger
@@ -26,6 +27,26 @@ def test_settings_are_read_and_what_is_of_others_is_not() -> None:
     assert (found.chain, found.confirmations, found.deadline_seconds) == (11155111, "finalized", 5.0)
     assert EvmSettings.read({**GIVEN, "ZTFM_EVM_CONFIRMATIONS": "3"}).confirmations == 3
     assert "secret" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("confirmations", "chain", "late", "said"),
+    [
+        ("finalized", "7", "", "to 2304"),
+        ("finalized", "7", "2304", ""),
+        ("12", "1", "", "to 288"),
+        ("9", "1", "", ""),
+        ("12", "7", "", ""),
+    ],
+)
+def test_a_record_that_is_late_before_it_can_be_final_is_warned_of(
+    confirmations: str, chain: str, late: str, said: str
+) -> None:
+    given = {**GIVEN, "ZTFM_EVM_CONFIRMATIONS": confirmations, "ZTFM_EVM_CHAIN": chain}
+    with capture_logs() as logged:
+        open_ledger({**given, "ZTFM_LEDGER_LATE_SECONDS": late}, time.time, federation="x", founders={})
+    assert bool(logged) == bool(said)
+    assert said in "".join(one["remedy"] for one in logged)
 
 
 @pytest.mark.parametrize(
