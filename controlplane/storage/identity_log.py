@@ -67,12 +67,9 @@ class IdentityLog:
 
     async def logged_before(self, place: int) -> int:
         """Return how many identity records our own log has before a place."""
-        # Both go up together. The largest number would be looked for in all of them, each time that anybody reads.
-        query = select(identity_records.c.number).where(identity_records.c.place < place)
-        rows = await self._database.read(
-            "count identity records", query.order_by(identity_records.c.place.desc()).limit(1)
-        )
-        return int(rows[0].number) + 1 if rows else 0
+        query = select(func.max(identity_records.c.number)).where(identity_records.c.place < place)
+        last = (await self._database.read("count identity records", query))[0][0]
+        return 0 if last is None else int(last) + 1
 
     async def publish(self, records: Sequence[Record], now: float) -> Record | None:
         """Take records into our own log, each in a transaction of its own; one that is there already changes nothing.
