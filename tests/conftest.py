@@ -83,3 +83,11 @@ def plane() -> Iterator[ControlPlane]:
     """A control plane for the whole session; callers are not slowed down by rate limits."""
     with running() as found:
         yield found
+
+
+_DEEP = sys.getrecursionlimit()
+
+
+def pytest_runtest_setup() -> None:
+    # py-evm, which some tests bring in, lifts it for the whole process: what is refused for its depth would differ.
+    sys.setrecursionlimit(_DEEP)

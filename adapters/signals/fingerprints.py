@@ -32,6 +32,8 @@ _VALUES = 254
 _SIGNS_OF_MARK = 2
 _SIGNS_OF_CELL = 6
 _FEWEST = 16
+_FEWEST_ALIKE = 3
+"""Marks that are equal where two texts are near: one of a byte is equal by chance in every 254th pair."""
 
 Query = TypeVar("Query", contravariant=True)
 
@@ -55,7 +57,9 @@ class Fingerprint:
         # What neither query has is nothing that they have in common.
         own, left = self.marks.replace(_NOTHING, _OTHER_NOTHING), self.marks.count(_NOTHING)
         least = self.alike * (len(self.marks) - left)
-        return sum(sum(map(eq, own, other.marks)) >= max(least, 1.0) for other in others if other.whole != self.whole)
+        return sum(
+            sum(map(eq, own, other.marks)) >= max(least, _FEWEST_ALIKE) for other in others if other.whole != self.whole
+        )
 
 
 class Fingerprints(Protocol[Query]):

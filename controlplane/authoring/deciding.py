@@ -47,7 +47,9 @@ def example_findings(folder: PolicyFolder, path: Path, example: Example | str) -
 
 def _no_example(folder: PolicyFolder, package: str, side: bool) -> Finding:
     word = "allowed" if side else "denied"
-    file = min((folder.root / "ztfm" / package).glob("*.rego"), default=folder.root / "ztfm" / package)
+    place = folder.root / "ztfm" / package
+    named = place / "policy.rego"
+    file = named if named.exists() else min(place.glob("*.rego"), default=place)
     remedy = f"Add examples/{word}_<what>.json; `ztfm policy eval {package.split('/')[-1]}` says how it is decided."
     return Finding(file.relative_to(folder.root).as_posix(), 1, "examples", f"No example is {word}.", remedy)
 

@@ -112,6 +112,14 @@ FREE: dict[str, dict[str, str]] = {
         "context.behaviour.attack": UNASKED,
         "context.behaviour.confidence": UNASKED,
     },
+    "identity": {
+        "subject": "Who followed which ledger is settled before policy: it is the control plane itself.",
+        "action": ROUTED,
+        "resource.id": SETTLED,
+        "context.time": TIMELESS,
+        "context.device.roles": UNASKED,
+        "context.device.segment": UNASKED,
+    },
 }
 FREE_OF_EXAMPLE: dict[str, dict[str, str]] = {
     "allowed_serving": {"context.time": TIMELESS},
@@ -245,6 +253,7 @@ def _times() -> tuple[str, str]:
 
 
 MEANT: dict[str, Callable[[Any, Any], bool]] = {
+    "context.finding.together": lambda value, _: number(value, 1, 50),
     "subject.properties.key_thumbprint": lambda value, facts: isinstance(value, str),
     "subject.properties.trust.score": lambda value, facts: number(
         value, 0 if _responds(facts) else _terms(facts)["trust_minimum"], 1

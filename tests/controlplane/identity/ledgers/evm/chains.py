@@ -4,6 +4,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
+import controlplane.identity.ledgers.evm.unlifted  # noqa: F401 - before what it keeps from changing the process
+
+# isort: split
 from eth_account import Account
 from eth_tester.exceptions import TransactionFailed
 from eth_utils import ValidationError

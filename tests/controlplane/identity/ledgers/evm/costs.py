@@ -8,6 +8,9 @@ import asyncio
 import json
 from typing import Any
 
+import controlplane.identity.ledgers.evm.unlifted  # noqa: F401 - before what it keeps from changing the process
+
+# isort: split
 from eth_account import Account
 
 from controlplane.identifiers.shown import encode_record
