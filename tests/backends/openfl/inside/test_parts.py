@@ -1,6 +1,8 @@
 """Single parts, with OpenFL's own around them: run by the interpreter of its environment (`make test-backends`)."""
 
+import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -268,6 +270,12 @@ def test_openfl_s_rest_server_carries_the_same(enrol: Callable[..., str], tmp_pa
     plain = {"agg_addr": "127.0.0.1", "agg_port": port, "use_tls": False, "require_client_auth": False}
     server = threading.Thread(target=AggregatorRESTServer(aggregator, **plain).serve)
     server.start()
+    begun = time.monotonic()
+    while time.monotonic() - begun < 30.0:
+        # Whoever comes before it listens is refused, and comes no more.
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
+            break
+        time.sleep(0.05)
 
     def connect(_: GuardedAggregator, name: str) -> AggregatorRESTClient:
         return AggregatorRESTClient(**plain, **UUIDS, collaborator_name=name)
