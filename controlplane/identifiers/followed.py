@@ -1,8 +1,10 @@
 """What is kept of a ledger that is followed, and what it is compared with, as it passes between those who do."""
 
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from controlplane.contracts.identity import DeviceStatus, PublicKey
+from controlplane.identifiers.histories import Identity
 from controlplane.identifiers.records import SignedRecord
 
 
@@ -53,3 +55,8 @@ class Enrolled:
     id: str
     key: PublicKey
     status: DeviceStatus
+
+
+Anew = Callable[[Sequence[FollowedRecord], dict[str, Identity]], tuple[Sequence[FollowedRecord], Collection[Identity]]]
+"""Judges records that follow one another, by what is known from those before, which it brings up to them; returns them
+as they are judged now, and the identities that changed."""

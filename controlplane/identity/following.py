@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from controlplane.contracts.identity import PublicKey
-from controlplane.identifiers.followed import FollowedRecord, Read
+from controlplane.identifiers.followed import Anew, FollowedRecord, Read
 from controlplane.identifiers.histories import Identity, founders
 from controlplane.identifiers.records import Act, SignedRecord
 from controlplane.identity.folding import Judged, fold, read
@@ -16,10 +16,6 @@ from controlplane.identity.ledgers.interface import MOST_AT_ONCE, Anchored, Ledg
 
 AGAIN_SECONDS = 60.0
 """How long what was published has time to become final, before it is published again."""
-
-
-Anew = Callable[[Sequence[FollowedRecord], dict[str, Identity]], tuple[Sequence[FollowedRecord], Collection[Identity]]]
-"""Judges records anew, by what is known from those before, which it brings up to them."""
 
 
 class State(Protocol):

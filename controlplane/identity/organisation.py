@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from controlplane.contracts.identity import PublicKey
 from controlplane.identifiers.histories import PINNED, Identity
-from controlplane.identifiers.records import SignedRecord, Statement, sign_record
+from controlplane.identifiers.records import Kind, SignedRecord, Statement, sign_record
 from controlplane.jose.keys import DeviceKey
 
 
@@ -31,17 +31,7 @@ class Organisation:
 
     def registers(self, device: str, key: PublicKey) -> SignedRecord:
         """Return the record that a device has a key."""
-        said = Statement(
-            federation=self.federation,
-            kind="device",
-            subject=device,
-            act="registered",
-            sequence=0,
-            issuer=self.did,
-            key=key,
-            time_ms=self._now_ms(),
-        )
-        return sign_record(said, self._key)
+        return self._begins("device", device, key)
 
     def revokes(self, known: Identity) -> SignedRecord:
         """Return the record that an identity is no more; only its issuer, and a founder, may say so."""
@@ -59,10 +49,13 @@ class Organisation:
 
     def accepts(self, issuer: str, key: PublicKey) -> SignedRecord:
         """Return the record that another organisation may vouch for devices of its own."""
+        return self._begins("issuer", issuer, key)
+
+    def _begins(self, kind: Kind, subject: str, key: PublicKey) -> SignedRecord:
         said = Statement(
             federation=self.federation,
-            kind="issuer",
-            subject=issuer,
+            kind=kind,
+            subject=subject,
             act="registered",
             sequence=0,
             issuer=self.did,

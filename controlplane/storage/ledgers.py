@@ -1,6 +1,6 @@
 """What was followed of a ledger: its records as they were judged, what they come to, and how far it was read."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.contracts.identity import PublicKey
-from controlplane.identifiers.followed import Enrolled, FollowedRecord, Read
+from controlplane.identifiers.followed import Anew, Enrolled, FollowedRecord, Read
 from controlplane.identifiers.histories import Identity
 from controlplane.identifiers.records import SignedRecord
 from controlplane.storage.database import Database
@@ -18,10 +18,6 @@ from controlplane.storage.tables import devices, identities, identity_records, l
 
 PAGE = 500
 """Records or devices that are read at once."""
-
-Anew = Callable[[Sequence[FollowedRecord], dict[str, Identity]], tuple[Sequence[FollowedRecord], Collection[Identity]]]
-"""Judges records that follow one another, by what is known from those before, which it brings up to them; returns them
-as they are judged now, and the identities that changed."""
 
 
 class Ledgers:
