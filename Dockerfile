@@ -11,7 +11,7 @@ COPY controlplane controlplane
 COPY evaluation evaluation
 COPY opa opa
 COPY policies policies
-RUN /opt/ztfm/bin/pip install --constraint constraints.txt '.[server,postgres,otel]'
+RUN /opt/ztfm/bin/pip install --constraint constraints.txt '.[server,postgres,otel,attest,privacy]'
 
 FROM python:3.11.15-slim-bookworm@sha256:b18992999dbe963a45a8a4da40ac2b1975be1a776d939d098c647482bcad5cba
 COPY --from=opa /opa /usr/local/bin/opa

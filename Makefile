@@ -22,6 +22,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 JOBS ?= 4
 WORKERS := -n $(if $(filter 0,$(JOBS)),0,logical --maxprocesses=$(JOBS) --max-worker-restart=0)
 
+# A test of real servers may lose a race for two cores. What passes the second time only is named at the end.
+AGAIN := --reruns 1 --reruns-delay 2 -r aR
+
 SOURCES := controlplane adapters evaluation benchmarks monitoring examples tests
 
 .PHONY: help
@@ -33,7 +36,9 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing Python packages (a few minutes the first time; torch is large) ..."
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,postgres,evm]' --group dev
+	@$(BIN)/python -m pip install --progress-bar off --constraint constraints.txt \
+		--editable '.[demo,evaluation,postgres,evm,attest,integrity,privacy]' --group dev \
+		| awk '/Downloading .* [MG]B\)/ { print; fflush() }'
 	@touch $@
 
 .PHONY: setup
@@ -62,7 +67,7 @@ check: tools ## Linters, types, floors, docstrings
 
 .PHONY: test
 test: check ## Everything that must hold: linters, types, Rego tests, Python tests
-	$(BIN)/pytest $(WORKERS) --durations=25
+	$(BIN)/pytest $(WORKERS) $(AGAIN) --durations=25
 
 .PHONY: test-backends
 test-backends: setup ## Backends whose pins are not ours, each in an environment of its own
@@ -73,10 +78,19 @@ coverage: setup ## The Python tests once more, and which lines none of them runs
 	$(BIN)/pytest $(WORKERS) --cov --cov-report=term:skip-covered
 
 .PHONY: bench
-bench: setup ## The figures that we promise, measured beside their peers
-	@$(BIN)/python -m benchmarks.decisions --json
-	@$(BIN)/python -m benchmarks.capabilities --json
-	@$(BIN)/python -m benchmarks.embedded --json
+bench: setup ## Every figure that we promise, measured beside its bar; goes on with: make bench BENCH=--resume
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+.PHONY: evaluate
+evaluate: setup ## Attacks against defences on two tasks; goes on where it was stopped
+	@$(BIN)/ztfm evaluate --document docs/evaluation.md $(EVALUATE)
+	@$(BIN)/python -m evaluation.coverage --document docs/ztfm-coverage.md
+
+.PHONY: audit
+audit: $(READY) ## A bill of materials, and what is known against the pins
+	@$(BIN)/python -m tests.supplychain bill --extras demo postgres --out build/sbom.json
+	@test -x build/audit/bin/pip-audit || { $(PYTHON) -m venv build/audit && build/audit/bin/python -m pip install --quiet pip-audit; }
+	@$(BIN)/python -m tests.supplychain audit --program build/audit/bin/pip-audit
 
 .PHONY: schemas
 schemas: $(READY) ## Write the JSON Schemas of the policies' inputs anew
@@ -90,7 +104,7 @@ compiled: setup ## Compile what is shipped for machines without OPA anew, after 
 lock: ## Write constraints.txt anew from the newest versions that fit
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
 	@build/lock/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	@build/lock/bin/python -m pip install --quiet 'torch==2.13.0' --editable '.[demo,postgres,evm]' --group dev
+	@build/lock/bin/python -m pip install --quiet 'torch==2.13.0' --editable '.[demo,evaluation,postgres,evm,attest,integrity,privacy]' --group dev
 	@{ sed -n '/^#/p' constraints.txt; build/lock/bin/python -m pip freeze --exclude-editable; } > build/constraints.txt
 	@mv build/constraints.txt constraints.txt && rm -rf build/lock
 

@@ -9,6 +9,13 @@ from controlplane.contracts.behaviour import BehaviourState
 from controlplane.contracts.decision import DecisionQuery, DecisionRecord, DecisionsFound
 from controlplane.contracts.identity import Device, DeviceStatus, IssuedTokens, StatusChange, TokensRequest
 from controlplane.contracts.keys import KeyStanding, KeyStandings, KeyWithdrawal
+from controlplane.contracts.models import (
+    ModelVersion,
+    VersionDetail,
+    VersionRequest,
+    VersionsFound,
+    VersionWithdrawal,
+)
 from controlplane.contracts.oauth import Introspection
 from controlplane.contracts.rollback import (
     Contribution,
@@ -107,6 +114,37 @@ class Administering(Calls):
         """Return whose updates went into a round's model."""
         found = read_answer(ContributionsFound, await self._get(f"/v1/rounds/{segment(round_id)}/contributions"))
         return found.contributions
+
+    async def register_version(self, model: str, bundle: str, tensors: str | None = None) -> VersionDetail:
+        """Register what somebody signed; one that is registered already stays as it is.
+
+        Args:
+            model: its identifier.
+            bundle: the text of ``model.sig``.
+            tensors: the text of ``ztfm-tensors.json``, where the model has it.
+        """
+        path = f"/v1/models/{segment(model)}/versions"
+        return read_answer(VersionDetail, await self._post(path, VersionRequest(bundle=bundle, tensors=tensors)))
+
+    async def model_versions(self, model: str, limit: int = 50) -> list[ModelVersion]:
+        """Return the versions of a model, the latest first, up to 200."""
+        path = f"/v1/models/{segment(model)}/versions?{urlencode({'limit': limit})}"
+        return read_answer(VersionsFound, await self._get(path)).versions
+
+    async def model_version(self, model: str, version: str) -> VersionDetail:
+        """Return a version with all that was signed; `controlplane.transparency.modelsignatures` verifies it again."""
+        return read_answer(VersionDetail, await self._get(f"/v1/models/{segment(model)}/versions/{segment(version)}"))
+
+    async def withdraw_version(self, model: str, version: str, reason: str) -> VersionDetail:
+        """Withdraw a version: no more capabilities to pull it are given from a second later on.
+
+        Args:
+            model: its identifier.
+            version: which.
+            reason: for the record; nothing secret.
+        """
+        path = f"/v1/models/{segment(model)}/versions/{segment(version)}/withdraw"
+        return read_answer(VersionDetail, await self._post(path, VersionWithdrawal(reason=reason)))
 
     async def issue_tokens(
         self, roles: Sequence[str], segment: str, *, hours: float = 1.0, count: int = 1

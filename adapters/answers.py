@@ -6,6 +6,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationError
 
 from adapters.errors import Denied, Unavailable
+from adapters.reasons import told
 from controlplane.contracts.access import AccessReason
 from controlplane.contracts.base import Identifier, StrictModel
 from controlplane.contracts.capability import Capability
@@ -37,7 +38,7 @@ class _Answer:
     def _refuse(self) -> None:
         if self.allowed:
             return
-        shown = " ".join(f"{reason.code}: {reason.message} {reason.remedy}" for reason in self.reasons)
+        shown = told(self.reasons)
         if self.outcome == "error":
             raise Unavailable(f"policy could not be asked. {shown}".rstrip(), is_untouched=True)
         raise Denied(f"policy denies this. {shown}".rstrip(), reasons=self.reasons, decision_id=self.id or None)

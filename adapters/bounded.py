@@ -11,6 +11,7 @@ from adapters.credentials import Credentials, Introduction, RoundTerms
 from adapters.errors import ControlPlaneError, Unavailable
 from adapters.guard import Guard
 from adapters.member import Member
+from adapters.noising import MakeNoise
 from adapters.pytorch import GuardedRound
 
 Train = Callable[[Member, Mapping[str, Tensor]], tuple[Mapping[str, object], int]]
@@ -103,6 +104,14 @@ class _Contained(Member):
     def submit(self, terms: RoundTerms, digest: str) -> Credentials:
         """As the member does."""
         return self._attempt(lambda: self.inner.submit(terms, digest))
+
+    def submit_masked(self, terms: RoundTerms, digest: str) -> Credentials:
+        """As the member does."""
+        return self._attempt(lambda: self.inner.submit_masked(terms, digest))
+
+    def release(self, terms: RoundTerms, digest: str, noise: MakeNoise) -> Credentials:
+        """As the member does."""
+        return self._attempt(lambda: self.inner.release(terms, digest, noise))
 
     def _attempt(self, work: Callable[[], Result]) -> Result:
         try:

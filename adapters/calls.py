@@ -10,11 +10,11 @@ from types import MappingProxyType, TracebackType
 from typing import Self, TypedDict, Unpack
 from urllib.parse import quote
 
-from adapters.errors import TimedOut, Unavailable, Unreachable
+from adapters.errors import ControlPlaneError, TimedOut, Unavailable, Unreachable
 from adapters.proving import Prover
 from adapters.serversent import ServerEvent
 from adapters.transport import CONNECT_SECONDS, TOTAL_SECONDS, HttpAnswer, Transport, read_bounded, read_events
-from adapters.wire import read_problem, write_body
+from adapters.wire import MAX_ANSWER_BYTES, clock_hint, read_problem, write_body
 from controlplane.contracts.base import StrictModel
 from controlplane.jose.keys import DeviceKey
 
@@ -113,6 +113,8 @@ class Calls:
         headers: Mapping[str, str] = _NONE,
         is_proven: bool = True,
         welcome: tuple[int, ...] = (200,),
+        more_seconds: float = 0.0,
+        most_bytes: int = MAX_ANSWER_BYTES,
     ) -> HttpAnswer:
         """Return an answer with a welcome status.
 
@@ -122,12 +124,23 @@ class Calls:
         url, is_proven = self.url + path, is_proven and self._proofs
         sent = {**headers} if body is None else {"Content-Type": media_type, **headers}
         used = self._prover.nonce
-        answer = await self._transport.send(method, url, body, lambda: self._headers(method, url, is_proven, sent))
+
+        async def _send() -> HttpAnswer:
+            return await self._transport.send(
+                method,
+                url,
+                body,
+                lambda: self._headers(method, url, is_proven, sent),
+                more_seconds=more_seconds,
+                most_bytes=most_bytes,
+            )
+
+        answer = await _send()
         if self._prover.learn(used, answer.status, answer.headers, answer.body) and is_proven:
-            answer = await self._transport.send(method, url, body, lambda: self._headers(method, url, is_proven, sent))
+            answer = await _send()
             self._prover.learn(None, 0, answer.headers)
         if answer.status not in welcome:
-            raise read_problem(answer.status, answer.body, answer.headers.get("Retry-After", ""))
+            raise self._refusal(answer.status, answer.headers, answer.body, url)
         return answer
 
     @asynccontextmanager
@@ -143,8 +156,15 @@ class Calls:
                     return
                 body = await read_bounded(answer)
                 if not self._prover.learn(used, answer.status, answer.headers, body):
-                    raise read_problem(answer.status, body, answer.headers.get("Retry-After", ""))
+                    raise self._refusal(answer.status, answer.headers, body, url)
         raise Unavailable("the control plane asks for one nonce after the other")
+
+    def _refusal(self, status: int, headers: Mapping[str, str], body: bytes, url: str) -> ControlPlaneError:
+        """Return the error of an answer. Why a proof does not hold nobody is told, so this side says what it sees."""
+        hint = ""
+        if status == 401:
+            hint = " ".join(filter(None, [f"Asked at {url}.", clock_hint(headers.get("Date", ""), self.clock())]))
+        return read_problem(status, body, headers.get("Retry-After", ""), hint)
 
     def _headers(self, method: str, url: str, is_proven: bool, sent: dict[str, str]) -> dict[str, str]:
         return {"DPoP": self._prover.prove(method, url), **sent} if is_proven else sent

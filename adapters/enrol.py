@@ -51,9 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given.folder, given.url, evidence, roles=given.role, segment=given.segment, socket=given.socket
         ) as member:
             print(json.dumps({"id": member.id, "folder": str(given.folder)}) if given.json else member.id)
-    except ValidationError:
+    except ValidationError as error:
         # It would quote the value, and that may be the token.
-        return _failed("there is no enrolment token on standard input, or a role or the segment is no word")
+        return _failed(_unfit(error))
     except (ControlPlaneError, KeyFileError, ValueError, OSError) as error:
         return _failed(str(error))
     return 0
@@ -63,6 +63,21 @@ def _evidence(credential: Path | None, certificates: Path | None) -> Evidence:
     if credential is not None:
         return Credential.of_file(credential)
     return sys.stdin.read(_MAX_CHARS).strip() if certificates is None else Certificates.of_file(certificates)
+
+
+_FITS = {
+    "token": "standard input brought no enrolment token: pipe one in, as of `ztfm tokens issue --role ROLE "
+    "--segment SEGMENT`",
+    "roles": "a role is one word in small letters, such as trainer: see --role",
+    "segment": "a segment is one word in small letters, such as homes: see --segment",
+}
+
+
+def _unfit(error: ValidationError) -> str:
+    """Return what of the request does not fit, by the names of the fields alone."""
+    named = {str(item["loc"][0]) for item in error.errors(include_input=False) if item["loc"]}
+    said = [_FITS.get(name, f"what was given for {name} does not fit") for name in sorted(named)]
+    return "; ".join(said) or "what is shown does not fit"
 
 
 def _failed(why: str) -> int:

@@ -6,6 +6,8 @@ A denial is a value (`adapters.answers`), raised only by ``require()``. What is 
 |---|---|---|
 | `Denied` | ``require()`` was called on a denial | what the remedies of ``reasons`` say |
 | `Forbidden` | policy does not let this caller make this call at all | use a key that has the role |
+| `Exposing` | updates of the model may only be summed securely | use a backend that does |
+| `NoiseOwed` | noise has to be added first | `Member.release`, in a backend that does |
 | `Unauthenticated` | the key is not enrolled, or the proof does not hold | enrol; compare clocks and URL |
 | `Invalid` | the request does not fit its contract | correct the named fields |
 | `NotFound` | there is no such thing | |
@@ -19,6 +21,7 @@ A denial is a value (`adapters.answers`), raised only by ``require()``. What is 
 from collections.abc import Sequence
 
 from controlplane.contracts.access import AccessReason
+from controlplane.contracts.privacy import PrivacyTerms
 from controlplane.contracts.problem import FieldError, Problem
 
 
@@ -69,6 +72,26 @@ class Denied(ControlPlaneError):  # noqa: N818 - a policy's answer, as callers s
 
 class Forbidden(Denied):
     """Policy does not let this caller make the call: the denial is of the caller, not of whom it asks about."""
+
+
+class Exposing(Denied):
+    """Policy lets an aggregator see sums of groups alone, and this backend would show it the update: none is sent."""
+
+
+class NoiseOwed(Denied):
+    """The capability asks for noise that was not added, so nothing is signed and nothing leaves the device.
+
+    What it costs was charged when the capability was given out.
+
+    Attributes:
+        terms: what it asks for; none where an aggregator owes it.
+        capability: that was given out; it can be used once the noise is added. Never log it.
+    """
+
+    def __init__(self, message: str, terms: PrivacyTerms | None = None, capability: str = "") -> None:
+        super().__init__(message)
+        self.terms = terms
+        self.capability = capability
 
 
 class Unauthenticated(ControlPlaneError):  # noqa: N818 - a state, as callers see it

@@ -19,14 +19,18 @@ from adapters.enrolment import (
     store_identity,
     swap_keys,
 )
-from adapters.errors import Forbidden, Unauthenticated, Unavailable
+from adapters.errors import Exposing, Forbidden, NoiseOwed, Unauthenticated, Unavailable
+from adapters.hiding import asked_confidentiality
+from adapters.noising import MakeNoise, require_noised
 from adapters.presenting import Evidence
 from adapters.site import Asked, Site
 from adapters.site.plane import SitedSyncControlPlane
+from adapters.sums import Sums
 from controlplane.capabilities.proof import make_proof
 from controlplane.contracts.access import Resource, ResourceProperties
 from controlplane.contracts.capability import CapabilityContext
 from controlplane.contracts.events import REACH_SECONDS
+from controlplane.contracts.privacy import PrivacyTerms
 from controlplane.contracts.site import SiteLimits, UpdateFact
 from controlplane.identifiers.shown import IdentityStanding
 from controlplane.jose.keys import DeviceKey
@@ -61,6 +65,7 @@ class Member:
         self._folder = folder
         self._clock = clock
         self._settled_at = float("-inf")
+        self._sums = Sums(folder)
 
     @classmethod
     def enrol(
@@ -225,9 +230,73 @@ class Member:
             digest: of the update, as `adapters.screening.update_digest` makes it.
 
         Raises:
+            NoiseOwed: policy asks for noise that was not added: see `release`.
+            Exposing: the control plane lets the aggregator see sums of groups alone, and this would show the update.
             ControlPlaneError: `Denied` when policy says no, `Vetoed` of these when the site's own does, or any other of
                 `adapters.errors`.
         """
+        return self._submitted(terms, digest)
+
+    def submit_masked(self, terms: RoundTerms, digest: str) -> Credentials:
+        """Return the same for masked values, which say nothing of the update by themselves (`secureaggregation`).
+
+        Once a round: of two sums with one update in them, the difference tells of the others.
+
+        Args:
+            terms: of the round.
+            digest: of the masked values.
+
+        Raises:
+            Exposing: this device masked other values in this round before.
+            OSError: that cannot be kept.
+            NoiseOwed, ControlPlaneError: as `submit`.
+        """
+        if not self._sums.join(terms.round_id, digest):
+            raise Exposing(f"this device is in a sum of round {terms.round_id} already, and takes part in no other")
+        return self._submitted(terms, digest, is_masked=True)
+
+    def submit_again(self, terms: RoundTerms, digest: str, noised: PrivacyTerms | None) -> Credentials:
+        """Return the same for an update that `release` was asked about before.
+
+        Args:
+            terms: of the round.
+            digest: of what was sent.
+            noised: the terms by which it was clipped and noised then; none where it was not.
+
+        Raises:
+            NoiseOwed: policy asks for other noise.
+            Exposing, ControlPlaneError: as `submit`.
+        """
+        return self.submit(terms, digest) if noised is None else self._submitted(terms, digest, noised=noised)
+
+    def release(self, terms: RoundTerms, digest: str, noise: MakeNoise) -> Credentials:
+        """Return what lets this device submit one update, once, with the noise that policy asks for.
+
+        A site decides on the update as it was trained; what policy asks for beyond that makes it tell less.
+
+        Args:
+            terms: of the round.
+            digest: of the update as it was trained.
+            noise: clips and noises it by terms, and returns its digest; called at most once, and only when asked for.
+
+        Raises:
+            Exposing, ControlPlaneError, ValueError: as `submit`, and what ``noise`` raises.
+        """
+        try:
+            return self.submit(terms, digest)
+        except NoiseOwed as owed:
+            if owed.terms is None:
+                raise
+            return self._prove(SUBMIT, terms, owed.capability, noise(owed.terms))
+
+    def _submitted(
+        self, terms: RoundTerms, digest: str, *, is_masked: bool = False, noised: PrivacyTerms | None = None
+    ) -> Credentials:
+        token = self._granted(terms, digest, is_masked)
+        require_noised(token, noised)
+        return self._prove(SUBMIT, terms, token, digest)
+
+    def _granted(self, terms: RoundTerms, digest: str, is_masked: bool) -> str:
         self._settle()
         resource = Resource(type="model", id=terms.model)
         context = CapabilityContext(round_id=terms.round_id)
@@ -235,7 +304,10 @@ class Member:
             grant = self.plane.submission(resource, terms.audience, context, digest)
         else:
             grant = self.plane.capability("gradient_submission", resource, terms.audience, context)
-        return self._prove(SUBMIT, terms, grant.require().access_token, digest)
+        token = grant.require().access_token
+        if not is_masked and asked_confidentiality(token) == "grouped":
+            raise Exposing(f"updates of {terms.model} are summed securely or not sent: use a backend that does")
+        return token
 
     def _settle(self) -> None:
         """Wait until what the control plane hands out for a new key counts."""

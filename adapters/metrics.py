@@ -55,6 +55,10 @@ class GuardCollector(Collector):  # type: ignore[misc] # prometheus_client is re
             **{(outcome,): number for outcome, number in _copied(report.rollbacks)},
         }
         yield self._counter("rollbacks", "Orders to rebuild the model that ended.", ("outcome",), rollbacks)
+        sums = self._outcomes(report.sums, "done")
+        yield self._counter("sums", "Secure sums of groups that ended.", ("outcome",), sums)
+        summed: Values = {(outcome,): report.summed[outcome] for outcome in ("summed", "dropped")}
+        yield self._counter("sum_members", "Members of groups that were summed.", ("outcome",), summed)
         last = report.rounds[-1] if report.rounds else RoundReport("", 0)
         members: Values = {(stage,): getattr(last, stage) for stage in ("members", "pulled", "submitted", "accepted")}
         yield self._gauge("last_round_members", "Members of the last round by how far they came.", ("stage",), members)

@@ -7,17 +7,23 @@ from typing import Unpack
 from adapters.administering import Administering
 from adapters.answers import Grant, granted, refused
 from adapters.asking import Asking
+from adapters.budgeting import Budgeting
 from adapters.calls import CallOptions
 from adapters.calls import segment as _segment
 from adapters.errors import Forbidden
 from adapters.feed import MAX_SILENCE_SECONDS, RevocationFeed
+from adapters.platform import Attesting
 from adapters.presenting import Certificates, Credential, Evidence
 from adapters.rotating import Rotating
+from adapters.secretkeeping import Secretkeeping
+from adapters.segmenting import Segmented
 from adapters.serversent import ServerEvent
 from adapters.wire import KEYS_PATH, PublishedKeys, read_answer, read_keys_document
 from controlplane.contracts.access import ActionName, Resource
 from controlplane.contracts.base import StrictModel
 from controlplane.contracts.capability import Capability, CapabilityContext, CapabilityRequest
+from controlplane.contracts.content import ContentReport
+from controlplane.contracts.decision import ContentAnswer
 from controlplane.contracts.identity import CertificateRequest, Enrolled, EnrolmentRequest, IssuedCertificate
 from controlplane.contracts.rollback import Rollback, RollbackResult
 from controlplane.contracts.rounds import (
@@ -71,7 +77,7 @@ class Readiness(StrictModel):
     policies: list[LayerReadiness]
 
 
-class ControlPlane(Asking, Administering, Rotating):
+class ControlPlane(Asking, Administering, Rotating, Attesting, Secretkeeping, Segmented, Budgeting):
     """The control plane at ``url``, spoken to as the holder of ``key``. An asynchronous context manager.
 
     A denial is a value (`adapters.answers`); every method may raise any of `adapters.errors`. How it is called, and
@@ -172,6 +178,10 @@ class ControlPlane(Asking, Administering, Rotating):
         """Report how subjects used models, up to 500 windows at once (`adapters.signals`)."""
         body = SignalReports(signals=list(signals))
         return read_answer(SignalsTaken, await self._post_once("/v1/behaviour/signals", body))
+
+    async def judge_content(self, report: ContentReport) -> ContentAnswer:
+        """Ask what becomes of a prompt or an answer, by what was found in it (`adapters.gateway.content`)."""
+        return read_answer(ContentAnswer, await self._post("/v1/gateway/decisions", report))
 
     async def jwks(self) -> PublishedKeys:
         """Return the published keys that verify capabilities (RFC 7517), and how long they may be kept."""

@@ -15,6 +15,7 @@ from adapters.errors import TimedOut, Unavailable, Unreachable
 from adapters.serversent import EventReader, ServerEvent
 from adapters.tracing import trace_headers
 from adapters.wire import MAX_ANSWER_BYTES
+from controlplane.capabilities.channels import client_context
 
 CONNECT_SECONDS = 5.0
 TOTAL_SECONDS = 10.0
@@ -43,7 +44,8 @@ class Transport:
     Args:
         timeout_seconds: from asking to the whole answer, a second try included.
         connect_seconds: for a connection to be made.
-        tls: how a TLS connection is verified, and with which certificate it is made; none for the system's authorities.
+        tls: how a TLS connection is verified, and with which certificate it is made; none for the system's authorities
+            and TLS 1.3.
         socket: Unix socket to connect to, whatever host the URL names; without TLS, the file's permissions guard it.
 
     Raises:
@@ -68,7 +70,14 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
 
     async def send(
-        self, method: str, url: str, body: bytes | None, headers: Callable[[], Mapping[str, str]]
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Callable[[], Mapping[str, str]],
+        *,
+        more_seconds: float = 0.0,
+        most_bytes: int = MAX_ANSWER_BYTES,
     ) -> HttpAnswer:
         """Return the answer to a request.
 
@@ -77,6 +86,8 @@ class Transport:
             url: absolute, already escaped.
             body: what is sent; none for no body.
             headers: makes the headers of one try, so that each has a proof of its own.
+            more_seconds: for which the answer may be held back on purpose.
+            most_bytes: of the answer.
 
         Raises:
             Unreachable: no connection could be made, twice.
@@ -84,10 +95,10 @@ class Transport:
             Unavailable: the answer broke off, or is too large.
         """
         try:
-            async with asyncio.timeout(self._total):
-                return await self._tried(method, url, body, headers)
+            async with asyncio.timeout(self._total + more_seconds):
+                return await self._tried(method, url, body, headers, most_bytes)
         except TimeoutError:
-            raise TimedOut(f"{_host(url)} gave no whole answer within {self._total:g} s") from None
+            raise TimedOut(f"{_host(url)} gave no whole answer within {self._total + more_seconds:g} s") from None
 
     @asynccontextmanager
     async def stream(self, url: str, headers: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -121,26 +132,36 @@ class Transport:
             self._session = None
 
     async def _tried(
-        self, method: str, url: str, body: bytes | None, headers: Callable[[], Mapping[str, str]]
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Callable[[], Mapping[str, str]],
+        most_bytes: int,
     ) -> HttpAnswer:
         for remaining in reversed(range(_TRIES)):
             try:
-                return await self._try(method, url, body, headers())
+                return await self._try(method, url, body, headers(), most_bytes)
             except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
                 if not remaining:
                     raise Unreachable(_unreachable(url, error)) from None
             except TimeoutError:
                 raise
             except (aiohttp.ClientError, OSError) as error:
-                raise Unavailable(f"{_host(url)} gave no answer ({type(error).__name__})") from None
+                again = (
+                    ": is it https:// instead of http://?" if url.startswith("http://") and self._socket is None else ""
+                )
+                raise Unavailable(f"{_host(url)} gave no answer ({type(error).__name__}){again}") from None
         raise AssertionError("unreachable")
 
-    async def _try(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> HttpAnswer:
+    async def _try(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], most_bytes: int
+    ) -> HttpAnswer:
         sent = {**trace_headers(), **headers}
         async with self._opened().request(
             method, URL(url, encoded=True), data=body, headers=sent, allow_redirects=False
         ) as answer:
-            return HttpAnswer(answer.status, await read_bounded(answer), answer.headers)
+            return HttpAnswer(answer.status, await read_bounded(answer, most_bytes), answer.headers)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -156,11 +177,11 @@ class Transport:
     def _connector(self) -> aiohttp.BaseConnector:
         if self._socket is not None:
             return aiohttp.UnixConnector(str(self._socket))
-        return aiohttp.TCPConnector(ssl=self._tls if self._tls is not None else True)
+        return aiohttp.TCPConnector(ssl=self._tls if self._tls is not None else client_context())
 
 
-async def read_bounded(answer: aiohttp.ClientResponse) -> bytes:
-    """Return an answer's body.
+async def read_bounded(answer: aiohttp.ClientResponse, most_bytes: int = MAX_ANSWER_BYTES) -> bytes:
+    """Return an answer's body, of at most so many bytes.
 
     Raises:
         Unavailable: it is too large.
@@ -168,8 +189,8 @@ async def read_bounded(answer: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
     async for chunk in answer.content.iter_any():
         body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise Unavailable(f"the answer is larger than {MAX_ANSWER_BYTES} bytes", status=answer.status)
+        if len(body) > most_bytes:
+            raise Unavailable(f"the answer is larger than {most_bytes} bytes", status=answer.status)
     return bytes(body)
 
 
@@ -192,7 +213,18 @@ async def read_events(answer: aiohttp.ClientResponse) -> AsyncIterator[ServerEve
 
 
 def _unreachable(url: str, error: Exception) -> str:
-    return f"no connection to {_host(url)} ({type(error).__name__}): is the control plane running, is the URL right?"
+    return f"no connection to {_host(url)} ({type(error).__name__}): {_remedy(error)}"
+
+
+def _remedy(error: Exception) -> str:
+    # Each is a ClientConnectorError too, so the narrower comes first.
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "its certificate is not trusted for this name: give `tls=` a context with its authority"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return "it does not speak TLS 1.3 there, or wants a client certificate: is it http:// instead of https://?"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "nobody knows a host of this name: is the URL right?"
+    return "is the control plane running, is the URL right?"
 
 
 def _host(url: str) -> str:

@@ -4,6 +4,7 @@ Pure: no network here.
 """
 
 import json
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -18,6 +19,7 @@ from adapters.errors import (
     Unauthenticated,
     Unavailable,
 )
+from adapters.reasons import told
 from controlplane.contracts.base import StrictModel
 from controlplane.contracts.problem import Problem
 
@@ -31,6 +33,9 @@ KEYS_PATH = "/.well-known/jwks.json"
 _OAUTH_ERROR = "https://www.rfc-editor.org/rfc/rfc6749#section-5.2"
 
 _LONGEST_WAIT_SECONDS = 3600.0
+
+_OFF_SECONDS = 5.0
+"""Proofs of a clock that is further ahead are refused, and capabilities of one that is behind do not hold yet."""
 
 _KINDS: dict[int, type[ControlPlaneError]] = {
     401: Unauthenticated,
@@ -86,14 +91,22 @@ def read_keys_document(body: bytes, cache_control: str = "") -> PublishedKeys:
     return keys
 
 
-def read_problem(status: int, body: bytes, retry_after: str = "") -> ControlPlaneError:
-    """Return the error that a status and its problem document stand for."""
+def read_problem(status: int, body: bytes, retry_after: str = "", hint: str = "") -> ControlPlaneError:
+    """Return the error that a status and its problem document stand for.
+
+    Args:
+        status: of the answer.
+        body: of the answer.
+        retry_after: its header.
+        hint: what this side knows of the cause beside it, for people.
+    """
     problem = _problem(status, body)
     message = f"{status} {problem.title}: {problem.detail}" if problem else f"the control plane answered {status}"
     if problem and problem.reasons:
-        message += " " + " ".join(f"{reason.code}: {reason.message} {reason.remedy}" for reason in problem.reasons)
+        message += " " + told(problem.reasons)
     if problem and problem.errors:
         message += " " + "; ".join(f"{field.pointer or '/'}: {field.detail}" for field in problem.errors)
+    message = " ".join(filter(None, [message, hint]))
     if status == 429:
         return TooMany(message, retry_after=_seconds(retry_after), problem=problem)
     if status >= 500 or status < 400:
@@ -103,6 +116,23 @@ def read_problem(status: int, body: bytes, retry_after: str = "") -> ControlPlan
     return _KINDS.get(status, Invalid)(message, status=status, problem=problem)
 
 
+def clock_hint(date: str, now: float) -> str:
+    """Return what a refused caller may do about its clock; nothing where the two agree, or no date came.
+
+    Args:
+        date: the header ``Date`` of the answer (RFC 9110 section 6.6.1), of which whoever sent it may be wrong.
+        now: this machine's time, Unix seconds.
+    """
+    try:
+        ahead = now - parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return ""
+    if abs(ahead) < _OFF_SECONDS:
+        return ""
+    side = "ahead of" if ahead > 0 else "behind"
+    return f"This machine's clock is {abs(ahead):.0f} s {side} the control plane's: set it, or have it set by NTP."
+
+
 def _problem(status: int, body: bytes) -> Problem | None:
     """Return a problem document, or an OAuth error as one, or none.
 
@@ -110,6 +140,8 @@ def _problem(status: int, body: bytes) -> Problem | None:
     """
     try:
         found = json.loads(body)
+        if not isinstance(found, dict):
+            return None
         if "type" not in found and "error" in found:
             detail = found.get("error_description", "")
             found = {**found, "type": _OAUTH_ERROR, "title": found["error"], "status": status, "detail": detail}

@@ -3,14 +3,17 @@
 import asyncio
 import json
 import os
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.mutual import mutual_tls
+from adapters.plane import ControlPlane
 from controlplane.contracts.identity import Attestation, Device, Trust
 from controlplane.contracts.rounds import Round
 from controlplane.entry import authorities_of
@@ -67,47 +70,70 @@ async def populate(state: Path, count: int) -> list[DeviceKey]:
 
 
 async def _populate(store: Store, count: int) -> list[DeviceKey]:
-    now = time.time()
-    keys = [DeviceKey.generate() for _ in range(count)]
-    tokens = await EnrolmentTokens(store.tokens, time.time).issue(["trainer"], "homes", 3600.0, count)
-    for key, token in zip(keys, tokens, strict=True):
-        device = Device(
-            id=device_id(key.thumbprint),
-            key=key.public,
-            key_thumbprint=key.thumbprint,
-            roles=["trainer"],
-            segment="homes",
-            status="active",
-            attestation=Attestation(),
-            trust=Trust(score=0.9, observations=10),
-            enrolled_at=now,
-        )
-        await store.enrol(token_digest(token), device)
+    keys = await enrol(store, [Enrolled("trainer", "homes")] * count)
     opened = Round(
         id=ROUND,
         model=MODEL,
         model_digest=DIGEST,
         members=[device_id(key.thumbprint) for key in keys],
         opened_by="bench",
-        opens_at=now - 1.0,
-        closes_at=now + 3600.0,
+        opens_at=time.time() - 1.0,
+        closes_at=time.time() + 3600.0,
         state="open",
     )
     await store.rounds.add(opened)
     return keys
 
 
+@dataclass(frozen=True)
+class Enrolled:
+    """A device as it is enrolled: its role, its segment, and how far it is trusted."""
+
+    role: str
+    segment: str
+    trust: float = 0.9
+
+
+async def enrol(store: Store, devices: Sequence[Enrolled]) -> list[DeviceKey]:
+    """Enrol devices, each with a token of its own; return their keys in that order."""
+    tokens, keys = EnrolmentTokens(store.tokens, time.time), [DeviceKey.generate() for _ in devices]
+    for one, key in zip(devices, keys, strict=True):
+        device = Device(
+            id=device_id(key.thumbprint),
+            key=key.public,
+            key_thumbprint=key.thumbprint,
+            roles=[one.role],
+            segment=one.segment,
+            status="active",
+            attestation=Attestation(),
+            trust=Trust(score=one.trust, observations=10),
+            enrolled_at=time.time(),
+        )
+        [token] = await tokens.issue([one.role], one.segment, 3600.0)
+        await store.enrol(token_digest(token), device)
+    return keys
+
+
+async def certified(plane: "Served", key: DeviceKey) -> ssl.SSLContext:
+    """Return how a device connects by mutual TLS, with a certificate that it just got."""
+    async with ControlPlane(plane.url, key) as asking:
+        return mutual_tls(key, await asking.certificate())
+
+
 @asynccontextmanager
-async def served(state: Path, *, tls: bool = False, workers: int = 1) -> AsyncIterator[Served]:
+async def served(
+    state: Path, *, tls: bool = False, workers: int = 1, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Served]:
     """Run ``ztfm serve`` on a free port, and with ``tls`` on a second one with TLS, until the context ends.
 
     Args:
         state: its folder.
         tls: serve TLS too.
         workers: processes that serve; 0 for as many as the cores bear.
+        settings: further ones, by the names of their variables.
     """
     made = await _tls_settings(state) if tls else {}
-    environment = {**os.environ, **made}
+    environment = {**os.environ, **(settings or {}), **made}
     command = [*_ZTFM, "serve", "--port", "0", "--workers", str(workers), "--state-dir", str(state), "--json"]
     with (state / "serve.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=log, env=environment)

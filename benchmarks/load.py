@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -45,38 +45,41 @@ def encode(path: str, body: bytes, headers: dict[str, str]) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-class _Connection(asyncio.Protocol):
-    """Sends its share of the requests one after the other, and times each."""
+class Exchange(asyncio.Protocol):
+    """One request at a time over one connection, each timed.
 
-    def __init__(self, requests: Sequence[bytes], done: asyncio.Future[None]) -> None:
-        self._requests = iter(requests)
-        self._done = done
+    Args:
+        answered: called when an answer is whole; it may send the next request.
+        lost: called when the server closes the connection.
+    """
+
+    def __init__(self, answered: Callable[["Exchange"], None], lost: Callable[[Exception], None]) -> None:
+        self._answered = answered
+        self._lost = lost
         self._buffer = b""
-        self._sent = 0.0
+        self._since = 0.0
         self._transport: asyncio.Transport | None = None
         self.latencies: list[float] = []
         self.statuses: dict[int, int] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the connection."""
         # uvloop's transports have a base class of their own.
         self._transport = cast("asyncio.Transport", transport)
 
-    def begin(self) -> None:
-        """Send the first request."""
-        self._next()
+    def send(self, request: bytes, since: float) -> None:
+        """Send a request whose latency counts from a value of ``time.perf_counter``."""
+        self._since = since
+        if self._transport is not None:
+            self._transport.write(request)
 
-    def _next(self) -> None:
-        request = next(self._requests, None)
-        if request is None or self._transport is None:
-            if self._transport is not None:
-                self._transport.close()
-            if not self._done.done():
-                self._done.set_result(None)
-            return
-        self._sent = time.perf_counter()
-        self._transport.write(request)
+    def close(self) -> None:
+        """Close the connection."""
+        if self._transport is not None:
+            self._transport.close()
 
     def data_received(self, data: bytes) -> None:
+        """Put the answer together, and time it when it is whole."""
         self._buffer += data
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
@@ -86,15 +89,38 @@ class _Connection(asyncio.Protocol):
         length = int(head[at + 15 : (head + b"\r\n").find(b"\r\n", at)])
         if len(self._buffer) < end + 4 + length:
             return
-        self.latencies.append(time.perf_counter() - self._sent)
+        self.latencies.append(time.perf_counter() - self._since)
         status = int(head[9:12])
         self.statuses[status] = self.statuses.get(status, 0) + 1
         self._buffer = b""
-        self._next()
+        self._answered(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self._done.done():
-            self._done.set_exception(exc or ConnectionError("the server closed the connection"))
+        """Tell that the connection is gone."""
+        self._lost(exc or ConnectionError("the server closed the connection"))
+
+
+async def connected(
+    host: str, port: int, connections: int, tls: Sequence[ssl.SSLContext], make: Callable[[int], Exchange]
+) -> list[Exchange]:
+    """Connect so many times, each with the next of the ways to secure it."""
+    loop = asyncio.get_running_loop()
+    made = []
+    for index in range(connections):
+        context = tls[index % len(tls)] if tls else None
+        _, exchange = await loop.create_connection(partial(make, index), host, port, ssl=context)
+        made.append(exchange)
+    return made
+
+
+def load_of(exchanges: Sequence[Exchange], seconds: float) -> Load:
+    """Bring together what several connections measured within so many seconds."""
+    statuses: dict[int, int] = {}
+    for exchange in exchanges:
+        for status, count in exchange.statuses.items():
+            statuses[status] = statuses.get(status, 0) + count
+    latencies = sorted(latency for exchange in exchanges for latency in exchange.latencies)
+    return Load(len(latencies), seconds, latencies, statuses)
 
 
 async def drive(
@@ -118,21 +144,28 @@ async def drive(
         TimeoutError: not all were answered within two minutes.
     """
     loop = asyncio.get_running_loop()
-    shares = [requests[index::connections] for index in range(connections)]
-    ends = [loop.create_future() for _ in shares]
-    protocols: list[_Connection] = []
-    for index, (share, end) in enumerate(zip(shares, ends, strict=True)):
-        context = tls[index % len(tls)] if tls else None
-        _, protocol = await loop.create_connection(partial(_Connection, share, end), host, port, ssl=context)
-        protocols.append(protocol)
+    shares = [iter(requests[index::connections]) for index in range(connections)]
+    ends: list[asyncio.Future[None]] = [loop.create_future() for _ in shares]
+
+    def _next_of(index: int, exchange: Exchange) -> None:
+        request = next(shares[index], None)
+        if request is not None:
+            exchange.send(request, time.perf_counter())
+            return
+        exchange.close()
+        if not ends[index].done():
+            ends[index].set_result(None)
+
+    def _lost(index: int, error: Exception) -> None:
+        if not ends[index].done():
+            ends[index].set_exception(error)
+
+    def _made(index: int) -> Exchange:
+        return Exchange(partial(_next_of, index), partial(_lost, index))
+
+    exchanges = await connected(host, port, connections, tls, _made)
     started = time.perf_counter()
-    for protocol in protocols:
-        protocol.begin()
+    for index, exchange in enumerate(exchanges):
+        _next_of(index, exchange)
     await asyncio.wait_for(asyncio.gather(*ends), PATIENCE_SECONDS)
-    seconds = time.perf_counter() - started
-    statuses: dict[int, int] = {}
-    for protocol in protocols:
-        for status, count in protocol.statuses.items():
-            statuses[status] = statuses.get(status, 0) + count
-    latencies = sorted(latency for protocol in protocols for latency in protocol.latencies)
-    return Load(len(latencies), seconds, latencies, statuses)
+    return load_of(exchanges, time.perf_counter() - started)

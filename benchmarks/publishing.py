@@ -23,7 +23,7 @@ from typing import Any
 from adapters.plane import ControlPlane
 from controlplane.api.services import EdgeLimits
 from controlplane.api.serving import serving
-from controlplane.app import STORE, build_app
+from controlplane.app import build_app
 from controlplane.bundles import BundleSigner
 from controlplane.contracts.access import InferenceSize, Resource
 from controlplane.contracts.capability import CapabilityContext
@@ -31,6 +31,7 @@ from controlplane.contracts.policies import Refusal, Release
 from controlplane.entry import open_listeners
 from controlplane.identity.tokens import EnrolmentTokens
 from controlplane.jose.keys import DeviceKey
+from controlplane.parts import STORE
 from controlplane.releases.building import build
 from controlplane.releases.publishing import Publisher
 from controlplane.releasing import build_publisher, trust_of

@@ -21,12 +21,14 @@ from controlplane.api.listening import (
     server_context,
 )
 from controlplane.bootstrap import Bootstrap
-from controlplane.capabilities.errors import KeyFileError
+from controlplane.capabilities.errors import CapabilityError, KeyFileError
 from controlplane.capabilities.keyfiles import create_private, read_private
 from controlplane.certifying import AuthorityFile
+from controlplane.identity.authorities import NoAuthority
 from controlplane.identity.people import Expected
 from controlplane.identity.provider import Discovery, KeyFile, People
 from controlplane.identity.tokens import EnrolmentTokens
+from controlplane.serving_certificate import keep_certificate
 from controlplane.settings import Settings
 from controlplane.storage import Store, StoreUnavailable
 from controlplane.telemetry import Metrics
@@ -79,6 +81,8 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     if settings.tls_cert_file is None or settings.tls_key_file is None:
         return None
     now = time.time()
+    if settings.tls_own:
+        keep_certificate(settings, authorities_of(settings), now)
     authorities = authorities_of(settings).open(now).trusted_pem(now)
     if settings.tls_client_ca_file is not None:
         authorities += "\n" + settings.tls_client_ca_file.read_text()
@@ -115,12 +119,21 @@ async def follow_certificate(
     seen = await asyncio.to_thread(_changed_at, *own), await asyncio.to_thread(_changed_at, authorities)
     while True:
         await sleep(RENEWAL_SECONDS)
+        if settings.tls_own:
+            await _kept_anew(settings)
         found = await asyncio.to_thread(_changed_at, *own), await asyncio.to_thread(_changed_at, authorities)
         if found[0] != seen[0]:
             _take_certificate(contexts, certificate, key)
         if found[1] != seen[1]:
             _take_authorities(contexts, authorities_of(settings))
         seen = found
+
+
+async def _kept_anew(settings: Settings) -> None:
+    try:
+        await asyncio.to_thread(keep_certificate, settings, authorities_of(settings), time.time())
+    except (CapabilityError, NoAuthority, OSError, ValueError) as error:
+        _log.error("certificate_not_renewed", error=str(error))
 
 
 def _take_certificate(contexts: Sequence[ssl.SSLContext], certificate: Path, key: Path) -> None:
@@ -232,7 +245,9 @@ def _people(settings: Settings, metrics: Metrics, clock: Callable[[], float]) ->
         clients=frozenset(_listed(settings.oidc_clients or settings.oidc_audience)),
         claims=tuple(_listed(settings.oidc_claims)),
     )
-    return People(source, expected, clock, time.monotonic, lambda result: metrics.provider_keys.labels(result).inc())
+    return People(
+        source, expected, clock, time.monotonic, lambda result: metrics.edge.provider_keys.labels(result).inc()
+    )
 
 
 def _listed(text: str) -> list[str]:

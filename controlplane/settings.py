@@ -14,6 +14,7 @@ from controlplane.identifiers.didweb import place_of
 from controlplane.identifiers.spiffe import TrustDomain, domain_of_federation
 from controlplane.tracesettings import TraceSettings
 
+_YES = {"true", "1", "yes", "on", "t", "y"}
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -54,8 +55,13 @@ class Settings(BaseSettings):
             plane's own.
         tls_port: port for TLS beside the plain one; none serves TLS alone, on ``listen_port``.
         tls_public_url: how callers reach the TLS port; none for the public URL's host with that port.
+        tls_own: serve TLS alone, on ``listen_port``, with a certificate of this control plane's own authority for the
+            hosts of its URLs; made at the start, and renewed by itself. Clients trust ``tls/authority.pem`` in
+            ``state_dir``.
         tls_minimum: oldest version that is spoken, 1.3 or 1.2.
         database_url: SQLAlchemy URL; none for SQLite in ``state_dir``.
+        shared_limits: where rate limits, usage windows and seen proofs are counted: ``machine`` by the workers of this
+            one, or ``store`` by all replicas together, in PostgreSQL.
         sealing_key_file: private file with the key that seals secrets in the database; none for ``sealing.key`` in
             ``state_dir``. Made on first use.
         signing_key_days: how long a key signs capabilities until the next one does, days.
@@ -68,6 +74,11 @@ class Settings(BaseSettings):
             ``state_dir``, made at the first start. Replicas of one database share it.
         manufacturers_dir: folder with the roots of manufacturers whose certificates devices may enrol with,
             ``NAME.pem`` each; policy names those that are accepted. None accepts none. Read at the start.
+        attestation_roots: folder with a folder for each kind of evidence that is taken, such as ``tpm``, in which are
+            the roots, and the collateral, that it is verified with. What changes there counts within ten seconds. None
+            takes no evidence.
+        model_signers_dir: folder with the public keys, and the roots of certificates, of those who sign models,
+            ``NAME.pem`` each; policy says who may sign which. None accepts no signature. Read at the start.
         policies: policy folder; none for the one of this installation.
         policy_key_file: private PEM file with the P-256 key that signs policies on this machine; none for
             ``policy-signing.key`` in ``state_dir``, made at the first start.
@@ -85,6 +96,8 @@ class Settings(BaseSettings):
         opa_deadline_seconds: from asking OPA to an answer; after it the answer is a deny.
         queue: decisions that may wait for OPA.
         start_seconds: how long OPA and store may take until the first decision can be given.
+        caller_rate: requests a second that one enrolled key may make, twice as many at once, with all its processes
+            together: a gateway that leases budgets and asks about content for many devices may need more.
         dpop_nonce: where key proofs must bear a nonce of this replica: ``token`` at the token endpoint, ``always`` on
             every route, ``off`` nowhere.
         oidc_issuer: identity provider of the people who administer; none lets no person in.
@@ -142,8 +155,10 @@ class Settings(BaseSettings):
     tls_client_ca_file: Path | None = None
     tls_port: int | None = Field(default=None, ge=0, le=65535)
     tls_public_url: str | None = None
+    tls_own: bool = False
     tls_minimum: Literal["1.3", "1.2"] = "1.3"
     database_url: str | None = None
+    shared_limits: Literal["machine", "store"] = "machine"
     sealing_key_file: Path | None = None
     signing_key_days: float = Field(default=30.0, ge=0.01, le=3650.0)
     key_overlap_seconds: float = Field(default=120.0, ge=120.0, le=86_400.0)
@@ -151,6 +166,8 @@ class Settings(BaseSettings):
     trust_domain: str | None = Field(default=None, pattern=r"^[a-z0-9._-]{1,255}$")
     authority_file: Path | None = None
     manufacturers_dir: Path | None = None
+    attestation_roots: Path | None = None
+    model_signers_dir: Path | None = None
     policies: Path | None = None
     policy_key_file: Path | None = None
     policy_trust_dir: Path | None = None
@@ -165,6 +182,7 @@ class Settings(BaseSettings):
     opa_deadline_seconds: float = Field(default=1.0, gt=0.0, le=30.0)
     queue: int = Field(default=4096, ge=1, le=1_000_000)
     start_seconds: float = Field(default=30.0, gt=0.0, le=3600.0)
+    caller_rate: float = Field(default=200.0, ge=1.0, le=100_000.0)
     dpop_nonce: Literal["token", "always", "off"] = "token"
     oidc_issuer: str | None = Field(default=None, max_length=256)
     oidc_audience: str | None = Field(default=None, min_length=1, max_length=256)
@@ -202,6 +220,17 @@ class Settings(BaseSettings):
             return given
         return {**given, "otel": _said_to_opentelemetry()}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _own_certificate_lies_in_the_state_folder(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or str(given.get("tls_own", "")).lower() not in _YES:
+            return given
+        folder = Path(given.get("state_dir") or "state") / "tls"
+        own = {"tls_cert_file": folder / "server.pem", "tls_key_file": folder / "server-key.pem"}
+        if any(Path(given.get(name) or path) != path for name, path in own.items()):
+            raise ValueError("ZTFM_TLS_OWN makes its own certificate: leave out ZTFM_TLS_CERT_FILE and _KEY_FILE")
+        return {**given, **own}
+
     @field_validator("public_url", "opa_url", "tls_public_url")
     @classmethod
     def _without_slash(cls, value: str | None) -> str | None:
@@ -216,6 +245,8 @@ class Settings(BaseSettings):
                 raise ValueError("an external OPA needs ZTFM_OPA_URL or ZTFM_OPA_SOCKET")
             if self.opa_token_file is None:
                 raise ValueError("an external OPA needs ZTFM_OPA_TOKEN_FILE: its API must not be open")
+            if self.opa_socket is None and not is_safe_url(self.opa_url or ""):
+                raise ValueError("ZTFM_OPA_URL starts with https://, or http:// on loopback: decisions come from there")
         return self
 
     @field_validator("policy_layers")
@@ -240,6 +271,15 @@ class Settings(BaseSettings):
     def _keys_sign_longer_than_they_wait(self) -> Self:
         if self.signing_key_days * 86_400.0 < 2 * self.key_overlap_seconds:
             raise ValueError("ZTFM_SIGNING_KEY_DAYS must be at least twice as long as ZTFM_KEY_OVERLAP_SECONDS")
+        return self
+
+    @model_validator(mode="after")
+    def _replicas_share_a_server(self) -> Self:
+        if self.shared_limits == "store" and not (self.database_url or "").startswith("postgresql"):
+            raise ValueError(
+                "ZTFM_SHARED_LIMITS=store needs PostgreSQL (ZTFM_DATABASE_URL=postgresql+asyncpg://...); on SQLite "
+                "there is one machine, which counts by itself: leave it out"
+            )
         return self
 
     @model_validator(mode="after")

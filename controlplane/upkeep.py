@@ -1,17 +1,21 @@
 """Upkeep: what has had its time is forgotten, and who was set apart for long enough is asked about."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 
 from controlplane.audit.errors import AuditUnavailable
+from controlplane.confidentiality.privacy import AccountantMissing
 from controlplane.contracts.identity import Device
 from controlplane.decisions.responding import Contended
 from controlplane.decisions.responses import Response
 from controlplane.storage import Store, StoreUnavailable
-from controlplane.telemetry.metrics import LEAST_TRUSTED
+from controlplane.storage.privacy import PrivacyAccounts, day_of
+from controlplane.storage.steady import Steady
+from controlplane.telemetry.behaviour_metrics import LEAST_TRUSTED
 
 EVERY_SECONDS = 600.0
 DAY_SECONDS = 86_400.0
@@ -37,6 +41,10 @@ VERDICT_DAYS = 90.0
 CONTRIBUTION_DAYS = 90.0
 """How long it is known whose updates went into which model, so that they can be taken out again."""
 
+ATTESTATION_DAYS = 30.0
+"""How long it is kept what became of evidence, after it has stopped to count."""
+
+ATTESTED_EVERY_SECONDS = 60.0
 RELEASE_EVERY_SECONDS = 60.0
 MOST_RELEASED = 100
 """Subjects that policy set apart that are asked about in one pass."""
@@ -60,6 +68,14 @@ class Devices(Protocol):
         ...
 
 
+class AttestedObserver(Protocol):
+    """Shows what devices have proven."""
+
+    def proven(self, counts: Mapping[str, tuple[int, int, float]]) -> None:
+        """By level: so many count, so many have lapsed, and so old is the oldest that counts, in seconds."""
+        ...
+
+
 class SubjectsObserver(Protocol):
     """Shows where subjects stand."""
 
@@ -78,12 +94,14 @@ async def keep_up(
     retention: Callable[[], Awaitable[Mapping[str, float]]],
     clock: Callable[[], float],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ticks: Callable[[], float] = time.monotonic,
 ) -> None:
     """Forget, every ten minutes and for ever, what has had its time.
 
-    That are old decisions, kept answers, revocations that can concern nothing any more, security events of an hour
-    ago, exceptions that ended over a year ago, holds, all but the newest releases of policies, enrolment tokens that
-    expired a week ago, and what was observed, judged and contributed some months ago.
+    That are old decisions, kept answers, revocations that can concern nothing any more, grants on the network that
+    ended, security events of an hour ago, exceptions that ended over a year ago, holds, all but the newest releases of
+    policies, enrolment tokens that expired a week ago, and what was observed, judged and contributed some months ago.
+    A wall clock that jumps ahead is followed slowly: what it would have forgotten comes back to nobody.
 
     Args:
         store: what is kept.
@@ -92,10 +110,12 @@ async def keep_up(
             above holds alone.
         clock: Unix seconds.
         sleep: waits between two passes.
+        ticks: seconds that only go forward.
     """
     looked_until: dict[str, float] = {}
+    steady = Steady(ticks)
     while True:
-        now = clock()
+        now = steady.follow(clock())
         try:
             decisions = await store.decisions.purge(now - decision_days * DAY_SECONDS)
             decisions += await _forget_by_policy(store, decision_days, await retention(), now, looked_until)
@@ -105,7 +125,9 @@ async def keep_up(
             await store.events.purge(now - EVENT_SECONDS)
             await store.exceptions.purge(now - EXCEPTION_DAYS * DAY_SECONDS)
             await store.holds.purge(now - HOLD_DAYS * DAY_SECONDS)
+            await store.attestations.purge(now, now - ATTESTATION_DAYS * DAY_SECONDS)
             await store.releases.purge()
+            await store.segments.purge(now)
             await store.observations.purge(
                 now - SCORE_DAYS * DAY_SECONDS, now - VERDICT_DAYS * DAY_SECONDS, now - WINDOW_SCORE_SECONDS
             )
@@ -168,3 +190,85 @@ async def _ask_about_all(store: Store, devices: Devices, responder: Releases) ->
         if response is not None and response.state == "quarantined" and outcome != "deny":
             # Those that follow are set apart for a shorter time still, or policy cannot be asked.
             return
+
+
+async def count_attested(
+    store: Store,
+    observer: AttestedObserver,
+    clock: Callable[[], float],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Show, every minute and for ever, how many devices have proven what of their platforms.
+
+    Args:
+        store: knows it.
+        observer: shows it.
+        clock: Unix seconds.
+        sleep: waits between two passes.
+    """
+    while True:
+        now = clock()
+        try:
+            found = await store.attestations.proven(now)
+        except StoreUnavailable as error:
+            _log.warning("attested_not_counted", error=type(error).__name__)
+        else:
+            observer.proven(
+                {
+                    level: (one.current, one.lapsed, 0.0 if one.oldest_at is None else max(0.0, now - one.oldest_at))
+                    for level, one in found.items()
+                }
+            )
+        await sleep(ATTESTED_EVERY_SECONDS)
+
+
+class Budgets(Protocol):
+    """Tells how privacy budgets stand; `decisions.privacy_standing` does."""
+
+    async def data_sets(self) -> list[str]:
+        """Return the data sets that plans draw on."""
+        ...
+
+    async def fullest_share(self, data_set: str) -> float:
+        """Return how much of its budget the fullest account of a data set has spent."""
+        ...
+
+    async def kept_days(self) -> int | None:
+        """Return for how many days it is kept on which day something was spent; none while that is not known."""
+        ...
+
+
+class BudgetObserver(Protocol):
+    """Shows how full budgets are."""
+
+    def privacy_fullest(self, data_set: str, share: float) -> None:
+        """The fullest account of a data set has spent this share."""
+        ...
+
+
+async def keep_budgets(
+    accounts: PrivacyAccounts,
+    budgets: Budgets,
+    observer: BudgetObserver,
+    clock: Callable[[], float],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Show, every minute and for ever, how full privacy budgets are; put together what no window reaches any more.
+
+    Args:
+        accounts: what was spent.
+        budgets: tells how they stand.
+        observer: shows it.
+        clock: Unix seconds.
+        sleep: waits between two passes.
+    """
+    while True:
+        try:
+            for data_set in await budgets.data_sets():
+                observer.privacy_fullest(data_set, await budgets.fullest_share(data_set))
+            kept_days = await budgets.kept_days()
+            if kept_days is not None:
+                await accounts.gather(day_of(clock()) - kept_days)
+        except (StoreUnavailable, AccountantMissing) as error:
+            _log.warning("budgets_not_shown", error=type(error).__name__)
+        await sleep(RELEASE_EVERY_SECONDS)

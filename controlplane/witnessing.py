@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from controlplane.audit.heads import Heads, LogRewritten
+from controlplane.audit.remembered import HEAD_FILE, RememberedTree
 from controlplane.audit.witnesses import HttpWitness
 from controlplane.capabilities.keyfiles import create_private, read_private
 from controlplane.observing import Observer
@@ -100,7 +101,8 @@ async def keeping_heads(
         )
     async with AsyncExitStack() as opened:
         witnesses = [await opened.enter_async_context(HttpWitness(key, url)) for key, url in named]
-        yield Heads(store.log, signer, witnesses, settings.log_witnesses_needed, observer, clock)
+        tree = RememberedTree(store.log, settings.state_dir / HEAD_FILE, signer.verifier)
+        yield Heads(tree, signer, witnesses, settings.log_witnesses_needed, observer, clock)
 
 
 async def keep_signing(heads: Heads, every: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:

@@ -277,4 +277,4 @@ restrained(obligations, said) := object.union(obligations, {"state": "quarantine
 lasting(obligations, said) := object.filter(after, {"rollback_rounds", "state", "watch"}) if {
 	after := restrained(obligations, said)
 	after.state == "quarantined"
-} else := object.filter(obligations, {"watch"})
+} else := object.filter(obligations, {"watch", "withdraw_attestation"})

@@ -274,6 +274,17 @@ test_no_objection_keeps_a_subject_from_being_set_apart if {
 	}
 }
 
+test_no_objection_keeps_what_a_device_had_proven_from_being_withdrawn if {
+	contradicted := object.union(refused, {"obligations": {"withdraw_attestation": true, "max_bytes": 100}})
+	every answer in [consenting, objecting, null, "yes"] {
+		decision := combine(contradicted, answer)
+		not decision.allow
+		decision.obligations.withdraw_attestation == true
+	}
+	accepted := object.union(granted, {"obligations": {"attested": {"level": "hardware"}}})
+	not combine(accepted, objecting).obligations.attested
+}
+
 test_one_layer_sets_apart_what_another_objects_to if {
 	decision := combined.narrowed.decisions.q with input as {
 		"revision": "b1",

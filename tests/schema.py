@@ -35,7 +35,7 @@ def copies(folder: Path) -> Callable[[URL], None]:
 def _make(kept: Path) -> None:
     address = make_url(f"sqlite+aiosqlite:///{kept.with_suffix('.new')}")
     create_file(address)
-    asyncio.run(migrating._upgrade(migration_engine(address)))
+    asyncio.run(migrating._with_connection(migration_engine(address), migrating._upgrade))
     kept.with_suffix(".new").rename(kept)
 
 

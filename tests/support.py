@@ -24,12 +24,13 @@ from aiohttp import web
 from controlplane.api import SERVICES, Services
 from controlplane.api.services import EdgeLimits
 from controlplane.api.serving import serving
-from controlplane.app import SIDECAR, STORE, build_app
+from controlplane.app import build_app
 from controlplane.capabilities.proof import make_proof
 from controlplane.contracts.evidence import UpdateEvidence
 from controlplane.entry import open_listeners
 from controlplane.identity.tokens import EnrolmentTokens
 from controlplane.jose.keys import DeviceKey
+from controlplane.parts import SIDECAR, STORE
 from controlplane.releases.building import UnsignedBundle
 from controlplane.releasing import build_base
 from controlplane.settings import Settings
@@ -43,7 +44,7 @@ MODEL = "smart-home-intents"
 DIGEST = "sha256:" + "d" * 64
 SEGMENTS = {
     **dict.fromkeys(("trainer", "consumer"), "homes"),
-    **dict.fromkeys(("aggregator", "gateway", "operator", "administrator"), "core"),
+    **dict.fromkeys(("aggregator", "gateway", "operator", "administrator", "router"), "core"),
 }
 UNLIMITED = EdgeLimits(rate=1e6, burst=1e6, stranger_rate=1e6, stranger_burst=1e6)
 
@@ -273,7 +274,7 @@ def build_once(folder: Path) -> UnsignedBundle:
 def running(
     *,
     clock: Callable[[], float] = time.time,
-    limits: EdgeLimits = UNLIMITED,
+    limits: EdgeLimits | None = UNLIMITED,
     state: Path | None = None,
     **settings: Any,
 ) -> Iterator[ControlPlane]:

@@ -1,4 +1,4 @@
-"""The cases: what one client of six does or what happens meanwhile, and what must hold then."""
+"""The cases: what one client of six, or of sixteen, does or what happens meanwhile, and what must hold then."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,10 +19,16 @@ Enters = Literal["never", "first", "always", "at-most-once", "later"]
 """When an update of the sixth client goes into the model: in no round, in the first alone, in all, at most one of the
 two that come with its name in a round, or when the others' do, at the latest in the last round."""
 
-Company = Literal["", "served", "kept-out", "unproven", "outlying", "leaving"]
+Company = Literal["", "served", "kept-out", "unproven", "outlying", "leaving", "summing"]
 """Whose clients can take part in one job without being in each other's way: those all of whose updates go in; which
 never see the weights; whose update is refused for itself; whose update stands out from the others'; who break or are
-set apart meanwhile."""
+set apart meanwhile; who are summed securely."""
+
+HONEST = 5
+"""Clients that are honest in a case; one more is what it is about, and one for each that shares the job."""
+
+HONEST_SUMMED = 14
+"""The same where updates are summed securely: with the two whom these cases are about, two groups of eight."""
 
 _MUST: Mapping[Enters, str] = {
     "never": "Nothing of it goes into the model.",
@@ -31,6 +37,8 @@ _MUST: Mapping[Enters, str] = {
     "at-most-once": "At most one of the two goes in.",
     "later": "All six go in, in the last round.",
 }
+
+_REFUSED = "A backend that makes no secure sums opens no such round, and nobody is given or sends anything."
 
 MISSHAPEN = frozenset({"update_shaped", "wrong_digest", "malformed"})
 """Causes for an update of another form than the round's; a transport that cannot carry it brings something else."""
@@ -56,6 +64,7 @@ class Case:
         moment: when.
         share: how many times as much as an honest one its update counts.
         company: with which others it can share a job; none where it is about everybody, or has several ways to end.
+            Cases that are summed share one in any case: a group needs company.
     """
 
     name: str
@@ -72,8 +81,21 @@ class Case:
     company: Company = ""
 
     @property
+    def is_summed(self) -> bool:
+        """Whether the job's model lets sums of groups alone be seen."""
+        return self.company == "summing"
+
+    @property
+    def honest(self) -> int:
+        """How many clients are honest, beside those whom the job's cases are about."""
+        return HONEST_SUMMED if self.is_summed else HONEST
+
+    @property
     def must(self) -> str:
         """What must hold, beside that the job ends by itself and every honest client is served: in a sentence."""
+        if self.is_summed:
+            said = " or ".join(f"`{cause}`" for cause in sorted(self.causes))
+            return f"All others are summed without it, and the report says {said}. {_REFUSED}"
         if not self.causes:
             counted = f" It counts {self.share:g} times at most." if self.share != 1.0 else ""
             return _MUST[self.enters] + counted
@@ -236,6 +258,22 @@ CASES: tuple[Case, ...] = (
         enters="later",
         is_served=True,
         event="kill-control-plane",
+    ),
+    Case(
+        "leaving-a-sum",
+        "Secure aggregation is on; it goes away once it has shared its secrets.",
+        "leaving-a-sum",
+        frozenset({"absent"}),
+        is_served=True,
+        company="summing",
+    ),
+    Case(
+        "unmasked-in-a-sum",
+        "Secure aggregation is on; its capability is shown for values in the clear.",
+        "unmasked-in-a-sum",
+        frozenset({"wrong_digest"}),
+        is_served=True,
+        company="summing",
     ),
 )
 

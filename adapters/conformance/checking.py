@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from adapters.conformance import training
-from adapters.conformance.cases import Case
+from adapters.conformance.cases import HONEST, Case
 from adapters.conformance.job import Ended, Job
 from adapters.conformance.script import trainings
-
-HONEST = 5
-"""Clients that are honest in every case; one more is what the case is about, and one for each that shares the job."""
 
 Round = Mapping[str, Any]
 """Of the guard's report, as `report_of` has it."""
@@ -71,6 +68,27 @@ def faults(parts: Sequence[Part], job: Job, ended: Ended) -> list[list[str]]:
     return [[*common, *_of_one(part), *said] for part, said in zip(parts, reported, strict=True)]
 
 
+def not_refused(job: Job, problem: str, ended: Ended | None) -> list[str]:
+    """Return what does not hold where a backend that makes no secure sums was to refuse a job that asks for them.
+
+    Args:
+        job: that was run.
+        problem: what kept it from ending; empty when it ended.
+        ended: how it ended; none when it did not.
+    """
+    found = []
+    if any(trainings(client) for client in job.clients):
+        found.append("clients were given the weights of a round whose updates this backend would have shown")
+    if ended is None:
+        # The guard's own words, whatever the backend puts around them.
+        return found if "secure sums" in problem else [*found, f"the round was not refused as it should be: {problem}"]
+    if any(one["submitted"] for one in ended.report["rounds"]):
+        found.append("updates were taken in that should have been summed")
+    if training.progress(ended.state) != 0.0:
+        found.append("the model moved, and no secure sum was made")
+    return found
+
+
 def _of_all(parts: Sequence[Part], job: Job, ended: Ended) -> list[str]:
     if any(part.case.enters == "later" for part in parts):
         return _came_back(ended)
@@ -93,7 +111,7 @@ def _of_one(part: Part) -> list[str]:
 
 def _ways(parts: Sequence[Part], rounds: int) -> Ways:
     """Return each right way; an entry is a client's number and how often it trained before."""
-    honest = [[(number, turn) for number in range(HONEST)] for turn in range(rounds)]
+    honest = [[(number, turn) for number in range(min(part.cast.number for part in parts))] for turn in range(rounds)]
     if any(part.case.enters == "at-most-once" for part in parts):
         return _ways_of_twins(honest)
     last = {part.cast.number: {"never": 0, "first": 1}.get(part.case.enters, rounds) for part in parts}

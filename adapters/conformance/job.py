@@ -48,6 +48,7 @@ class Job:
         model: identifier of the model in ``policies/data``.
         pace: how long things may take.
         least: how many clients a round can always begin with; the others may be kept out by policy.
+        is_summed: policy lets sums of groups alone be seen; a backend that makes none cannot open a round.
     """
 
     folder: Path
@@ -59,6 +60,7 @@ class Job:
     model: str
     pace: Pace = field(default_factory=Pace)
     least: int = 0
+    is_summed: bool = False
 
     @property
     def initial(self) -> "dict[str, Tensor]":
@@ -66,6 +68,18 @@ class Job:
         from safetensors.torch import load_file
 
         return load_file(self.folder / _INITIAL)
+
+    def reference(self, state: "Mapping[str, Tensor]") -> "dict[str, Tensor] | None":
+        """Return the update that the kit's own data yields, for a backend that makes secure sums; else none.
+
+        It is for `Guard.gate_sums`: two groups are too few to be compared with each other.
+
+        Args:
+            state: the weights that the round begins with.
+        """
+        from adapters.conformance.training import reference_update
+
+        return reference_update(state) if self.is_summed else None
 
     def guard(self, **options: Any) -> "Guard":
         """Return the job's guard, a context manager.
@@ -116,6 +130,7 @@ class Job:
             model=found["model"],
             pace=Pace(**found["pace"]),
             least=found["least"],
+            is_summed=found["is_summed"],
         )
 
 

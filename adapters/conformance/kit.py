@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from adapters.conformance.cases import CASES, Case
-from adapters.conformance.checking import HONEST, Cast, Part, faults
+from adapters.conformance.checking import Cast, Part, faults, not_refused
 from adapters.conformance.events import Events
 from adapters.conformance.job import Ended, Job, Pace
-from adapters.conformance.parties import AUDIENCE, MODEL, Parties
+from adapters.conformance.parties import AUDIENCE, MODEL, SUMMED_MODEL, Parties
 from adapters.conformance.plane import Plane
 from adapters.conformance.script import Script, release
 from adapters.conformance.worker import Worker, WorkerFailed
@@ -26,6 +26,10 @@ ROUNDS = 2
 _BEHIND_SECONDS = 600.0
 _GLANCE_SECONDS = 0.02
 _UNHURRIED = 3.0
+_SUMMING = 4.0
+"""Sums take their time: sixteen clients, and five messages of each."""
+
+_SUMMED_TOGETHER = 2
 
 Verdict = Literal["held", "failed", "not applicable"]
 
@@ -120,6 +124,9 @@ class Kit:
         finally:
             release(signals)
         self._parties.wait_until_ready()
+        if company[0].is_summed and not worker.sums:
+            ended = None if problem else Ended.read(folder)
+            return [not_refused(job, problem, ended) for _ in parts]
         if problem:
             return [[problem] for _ in parts]
         found = faults(parts, job, Ended.read(folder))
@@ -143,12 +150,16 @@ class Kit:
     def _prepared(self, company: Sequence[Case], pace: Pace, folder: Path, signals: Path) -> tuple[Job, list[Part]]:
         from adapters.conformance import training
 
-        honest = [folder / f"client-{number}" for number in range(HONEST)]
+        is_summed, count_honest = company[0].is_summed, company[0].honest
+        if is_summed:
+            # The rest of two groups, whichever of their cases are run.
+            count_honest += _SUMMED_TOGETHER - len(company)
+        honest = [folder / f"client-{number}" for number in range(count_honest)]
         self._parties.enrol_all(honest)
         for number, place in enumerate(honest):
             Script("honest", number, signals, pace.training_seconds).write(place)
         parts = [
-            self._joined(case, HONEST + place, folder, signals, pace.training_seconds)
+            self._joined(case, count_honest + place, folder, signals, pace.training_seconds)
             for place, case in enumerate(company)
         ]
         job = Job(
@@ -156,11 +167,12 @@ class Kit:
             self._parties.aggregator,
             self._parties.gateway,
             (*honest, *(part.cast.folder for part in parts)),
-            ROUNDS,
+            1 if is_summed else ROUNDS,
             AUDIENCE,
-            MODEL,
+            SUMMED_MODEL if is_summed else MODEL,
             pace,
-            HONEST,
+            count_honest + len(parts) if is_summed else count_honest,
+            is_summed,
         )
         job.write(training.initial())
         return job, parts
@@ -201,6 +213,8 @@ class Kit:
 
 def _pace_of(worker: Worker, company: Sequence[Case]) -> Pace:
     """Return how long things may take in a job: longer where many start at once and none keeps the others waiting."""
+    if company[0].is_summed:
+        return replace(worker.pace, training_seconds=worker.pace.training_seconds * _SUMMING)
     is_unhurried = worker.together > 1 and all(case.company != "leaving" for case in company)
     seconds = worker.pace.training_seconds * (_UNHURRIED if is_unhurried else 1.0)
     return replace(worker.pace, training_seconds=seconds)
@@ -217,7 +231,7 @@ def companies(cases: Sequence[Case], most: int) -> list[list[Case]]:
     by_company: dict[str, list[list[Case]]] = {}
     for case in cases:
         begun = by_company.setdefault(case.company, []) if case.company else []
-        if begun and len(begun[-1]) < most:
+        if begun and len(begun[-1]) < (_SUMMED_TOGETHER if case.is_summed else most):
             begun[-1].append(case)
         else:
             begun.append([case])

@@ -17,6 +17,9 @@ from controlplane.contracts.identity import DeviceStatus
 from controlplane.contracts.rounds import RoundRequest
 
 MODEL = "smart-home-intents"
+SUMMED_MODEL = "keyboard-suggestions"
+"""Of which policy lets sums of groups alone be seen."""
+
 AUDIENCE = "aggregator-1"
 
 _DECOY = "sha256:" + "d" * 64

@@ -225,6 +225,26 @@ class FailingCredentials(Scripted, behaviour="failing-credentials"):
         raise RuntimeError("this client's code is broken, as its script says")
 
 
+class LeavingASum(Scripted, behaviour="leaving-a-sum"):
+    """Goes away once it has shared its secrets with the others of its group."""
+
+    def submit_masked(self, terms: RoundTerms, digest: str) -> Credentials:
+        """Raise.
+
+        Raises:
+            Unavailable: always.
+        """
+        raise Unavailable("this client goes away, as its script says")
+
+
+class UnmaskedInASum(Scripted, behaviour="unmasked-in-a-sum"):
+    """Shows what it was given for values in the clear, where masked ones are to come."""
+
+    def submit_masked(self, terms: RoundTerms, digest: str) -> Credentials:
+        """As `Member.submit_masked`, of something else than what was masked."""
+        return super().submit_masked(terms, OTHER_WEIGHTS)
+
+
 def _given(value: Value | None) -> Value:
     if value is None:
         raise Unavailable("the script lacks what this behaviour needs")

@@ -40,6 +40,15 @@ def target() -> dict[str, Tensor]:
     return {name: 2.0 * torch.randint(0, 2, shape, generator=source).float() - 1.0 for name, shape in SHAPES.items()}
 
 
+def reference_update(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return what training on data without noise makes of some weights, as trained minus received.
+
+    Args:
+        state: the weights.
+    """
+    return {name: _RATE * (wanted - state[name].float()) for name, wanted in sorted(target().items())}
+
+
 def honest_update(state: Mapping[str, Tensor], number: int, turn: int) -> dict[str, Tensor]:
     """Return what an honest client makes of some weights, as trained minus received.
 

@@ -40,11 +40,13 @@ class Worker:
         pace: how long things may take with the backend.
         not_applicable: cases that it cannot have, and why.
         together: how many clients that a case is about may take part in one of its jobs.
+        sums: whether it makes secure sums, where policy asks for them.
     """
 
     pace: Pace
     not_applicable: Mapping[str, str]
     together: int
+    sums: bool
 
     def __init__(self, module: str, python: Path | None = None) -> None:
         self._module = module
@@ -100,7 +102,7 @@ class Worker:
             self.end(at_once=True)
             raise
         self.pace, self.not_applicable = Pace(**said["pace"]), said["not_applicable"]
-        self.together = said["together"]
+        self.together, self.sums = said["together"], said["sums"]
 
     @property
     def is_running(self) -> bool:
@@ -184,6 +186,7 @@ def serve(name: str, orders: TextIO, answers: TextIO) -> None:
             "pace": asdict(getattr(module, "PACE", Pace())),
             "not_applicable": _not_applicable(module),
             "together": max(1, int(getattr(module, "TOGETHER", 1))),
+            "sums": bool(getattr(module, "SUMS", False)),
         }
     except Exception as error:  # noqa: BLE001 - whatever a module raises is told, and ends the kit
         traceback.print_exc()

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import json
 import signal
-import ssl
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from adapters.fleet.errors import FleetError, printable
 from adapters.fleet.pace import PATIENCE_SECONDS
 from adapters.fleet.progress import Progress
 from adapters.fleet.running import AT_ONCE, Outcome, Wanted, enrol_fleet
+from controlplane.capabilities.channels import client_context
 
 INVALID = 2
 STOPPED = 130
@@ -90,7 +90,7 @@ def _wanted(given: argparse.Namespace) -> Wanted:
     if given.socket is not None:
         options["socket"] = given.socket
     if given.authority is not None:
-        options["tls"] = ssl.create_default_context(cafile=str(given.authority))
+        options["tls"] = client_context(given.authority)
     return Wanted(given.file, given.out, given.admin, given.url, given.at_once, given.hours, given.patience, options)
 
 

@@ -9,6 +9,7 @@ from flwr.clientapp.typing import ClientAppCallable, Mod
 
 from adapters.credentials import RoundTerms
 from adapters.errors import ControlPlaneError
+from adapters.flower.noising import noise_reply
 from adapters.flower.questions import DECLINED, declined, stage_of
 from adapters.flower.records import (
     RECORD,
@@ -22,7 +23,9 @@ from adapters.flower.records import (
 from adapters.flower.siting import lower
 from adapters.guard.rounds import Weights, difference
 from adapters.member import Member
+from adapters.noising import MakeNoise
 from adapters.screening import update_digest
+from controlplane.contracts.privacy import PrivacyTerms
 
 _log = logging.getLogger("ztfm.member")
 
@@ -56,7 +59,8 @@ def _shown(member: Member, stage: str, ours: Mapping[str, Any], context: Context
     terms = RoundTerms.from_dict(ours)
     if stage == "pull":
         return member.pull(terms).to_dict()
-    return member.submit(terms, _recall(context, terms)).to_dict()
+    digest, noised = _recall(context, terms)
+    return member.submit_again(terms, digest, noised).to_dict()
 
 
 def _evaluate(member: Member, message: Message, context: Context, call_next: ClientAppCallable) -> Message:
@@ -86,25 +90,38 @@ def _train(member: Member, message: Message, context: Context, call_next: Client
         trained = only_arrays(reply.content)
     update = difference(read_untrusted(trained, sent), received.tensors, is_ours=True)
     digest = update_digest(update, received.manifest)
-    shown = _attempt(member, lambda: _submitted(member, ours, digest, context))
+    shown = _attempt(
+        member,
+        lambda: _submitted(member, ours, digest, context, lambda terms: noise_reply(reply, sent, received, terms)),
+    )
     if DECLINED in shown:
         return _answer(message, shown)
     reply.content = with_ours(reply.content, shown)
     return reply
 
 
-def _submitted(member: Member, ours: Mapping[str, Any], digest: str, context: Context) -> dict[str, str]:
-    terms = RoundTerms.from_dict(ours)
+def _submitted(
+    member: Member, ours: Mapping[str, Any], digest: str, context: Context, noise: MakeNoise
+) -> dict[str, str]:
+    terms, noised = RoundTerms.from_dict(ours), ""
+
+    def noise_it(asked: PrivacyTerms) -> str:
+        nonlocal digest, noised
+        digest, noised = noise(asked), asked.model_dump_json()
+        return digest
+
+    shown = member.release(terms, digest, noise_it).to_dict()
     # The slowest node may take longer than credentials hold: what was sent is remembered, to be proven once more.
-    context.state[RECORD] = ConfigRecord({"round_id": terms.round_id, "digest": digest})
-    return member.submit(terms, digest).to_dict()
+    context.state[RECORD] = ConfigRecord({"round_id": terms.round_id, "digest": digest, "noised": noised})
+    return shown
 
 
-def _recall(context: Context, terms: RoundTerms) -> str:
+def _recall(context: Context, terms: RoundTerms) -> tuple[str, PrivacyTerms | None]:
     found = context.state.get(RECORD, {})
     if found.get("round_id") != terms.round_id:
         raise ValueError("nothing was sent to this round")
-    return str(found["digest"])
+    noised = str(found.get("noised", ""))
+    return str(found["digest"]), PrivacyTerms.model_validate_json(noised) if noised else None
 
 
 def _attempt(member: Member, work: Callable[[], dict[str, str]]) -> dict[str, str]:

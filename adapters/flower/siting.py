@@ -45,7 +45,7 @@ def lower(member: Member, terms: RoundTerms, reply: Message, sent: ArrayRecord, 
             for name, value in kept.items()
             if isinstance(value, Tensor) and name in received.tensors
         }
-        reply.content = _with_arrays(reply.content, write_arrays(trained, moved))
+        reply.content = with_arrays(reply.content, write_arrays(trained, moved))
         update = difference(read_untrusted(only_arrays(reply.content), sent), received.tensors)
     digest = update_digest(update, received.manifest)
     examples, epsilon = claimed_examples(reply.content, EXAMPLES), _claimed_epsilon(reply.content)
@@ -53,7 +53,8 @@ def lower(member: Member, terms: RoundTerms, reply: Message, sent: ArrayRecord, 
     return {}
 
 
-def _with_arrays(content: RecordDict, arrays: ArrayRecord) -> RecordDict:
+def with_arrays(content: RecordDict, arrays: ArrayRecord) -> RecordDict:
+    """Return what a reply holds, with other arrays."""
     return RecordDict({name: arrays if isinstance(record, ArrayRecord) else record for name, record in content.items()})
 
 

@@ -1,7 +1,7 @@
 """Verify what devices present, offline, with keys that follow the issuer's."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from adapters.credentials import IDENTIFY, PULL, SUBMIT, Credentials, Introduction, RoundTerms, target
@@ -43,6 +43,7 @@ class Checkpoint:
         standings: knows what was revoked; none lets every capability live to its end.
         segment: from which devices are taken; none for any.
         names: knows devices that have another key than their first; none for those alone that capabilities name.
+        shards: the parts of the model that its rounds train, and members pull; none for all of it.
     """
 
     def __init__(
@@ -54,8 +55,10 @@ class Checkpoint:
         standings: Standings | None = None,
         segment: str | None = None,
         names: Names | None = None,
+        shards: Collection[str] | None = None,
     ) -> None:
         self._segment = segment
+        self._shards = shards
         self._names = names or Names()
         self._fetch_keys = fetch_keys
         self._audience = audience
@@ -95,11 +98,25 @@ class Checkpoint:
         return exceeded(limits, size_bytes=size_bytes) or claims
 
     def submission(
-        self, credentials: Credentials, terms: RoundTerms, digest: str, size_bytes: int
+        self, credentials: Credentials, terms: RoundTerms, digest: str, size_bytes: int, sealed_to: str | None = None
     ) -> CapabilityClaims | Refused:
-        """Return the claims of a submission that holds for one update, and use it up; or why it does not hold."""
+        """Return the claims of a submission that holds for one update, and use it up; or why it does not hold.
+
+        Args:
+            credentials: that came with it.
+            terms: of the round.
+            digest: of the update.
+            size_bytes: of its values.
+            sealed_to: digest of the key of this aggregator that it was sealed to; none where it was not.
+        """
         claims = self._verify(
-            credentials, terms, method=SUBMIT, action="gradient_submission", model_digest=None, digest=digest
+            credentials,
+            terms,
+            method=SUBMIT,
+            action="gradient_submission",
+            model_digest=None,
+            digest=digest,
+            sealed_to=sealed_to,
         )
         if isinstance(claims, Refused):
             return claims
@@ -121,6 +138,7 @@ class Checkpoint:
         action: str,
         model_digest: str | None,
         digest: str | None,
+        sealed_to: str | None = None,
     ) -> CapabilityClaims | Refused:
         def verify() -> CapabilityClaims | Refused:
             return self._verifier.verify(
@@ -135,6 +153,8 @@ class Checkpoint:
                 segment=self._segment,
                 digest=digest,
                 subject=credentials.subject,
+                sealed_to=sealed_to,
+                shards=self._shards,
             )
 
         self._refresh(KEYS_KEPT_SECONDS)
@@ -169,6 +189,9 @@ def read_expiry(capability: str) -> float | None:
     token = parse(capability)
     try:
         expires_at = parse_object(token.payload).get("exp") if token else None
-    except (ValueError, RecursionError):
+        if isinstance(expires_at, bool) or not isinstance(expires_at, (int, float)):
+            return None
+        return float(expires_at)
+    except (ValueError, OverflowError, RecursionError):
+        # A number of any length is JSON.
         return None
-    return float(expires_at) if isinstance(expires_at, (int, float)) and not isinstance(expires_at, bool) else None

@@ -14,6 +14,7 @@ from adapters.guard.checkpoint import Checkpoint
 from adapters.guard.patience import patiently
 from adapters.guard.rounds import SealedRound
 from adapters.guard.rulings import Gated, Ruling, Submission, bounded_weights, clip_scale
+from adapters.reasons import cause_of
 from adapters.screening import Screener, Streamed, read, update_digests
 from adapters.screening.streaming import Changed
 from controlplane.capabilities.limits import exceeded
@@ -105,7 +106,7 @@ class Gate:
             return Refused("proof_missing", "No credentials came with the update.")
         if credentials.subject != submission.subject:
             return Refused("wrong_subject", "The credentials are another subject's.")
-        return self._checkpoint.submission(credentials, sealed.terms, digest, size_bytes)
+        return self._checkpoint.submission(credentials, sealed.terms, digest, size_bytes, submission.sealed_to)
 
     def _screened(
         self, checked: Sequence[_Checked], sealed: SealedRound, reference: Mapping[str, Tensor] | None
@@ -219,18 +220,19 @@ def _rule(checked: _Checked, verdict: UpdateVerdict | None) -> Ruling:
     if evidence is None:
         return Ruling(subject, accepted=False, cause="cohort_too_small", verdict=verdict)
     if not verdict.decision:
-        cause = verdict.reasons[0].code if verdict.reasons else "denied"
+        cause = cause_of(verdict.reasons)
         return Ruling(subject, accepted=False, cause=cause, verdict=verdict, evidence=evidence)
     beyond = exceeded(checked.limits or Constraints(), norm=evidence.norm)
     if beyond is not None:
         # Policy denies it too; nothing that came back can widen a capability.
         return Ruling(subject, accepted=False, cause=beyond.cause, verdict=verdict, evidence=evidence)
     scale = clip_scale(verdict, evidence)
-    update = _clipped(checked.update, scale)
+    update = clipped(checked.update, scale)
     return Ruling(subject, accepted=True, cause="", verdict=verdict, evidence=evidence, update=update, scale=scale)
 
 
-def _clipped(update: Mapping[str, object], scale: float) -> Mapping[str, Tensor]:
+def clipped(update: Mapping[str, object], scale: float) -> Mapping[str, Tensor]:
+    """Return the tensors of an update, each times ``scale``."""
     if isinstance(update, Streamed):
         return update if scale >= 1.0 else Changed(update, lambda _, tensor: tensor.mul_(scale))
     tensors = {name: tensor for name, tensor in update.items() if isinstance(tensor, Tensor)}

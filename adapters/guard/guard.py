@@ -12,25 +12,27 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from adapters.client import SyncControlPlane
-from adapters.credentials import Credentials, Introduction, RoundTerms
+from adapters.credentials import Credentials, Introduction
 from adapters.enrolment import load_identity, load_key
 from adapters.feed import RevocationFeed
 from adapters.guard.checkpoint import Checkpoint
-from adapters.guard.gating import Gate
-from adapters.guard.patience import patiently
 from adapters.guard.reports import Drop, GuardReport, Point, RoundReport
 from adapters.guard.rounds import SealedRound, Weights
 from adapters.guard.rulings import Gated, Submission
+from adapters.guard.sealing import Opening, fixed, require_able
+from adapters.guard.sumgate import SumGate
+from adapters.guard.summing import Bounds, GroupServer, Summed, sessions
 from adapters.guard.tally import Tally
 from adapters.guard.undoing import Undoing
 from adapters.naming import Names
 from adapters.rollback import DeltaArchive, Recipe
 from adapters.rollback.rebuilding import Progress
+from adapters.secureaggregation.errors import Aborted
 from controlplane.capabilities.refusals import Refused
 from controlplane.capabilities.revocations import Standings
 from controlplane.contracts.base import Identifier
+from controlplane.contracts.identity import PublicKey
 from controlplane.contracts.rollback import Rollback
-from controlplane.contracts.rounds import RoundRequest
 
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 _LONGEST_NAME = 128
@@ -62,6 +64,8 @@ class Guard:
             what was to be undone stays in the model.
         standings: knows what was revoked, such as `SyncControlPlane.follow_revocations`; none lets every capability
             live to its end.
+        shards: the parts of the model that its rounds train, as its entry in ``policies/data`` names them; none for
+            all of it, which a capability that names parts does not let anybody pull.
     """
 
     def __init__(
@@ -81,25 +85,26 @@ class Guard:
         archive: DeltaArchive | None = None,
         rebuilding: Progress | None = None,
         may_drop: bool = True,
+        shards: Collection[str] | None = None,
     ) -> None:
         self.report = GuardReport()
         self.audience = audience
         self.model = model
         self.weight_ratio = weight_ratio
         self._plane = plane
-        self._run = run or f"run-{secrets.token_hex(6)}"
+        self._opening = Opening(plane, model, run or f"run-{secrets.token_hex(6)}", patience_seconds)
         self._allowed = None if members is None else frozenset(members)
-        self._patience = patience_seconds
         listening = standings.has_other_key if isinstance(standings, RevocationFeed) else None
         self.names = Names(plane.resolve, is_rekeyed=listening)
-        self._checkpoint = Checkpoint(plane.jwks, issuer or plane.url, audience, clock, standings, segment, self.names)
+        self._checkpoint = Checkpoint(
+            plane.jwks, issuer or plane.url, audience, clock, standings, segment, self.names, shards
+        )
         self._tally = Tally(self.report, clock)
-        self._gate = Gate(plane, self._checkpoint, patience_seconds, weight_ratio)
+        self._gate = SumGate(plane, self._checkpoint, patience_seconds, weight_ratio)
         self._undoing = None
         if archive is not None:
             self._undoing = Undoing(plane, archive, patience_seconds, rebuilding, may_drop=may_drop)
         self._ordered: tuple[str, tuple[Rollback, ...]] = ("", ())
-        self._rounds = 0
 
     @classmethod
     def open(
@@ -174,6 +179,8 @@ class Guard:
         *,
         duration_seconds: float = 600.0,
         label: str | None = None,
+        sums: bool = False,
+        noises: bool = False,
     ) -> SealedRound:
         """Fix a round: the weights that are pulled, the shape of updates, who may take part; and open it.
 
@@ -182,28 +189,25 @@ class Guard:
             members: subjects that may take part, at least one.
             duration_seconds: how long the round stays open.
             label: ends the round's id, after the run and a running number.
+            sums: this backend makes secure sums where policy lets it see nothing else.
+            noises: this backend adds noise to the sum of updates where policy asks for it.
 
         Raises:
+            NoiseOwed: policy asks for noise that this backend does not add. Nobody was asked for anything.
+            Exposing: policy lets this side see sums of groups alone, and this backend makes none. Nobody was asked for
+                anything.
             ControlPlaneError: the round could not be opened; `Unavailable` once patience was at an end.
             ValueError: the state has no tensor that can be guarded, or an argument is out of bounds; `Superseded`: the
                 weights were rolled back.
         """
-        self._rounds += 1
+        round_id = self._opening.next_id(label)
         weights = Weights.of(state)
         if self._undoing is not None:
             self._undoing.require_current(weights)
-        round_id = f"{self._run}-{self._rounds}" + (f"-{label}" if label else "")
-        request = RoundRequest(
-            id=round_id,
-            model=self.model,
-            model_digest=weights.digest,
-            members=list(members),
-            duration_seconds=duration_seconds,
-        )
-        opened = patiently(lambda: self._plane.open_round(request), self._patience)
+        request, opened = self._opening.open(round_id, weights, members, duration_seconds)
+        require_able(opened, sums=sums, noises=noises)
         self._tally.begin(round_id, len(request.members), opened.aggregation)
-        terms = RoundTerms(round_id, self.model, weights.digest, self.audience)
-        return SealedRound(terms, weights.manifest, tuple(request.members), opened.aggregation)
+        return fixed(request, opened, weights, self.audience)
 
     def authorize_pull(self, sealed: SealedRound, credentials: Credentials) -> str | Refused:
         """Return the subject that may have the round's weights, or why what it presented does not hold."""
@@ -237,7 +241,9 @@ class Guard:
         Raises:
             ValueError: the reference does not fit the round, or is not finite.
         """
-        gated = self._gate.rule(sealed, submissions, reference)
+        return self._ended(sealed, self._gate.rule(sealed, submissions, reference))
+
+    def _ended(self, sealed: SealedRound, gated: Gated) -> Gated:
         round_id = sealed.terms.round_id
         for ruling in gated.rulings:
             self.report.updates[ruling.cause or "accepted"] += 1
@@ -246,6 +252,57 @@ class Guard:
         self._tally.end(round_id, gated)
         self._ordered = round_id, gated.rollbacks
         return gated
+
+    def group_servers(self, sealed: SealedRound, bounds: Bounds) -> list[GroupServer]:
+        """Return a server for the secure sum of each group of a round; lead each to its end, then call `gate_sums`.
+
+        Args:
+            sealed: the round.
+            bounds: what its members agree on.
+        """
+
+        def knows(name: str, key: PublicKey) -> bool:
+            return self.names.holding(name, key) == "held"
+
+        def verify(credentials: Credentials, digest: str, size_bytes: int) -> Refused | None:
+            return self._gate.verify_masked(sealed, credentials, digest, size_bytes)
+
+        return [
+            GroupServer(name, session, members, knows, verify) for name, session, members in sessions(sealed, bounds)
+        ]
+
+    def gate_sums(
+        self,
+        sealed: SealedRound,
+        servers: Sequence[GroupServer],
+        *,
+        reference: Mapping[str, Tensor] | None = None,
+    ) -> Gated:
+        """Rule on the sums of a round's groups, as `gate` does on updates.
+
+        Args:
+            sealed: the round.
+            servers: of all groups, also of those that came to nothing.
+            reference: the update that trusted data yields; none compares each sum with the others.
+
+        Raises:
+            ValueError: the reference does not fit the round, or is not finite.
+        """
+        refused = {name: cause for server in servers for name, cause in server.refused.items()}
+        sums = [server.outcome for server in servers if isinstance(server.outcome, Summed)]
+        for server in servers:
+            self._count_sum(server, sealed.terms.round_id)
+        return self._ended(sealed, self._gate.rule_sums(sealed, sums, refused, reference))
+
+    def _count_sum(self, server: GroupServer, round_id: str) -> None:
+        found = server.outcome
+        summed = found.members if isinstance(found, Summed) else {}
+        self.report.sums[found.cause if isinstance(found, Aborted) else "done" if found else "too_few"] += 1
+        self.report.summed["summed"] += len(summed)
+        self.report.summed["dropped"] += len(server.members) - len(summed)
+        for name in server.members:
+            if name not in summed and name not in server.refused:
+                self.drop("gate", "no_sum" if not summed else "absent", subject=name, round_id=round_id)
 
     def record(
         self,

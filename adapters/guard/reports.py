@@ -26,7 +26,7 @@ class Drop:
         point: where.
         cause: why: a cause of `capabilities.refusals`, the first reason code of a policy, or one of
             ``unavailable``, ``absent``, ``failed``, ``declined``, ``malformed``, ``not_invited``,
-            ``cohort_too_small``, ``too_large``.
+            ``cohort_too_small``, ``too_large``, ``no_sum``, ``group_refused``.
         subject: whose it was; empty where nobody knows.
         round_id: in which round; empty before there was one.
     """
@@ -131,6 +131,8 @@ class GuardReport:
         drops: (point, cause), with how often.
         rollbacks: ``done`` or ``failed``, with how often.
         archive: what is kept of earlier rounds; none where nothing is.
+        sums: of groups: ``done``, or why there is none, with how often.
+        summed: members of groups: ``summed`` or ``dropped``, with how often.
     """
 
     rounds: deque[RoundReport] = field(default_factory=lambda: deque(maxlen=_ROUNDS_KEPT))
@@ -142,6 +144,8 @@ class GuardReport:
     drops: Counter[tuple[Point, str]] = field(default_factory=Counter)
     rollbacks: Counter[str] = field(default_factory=Counter)
     archive: ArchiveStanding | None = None
+    sums: Counter[str] = field(default_factory=Counter)
+    summed: Counter[str] = field(default_factory=Counter)
 
     def summary(self) -> dict[str, Any]:
         """Return as JSON what became of each round that is kept, and all that was left out with how often."""

@@ -10,7 +10,9 @@ from torch import Tensor
 from adapters.credentials import RoundTerms
 from adapters.screening import Manifest, Streamed, update_digest
 from adapters.screening.streaming import Changed
+from controlplane.contracts.confidentiality import Confidentiality
 from controlplane.contracts.decision import Aggregation
+from controlplane.contracts.privacy import PrivacyTerms
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,18 @@ class SealedRound:
         manifest: names, shapes and dtypes of an update.
         members: the subjects that may take part.
         aggregation: how its updates are brought together, as policy picked.
+        confidentiality: what this side may see of its updates, likewise.
+        groups: who is summed with whom, where it may see sums of groups alone.
+        noise: that this side has to add to the sum of its updates; none where it has to add none.
     """
 
     terms: RoundTerms
     manifest: Manifest
     members: tuple[str, ...]
     aggregation: Aggregation = "mean"
+    confidentiality: Confidentiality = "plain"
+    groups: tuple[tuple[str, ...], ...] = ()
+    noise: PrivacyTerms | None = None
 
     def has_member(self, subject: str) -> bool:
         """Whether a subject may take part."""

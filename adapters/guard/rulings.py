@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+import torch
 from torch import Tensor
 
 from adapters.aggregation import aggregate
 from adapters.credentials import Credentials
+from adapters.privacy import noised_mean
 from adapters.screening import Source
 from controlplane.contracts.decision import Aggregation
 from controlplane.contracts.evidence import UpdateEvidence
+from controlplane.contracts.privacy import PrivacyTerms
 from controlplane.contracts.rollback import Rollback
 from controlplane.contracts.rounds import UpdateVerdict
 
@@ -25,12 +28,14 @@ class Submission:
             able to write.
         examples: training examples behind it, as the device claims.
         credentials: what came with it; none when nothing did.
+        sealed_to: digest of the key of this aggregator that it came sealed to; none where it came in the clear.
     """
 
     subject: str
     update: Source
     examples: int
     credentials: Credentials | None
+    sealed_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,10 +69,12 @@ class Gated:
 
     Attributes:
         rollbacks: what is ordered for the round's model and not done yet, oldest first.
+        sums: of groups that were accepted, each with how many updates are in it; empty where updates are seen.
     """
 
     rulings: tuple[Ruling, ...]
     rollbacks: tuple[Rollback, ...] = ()
+    sums: tuple[tuple[Mapping[str, Tensor], int], ...] = ()
 
     @property
     def accepted(self) -> list[Ruling]:
@@ -76,16 +83,29 @@ class Gated:
 
     def mean(self) -> dict[str, Tensor] | None:
         """The weighted mean of the accepted updates, or none when nothing was accepted."""
-        parts = [(ruling.weight, ruling.update) for ruling in self.accepted if ruling.update is not None]
+        parts = [(weight, update) for update, weight in self._parts()]
         total = sum(weight for weight, _ in parts)
         if not parts or not total:
             return None
         names = parts[0][1]
         return {name: sum((w / total) * update[name] for w, update in parts) for name in names}  # type: ignore[misc]
 
-    def aggregate(self, method: Aggregation) -> dict[str, Tensor] | None:
-        """Return the one update, in float64, that the accepted ones become, or none when nothing was accepted."""
-        parts = [(ruling.update, ruling.weight) for ruling in self.accepted if ruling.update is not None]
+    def _parts(self) -> list[tuple[Mapping[str, Tensor], int]]:
+        """What enters the aggregate, each with its weight."""
+        updates = [(ruling.update, ruling.weight) for ruling in self.accepted if ruling.update is not None]
+        return [*updates, *self.sums]
+
+    def aggregate(self, method: Aggregation, noise: PrivacyTerms | None = None) -> dict[str, Tensor] | None:
+        """Return the one update, in float64, that the accepted ones become, or none when nothing was accepted.
+
+        Args:
+            method: how.
+            noise: clip each and add noise to their sum by these terms; the mean is taken then, and claims do not weigh.
+        """
+        parts = self._parts()
+        if noise is not None:
+            found = noised_mean([update for update, _ in parts], noise) if parts else {}
+            return {name: torch.from_numpy(array) for name, array in found.items()} or None
         if not sum(weight for _, weight in parts):
             return None
         return aggregate(method, [update for update, _ in parts], [weight for _, weight in parts])

@@ -4,18 +4,25 @@ import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 
+from adapters.guard import summing
 from adapters.http.job import Federation
 from adapters.http.opening import federation
 from adapters.jobs.bounds import Bounds
 from adapters.jobs.commanding import bounds_of, job_options, job_parser, read_address, run, saying
+from controlplane.capabilities.channels import server_context
 
 _say = saying("adapters.http")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a job, and return the exit status: 0 when it is done, 1 when it cannot go on, 130 when it was stopped."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if (given.tls_certificate is None) != (given.tls_key is None):
+        parser.error("give --tls-certificate and --tls-key together, or neither")
+    tls = None if given.tls_certificate is None else server_context(given.tls_certificate, given.tls_key)
 
     def opened() -> AbstractContextManager[Federation]:
         return federation(
@@ -25,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             host=given.listen[0],
             port=given.listen[1],
             public_url=given.public_url,
-            bounds=Bounds(**bounds_of(given)),
+            tls=tls,
+            bounds=Bounds(**bounds_of(given), stage_seconds=given.stage),
+            sums=summing.Bounds(value=given.value),
             on_listening=lambda url: _say(f"listening at {url}"),
             on_progress=_say,
             **job_options(given),
@@ -49,6 +58,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="HOST:PORT",
         help="port 0 for any that is free",
     )
+    parser.add_argument(
+        "--stage", type=float, default=30.0, metavar="SECONDS", help="how long a stage of a secure sum may take (30)"
+    )
+    parser.add_argument(
+        "--value", type=float, default=1.0, help="in secure sums, a value of an update is cut to this size (1.0)"
+    )
+    parser.add_argument(
+        "--tls-certificate", type=Path, metavar="PEM", help="serve TLS 1.3 alone, with this certificate"
+    )
+    parser.add_argument("--tls-key", type=Path, metavar="PEM", help="its key")
     parser.add_argument("--public-url", help="how clients reach it, where that is another URL (a proxy with TLS)")
     return parser
 

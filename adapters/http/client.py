@@ -8,8 +8,10 @@ Example:
 import hashlib
 import http.client
 import json
+import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,10 +20,14 @@ from urllib.parse import quote, urlsplit
 from adapters.credentials import Credentials, RoundTerms
 from adapters.errors import ControlPlaneError, Unavailable
 from adapters.http.signing import RequestSigner, read_content_digest, write_content_digest
-from adapters.jobs.taking_part import TENSORS, Announced, Participant, Train
+from adapters.jobs.taking_part import SUMMING, TENSORS, Announced, Participant, Train
 from adapters.jobs.tensorfile import UnfitFileError, content_sha256, file_digest, read_stored
 from adapters.member import Member
+from adapters.sealed.demanded import announced_key, sealed_to
+from adapters.sealed.updates import SEALED_UPDATE, seal_update
 from adapters.wire import read_problem
+from controlplane.capabilities.channels import client_context
+from controlplane.confidentiality.errors import SealRefused
 
 _ANSWER_BYTES = 8 * 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
@@ -39,6 +45,7 @@ class HttpClient(Participant):
         url: the aggregator's public URL, exactly as it calls itself: signatures name it.
         timeout_seconds: for each wait on the network.
         clock: Unix seconds.
+        tls: how the aggregator's certificate is verified; none for the system's authorities and TLS 1.3.
 
     Raises:
         ValueError: the URL is no ``http`` or ``https`` URL.
@@ -51,6 +58,7 @@ class HttpClient(Participant):
         *,
         timeout_seconds: float = _TIMEOUT_SECONDS,
         clock: Callable[[], float] = time.time,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -58,8 +66,12 @@ class HttpClient(Participant):
         super().__init__(member)
         self._url = url.rstrip("/")
         self._prefix = parts.path.rstrip("/")
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = kind(parts.hostname, parts.port, timeout=timeout_seconds)
+        at: dict[str, Any] = {"host": parts.hostname, "port": parts.port, "timeout": timeout_seconds}
+        self._connection = (
+            http.client.HTTPSConnection(**at, context=tls or client_context())
+            if parts.scheme == "https"
+            else http.client.HTTPConnection(**at)
+        )
         self._clock = clock
 
     def __enter__(self) -> Self:
@@ -134,19 +146,43 @@ class HttpClient(Participant):
             UnfitFileError: the file is no safetensors file that can be screened.
             OSError: it cannot be read.
         """
-        digest = self._described(update, int(examples))
-        path = f"/v1/rounds/{quote(terms.round_id, safe='')}/updates?examples={int(examples)}"
+        trained = self._described(update, int(examples))
+        with (
+            self._released(terms, update, trained) as released,
+            self._as_demanded(released.update, terms, released.shown) as (sent, kind),
+        ):
+            # How many examples there were is told of what is told in full alone.
+            told = int(examples) if released.update == update else 1
+            path = f"/v1/rounds/{quote(terms.round_id, safe='')}/updates?examples={told}"
+            headers = {
+                **self.headers_of(released.shown),
+                "Content-Type": kind,
+                "Content-Length": str(sent.stat().st_size),
+                "Content-Digest": write_content_digest(content_sha256(sent)),
+            }
+            with sent.open("rb") as file:
+                # The member may have another key than when this was made.
+                signed = RequestSigner(self._member.key, self._clock).sign("POST", self._url + path, headers)
+                self._ask("POST", path, file, signed)
+            return released.digest
+
+    def add_up(self, terms: RoundTerms, update: Path, examples: int) -> str:
+        """As `Participant.add_up`. It needs NumPy: on a device, ``pip install numpy`` beside ``ztfm[http]``."""
+        try:
+            from adapters.http.adding import add_up
+        except ImportError as error:
+            raise Unavailable(f"secure sums need NumPy ({error}): pip install numpy") from None
+        return add_up(self._member, self._summing, terms, update, int(examples))
+
+    def _summing(self, method: str, path: str, body: bytes, shown: Credentials) -> bytes:
+        """Send a signed request of a sum, and return what comes back."""
         headers = {
-            **self.headers_of(self._member.submit(terms, digest)),
-            "Content-Type": TENSORS,
-            "Content-Length": str(update.stat().st_size),
-            "Content-Digest": write_content_digest(content_sha256(update)),
+            **self.headers_of(shown),
+            "Content-Type": SUMMING,
+            "Content-Digest": write_content_digest(hashlib.sha256(body).digest()),
         }
-        with update.open("rb") as file:
-            # The member may have another key than when this was made.
-            signed = RequestSigner(self._member.key, self._clock).sign("POST", self._url + path, headers)
-            self._ask("POST", path, file, signed)
-        return digest
+        signed = RequestSigner(self._member.key, self._clock).sign(method, self._url + path, headers)
+        return self._ask(method, path, body or None, signed)
 
     def renew(self, terms: RoundTerms, digest: str) -> None:
         """Show fresh credentials for an update that was sent a while ago.
@@ -154,8 +190,25 @@ class HttpClient(Participant):
         Raises:
             ControlPlaneError: policy or the aggregator says no.
         """
-        headers = {**self.headers_of(self._member.submit(terms, digest)), "Content-Length": "0"}
+        headers = {**self.headers_of(self._shown_again(terms, digest)), "Content-Length": "0"}
         self._ask("PUT", f"/v1/rounds/{quote(terms.round_id, safe='')}/credentials", None, headers)
+
+    @contextmanager
+    def _as_demanded(self, update: Path, terms: RoundTerms, shown: Credentials) -> Iterator[tuple[Path, str]]:
+        """Give the file to send and its media type: the update as it is, or sealed where the capability asks for it."""
+        demanded = sealed_to(shown.capability)
+        if demanded is None:
+            yield update, TENSORS
+            return
+        key = announced_key(self.current().document, demanded)
+        sealed = update.with_name(f"{update.name}.sealed")
+        try:
+            seal_update(update, sealed, key, terms=terms, subject=self._member.id)
+            yield sealed, SEALED_UPDATE
+        except SealRefused as error:
+            raise Unavailable(f"the update cannot be sealed to the aggregator's key: {error}") from None
+        finally:
+            sealed.unlink(missing_ok=True)
 
     def _ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> bytes:
         answer = self._request(method, path, body, headers or {})

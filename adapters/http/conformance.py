@@ -22,12 +22,16 @@ from adapters.jobs.reception import Reception
 PACE = Pace(training_seconds=5.0, patience_seconds=15.0, round_seconds=60.0, job_seconds=180.0)
 """A round is as long as somebody may train: whoever sends nothing has the others wait for its end."""
 
+SUMS = True
+"""A job over HTTP makes secure sums, where policy asks for them."""
+
 NOT_APPLICABLE = {
     "borrowed-pull": "Over HTTP a request for the weights has no other name than that of the key which made its proof: "
     "whoever can make another's proofs holds its key, and is that device.",
 }
 
 _GATHER_SECONDS = 2.0
+_STAGE_SECONDS = 2.5
 
 _log = logging.getLogger("ztfm.http")
 
@@ -49,6 +53,7 @@ def federation(job: Job) -> Ended:
         gather_seconds=_GATHER_SECONDS,
         round_seconds=job.pace.training_seconds,
         linger_seconds=0.2,
+        stage_seconds=_STAGE_SECONDS,
     )
     folder = job.folder / "http"
     folder.mkdir()
@@ -63,6 +68,7 @@ def federation(job: Job) -> Ended:
             kept,
             rounds=job.rounds,
             bounds=bounds,
+            reference=lambda _round, state: job.reference(state),
             on_listening=lambda url: clients.extend(_started(job, url, folder)),
             on_progress=_log.info,
         )

@@ -4,6 +4,7 @@ from typing import Any
 
 from adapters.http.signing import SignatureVerifier
 from adapters.jobs.desk import Desk
+from controlplane.confidentiality.hpke import PrivateReleaseKey
 from controlplane.contracts.identity import PublicKey
 
 
@@ -17,6 +18,7 @@ class HttpDesk(Desk):
     Attributes:
         public_url: how callers reach this server; set once it listens.
         keys: public keys of devices that have proven their names, by thumbprint.
+        update_key: to whose public half updates may be sealed; none where they come in the clear alone.
     """
 
     def __init__(self, signatures: SignatureVerifier, *given: Any) -> None:
@@ -24,6 +26,12 @@ class HttpDesk(Desk):
         self.signatures = signatures
         self.public_url = ""
         self.keys: dict[str, PublicKey] = {}
+        self.update_key: PrivateReleaseKey | None = None
+
+    def post(self, state: str, **more: Any) -> None:
+        """Announce how the job stands, with the key that updates may be sealed to."""
+        key = {} if self.update_key is None else {"update_key": self.update_key.public.model_dump()}
+        super().post(state, **key, **more)
 
     def forget(self) -> None:
         """Keep the keys of those alone who are invited, or in the round that is open."""

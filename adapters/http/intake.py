@@ -12,12 +12,15 @@ from adapters.http.arrivals import BROKEN, receive
 from adapters.http.desk import HttpDesk
 from adapters.http.showing import as_shown, presented
 from adapters.http.signing import SignedRequest, read_content_digest
+from adapters.http.unsealing import unseal
 from adapters.jobs import refusals
 from adapters.jobs.examining import Examined, examined, read_examples, settled, shown_amiss
 from adapters.jobs.opened import OpenRound
 from adapters.jobs.refusals import Refusal
 from adapters.jobs.taking_part import TENSORS
+from adapters.sealed.updates import SEALED_UPDATE, sealed_at_most
 from adapters.web.presented import Asked, body_bytes
+from controlplane.confidentiality.releasing import key_digest
 from controlplane.contracts.identity import PublicKey
 from controlplane.jose.keys import thumbprint as thumbprint_of
 
@@ -64,21 +67,22 @@ class Intake:
 
         The guard is told at the gate what a member was refused for, unless it sends something better before.
         """
-        path = opened.new_path()
+        path, sealed_to = opened.new_path(), self._sealed_to(request)
         is_kept = False
         try:
-            refusal = await self._checked(request, asked, opened, signer) or await self._arrived(
-                request, asked, opened, path
+            refusal = await self._checked(request, asked, opened, signer) or await self._taken(
+                request, asked, opened, path, signer
             )
             shown = _credentials(asked, signer)
             found = Examined(refusal=refusal)
             if refusal is None:
-                found = await examined(self._desk.reception, opened, shown, path, where="GET /v1/rounds/current")
+                where = "GET /v1/rounds/current"
+                found = await examined(self._desk.reception, opened, shown, path, where=where, sealed_to=sealed_to)
             # Since the last wait nothing else has run: what is taken in now is in time.
             if opened.is_closed:
                 return not_open()
             examples = stated_examples(request) or 0
-            is_kept = settled(opened, found, path, sender=signer, examples=examples, shown=shown)
+            is_kept = settled(opened, found, path, sender=signer, examples=examples, shown=shown, sealed_to=sealed_to)
             return found.refusal
         finally:
             if not is_kept:
@@ -86,30 +90,60 @@ class Intake:
 
     async def _checked(self, request: web.Request, asked: Asked, opened: OpenRound, signer: str) -> Refusal | None:
         """Return what is wrong with a submission before its body is read."""
-        if request.content_type != TENSORS or "Content-Encoding" in request.headers:
-            return refusals.media_type([TENSORS])
-        size = body_bytes(asked)
+        taken = [TENSORS] if self._desk.update_key is None else [TENSORS, SEALED_UPDATE]
+        if request.content_type not in taken or "Content-Encoding" in request.headers:
+            return refusals.media_type(taken)
+        size, limit = body_bytes(asked), opened.limit_bytes
+        if request.content_type == SEALED_UPDATE:
+            limit = sealed_at_most(limit)
         if size is None:
             return refusals.unsized()
-        if size > opened.limit_bytes:
-            return refusals.over_limit(opened.limit_bytes)
+        if size > limit:
+            return refusals.over_limit(limit)
         if stated_examples(request) is None:
             return refusals.malformed("Say in the query on how many examples the device trained: ?examples=64.")
         shown = presented(asked)
         if isinstance(shown, Refused):
             return refusals.of(shown)
-        return await shown_amiss(self._desk.reception, opened, shown[0], signer)
+        return await shown_amiss(self._desk.reception, opened, shown[0], signer, self._sealed_to(request))
 
-    async def _arrived(self, request: web.Request, asked: Asked, opened: OpenRound, path: Path) -> Refusal | None:
-        """Write the body to a file, or return what is wrong with it."""
+    def _sealed_to(self, request: web.Request) -> str | None:
+        """Return the digest of this aggregator's key where a body says that it is sealed; nothing is opened."""
+        key = self._desk.update_key
+        return key_digest(key.public) if key is not None and request.content_type == SEALED_UPDATE else None
+
+    async def _taken(
+        self, request: web.Request, asked: Asked, opened: OpenRound, path: Path, signer: str
+    ) -> Refusal | None:
+        """Write the update to a file, opened where it came sealed, or return what is wrong with it."""
+        key = self._desk.update_key
+        if key is None or request.content_type != SEALED_UPDATE:
+            return await self.arrived(request, asked, path, opened.deadline)
+        sealed = path.with_suffix(".sealed")
+        try:
+            return await self.arrived(request, asked, sealed, opened.deadline) or await unseal(
+                sealed, path, key, opened.sealed.terms, signer, opened.limit_bytes
+            )
+        finally:
+            sealed.unlink(missing_ok=True)
+
+    async def arrived(self, request: web.Request, asked: Asked, path: Path, deadline: float) -> Refusal | None:
+        """Write a body whose length was looked at to a file, or return what is wrong with it.
+
+        Args:
+            request: whose body it is.
+            asked: the same, as it came.
+            path: of the file; it is left behind whatever happens.
+            deadline: until when it is waited for at most, on the event loop's clock.
+        """
         loop, size = asyncio.get_running_loop(), body_bytes(asked) or 0
         if request.headers.get("Expect", "").lower() == "100-continue":
             await _go_on(request)
-        until = min(loop.time() + self._desk.bounds.transfer_seconds, opened.deadline)
+        until = min(loop.time() + self._desk.bounds.transfer_seconds, deadline)
         try:
             sha256 = await receive(request.content, path, size, until)
         except TimeoutError:
-            return not_open() if loop.time() >= opened.deadline else refusals.timeout()
+            return not_open() if loop.time() >= deadline else refusals.timeout()
         except (ValueError, *BROKEN):
             return refusals.malformed("The body is not as long as it says.", "broken")
         except OSError as error:
@@ -119,6 +153,13 @@ class Intake:
             detail = "The body is not what Content-Digest says: it was changed on its way."
             return refusals.unfit(detail, "broken")
         return None
+
+
+def asked_of(request: web.Request) -> Asked:
+    """Return a request as it came over the wire."""
+    names = {name.lower() for name in request.headers}
+    headers = {name: request.headers.getall(name) for name in names}
+    return Asked(request.method, request.raw_path.partition("?")[0], headers)
 
 
 def not_open() -> Refusal:

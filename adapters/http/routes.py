@@ -11,14 +11,16 @@ from adapters.credentials import Introduction
 from adapters.guard import Point, Refused
 from adapters.http.arrivals import BROKEN
 from adapters.http.desk import HttpDesk
-from adapters.http.intake import Intake, not_open, say_nothing_yet
+from adapters.http.intake import Intake, asked_of, not_open, say_nothing_yet
 from adapters.http.showing import presented
 from adapters.http.signing import read_content_digest, write_content_digest
+from adapters.http.sums import SumRoutes, in_the_clear
 from adapters.jobs import refusals
+from adapters.jobs.checked import AlteredError
 from adapters.jobs.opened import OpenRound
 from adapters.jobs.refusals import Refusal
-from adapters.jobs.taking_part import TENSORS
-from adapters.web.presented import Asked, body_bytes
+from adapters.jobs.taking_part import SUMMING, TENSORS
+from adapters.web.presented import body_bytes
 from adapters.web.rules import is_plain
 from controlplane.capabilities.proof import holder_of
 
@@ -26,7 +28,6 @@ JSON = "application/json"
 MAX_JSON_BYTES = 16 * 1024
 
 _JSON_SECONDS = 10.0
-_CHUNK_BYTES = 256 * 1024
 
 _log = logging.getLogger("ztfm.http")
 
@@ -43,6 +44,7 @@ class Routes:
     def __init__(self, desk: HttpDesk) -> None:
         self._desk = desk
         self._intake = Intake(desk)
+        self._sums = SumRoutes(desk, self._intake)
 
     def application(self) -> web.Application:
         """Return the application."""
@@ -53,6 +55,8 @@ class Routes:
         app.router.add_post("/v1/members", self.announce)
         app.router.add_post("/v1/rounds/{round}/updates", self.submit, expect_handler=say_nothing_yet)
         app.router.add_put("/v1/rounds/{round}/credentials", self.renew)
+        app.router.add_get("/v1/rounds/{round}/sum/{stage}", self.due, allow_head=False)
+        app.router.add_post("/v1/rounds/{round}/sum/{stage}", self.add, expect_handler=say_nothing_yet)
         return app
 
     async def alive(self, _request: web.Request) -> web.Response:
@@ -99,7 +103,7 @@ class Routes:
             return self._refused("pull", refusals.not_found("This job trains another model."))
         if opened is None or opened.is_closed:
             return self._refused("pull", refusals.conflict("No round is open now.", "wrong_round"))
-        shown = presented(_asked(request))
+        shown = presented(asked_of(request))
         if isinstance(shown, Refused):
             return self._refused("pull", refusals.of(shown))
         credentials, terms = shown[0], opened.sealed.terms
@@ -118,7 +122,7 @@ class Routes:
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/rounds/{round}/updates: an update of a member, once."""
-        opened, asked = self._opened(request), _asked(request)
+        opened, asked = self._opened(request), asked_of(request)
         if opened is None or opened.is_closed:
             return self._refused("gate", not_open())
         if read_content_digest(request.headers.getall("Content-Digest", [])) is None:
@@ -130,6 +134,9 @@ class Routes:
         if not opened.sealed.has_member(signer):
             detail = "The device is no member of this round: announce it before the next one."
             return self._refused("gate", refusals.denied(detail, "wrong_subject"))
+        if opened.sums is not None:
+            self._desk.ledger.member("gate", "not_masked", signer, opened.id)
+            return _answer(in_the_clear())
         if self._has_tried_enough(opened, signer, "submit"):
             return self._refused("gate", refusals.too_many())
         if signer in opened.taken or signer in opened.sending:
@@ -145,14 +152,30 @@ class Routes:
         self._desk.news.set()
         return web.json_response({"subject": signer, "round_id": opened.id}, status=202)
 
+    async def due(self, request: web.Request) -> web.StreamResponse:
+        """GET /v1/rounds/{round}/sum/{stage}: what a member is sent for a stage of its group's sum."""
+        found = await self._sums.due(request)
+        if isinstance(found, Refusal):
+            return self._refused("gate", found)
+        if not found:
+            return web.Response(status=204, headers={"Cache-Control": "no-store"})
+        return web.Response(body=found, content_type=SUMMING, headers={"Cache-Control": "no-store"})
+
+    async def add(self, request: web.Request) -> web.StreamResponse:
+        """POST /v1/rounds/{round}/sum/{stage}: what a member answers, once."""
+        refusal = await self._sums.answer(request)
+        if refusal is not None:
+            return _answer(refusal)
+        return web.json_response({"stage": request.match_info["stage"]}, status=202)
+
     async def renew(self, request: web.Request) -> web.StreamResponse:
         """PUT /v1/rounds/{round}/credentials: fresh credentials for an update whose own ran out meanwhile."""
         opened = self._opened(request)
         if opened is None:
             return self._refused("gate", not_open())
-        if body_bytes(_asked(request)) != 0:
+        if body_bytes(asked_of(request)) != 0:
             return self._refused("gate", refusals.malformed("This request has no body."))
-        shown = presented(_asked(request))
+        shown = presented(asked_of(request))
         if isinstance(shown, Refused):
             return self._refused("gate", refusals.of(shown))
         taken = opened.taken.get(shown[0].subject)
@@ -160,7 +183,12 @@ class Routes:
             return self._refused("gate", refusals.conflict("No update of this device waits for credentials.", "absent"))
         terms = opened.sealed.terms
         beyond = await self._desk.reception.look(
-            shown[0], "gradient_submission", terms, digest=taken.digest, size_bytes=taken.size_bytes
+            shown[0],
+            "gradient_submission",
+            terms,
+            digest=taken.digest,
+            size_bytes=taken.size_bytes,
+            sealed_to=taken.sealed_to,
         )
         if beyond is not None:
             return self._refused("gate", refusals.of(beyond))
@@ -184,15 +212,28 @@ class Routes:
         response = web.StreamResponse(headers=headers)
         response.content_length = served.size_bytes
         with await asyncio.to_thread(served.path.open, "rb") as file:
-            await response.prepare(request)
+            pieces = served.read_pieces(file)
             try:
+                # Before the answer begins: what was altered there is told as a fault.
+                piece = await asyncio.to_thread(next, pieces, b"")
+                await response.prepare(request)
                 async with asyncio.timeout(self._desk.bounds.transfer_seconds):
-                    while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
-                        await response.write(chunk)
+                    while piece:
+                        await response.write(piece)
+                        piece = await asyncio.to_thread(next, pieces, b"")
+            except AlteredError as error:
+                _log.error("%s", error)
+                refusal = self._refused("pull", refusals.altered())
+                if not response.prepared:
+                    return refusal
+                self._abort(request)
             except TimeoutError:
-                if request.transport is not None:
-                    request.transport.abort()
+                self._abort(request)
         return response
+
+    def _abort(self, request: web.Request) -> None:
+        if request.transport is not None:
+            request.transport.abort()
 
     async def _document(self, request: web.Request) -> dict[str, object] | Refusal:
         if request.content_type != JSON or "Content-Encoding" in request.headers:
@@ -234,12 +275,6 @@ class Routes:
 def _answer(refusal: Refusal) -> web.Response:
     _log.info("refused: %d, %s", refusal.status, refusal.cause)
     return web.Response(status=refusal.status, body=refusal.body, headers=refusal.all_headers())
-
-
-def _asked(request: web.Request) -> Asked:
-    names = {name.lower() for name in request.headers}
-    headers = {name: request.headers.getall(name) for name in names}
-    return Asked(request.method, request.raw_path.partition("?")[0], headers)
 
 
 def _compact(document: object) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -118,13 +119,16 @@ def listening_at(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def serving(app: web.Application, bound: socket.socket, connections: int) -> AsyncIterator[None]:
+async def serving(
+    app: web.Application, bound: socket.socket, connections: int, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[None]:
     """Serve an application for as long as the context is entered. Requests under way have five seconds to end.
 
     Args:
         app: what answers.
         bound: where it listens; closed at the end.
         connections: at a time.
+        tls: how TLS connections are taken; none takes plain ones.
     """
     limits: dict[str, Any] = {
         "access_log": None,
@@ -145,7 +149,7 @@ async def serving(app: web.Application, bound: socket.socket, connections: int) 
             raise RuntimeError("the application was set up without a server")
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: Connection(manager, places, loop=loop, **limits), sock=bound, backlog=_BACKLOG
+            lambda: Connection(manager, places, loop=loop, **limits), sock=bound, backlog=_BACKLOG, ssl=tls
         )
         yield
     finally:

@@ -19,6 +19,7 @@ class Bounds:
         connections: at a time; others are closed.
         tries: of one member in one round, for each of its requests.
         linger_seconds: how long the end of the job is announced.
+        stage_seconds: how long each stage of a secure sum may take after the first; of a short round, an eighth.
 
     Raises:
         ValueError: a number is not above zero, or the least is above the most.
@@ -35,6 +36,7 @@ class Bounds:
     connections: int = 4096
     tries: int = 16
     linger_seconds: float = 3.0
+    stage_seconds: float = 30.0
 
     def __post_init__(self) -> None:
         """Refuse what bounds nothing, or everything."""
@@ -47,6 +49,7 @@ class Bounds:
             self.waiting,
             self.connections,
             self.tries,
+            self.stage_seconds,
         )
         at_least_zero = (self.gather_seconds, self.renew_seconds, self.linger_seconds)
         if not all(value > 0 for value in above_zero) or not all(value >= 0 for value in at_least_zero):

@@ -44,6 +44,7 @@ def job_parser(**described: Any) -> argparse.ArgumentParser:
     parser.add_argument("--rate", type=float, default=1.0, help="share of the step that the model moves (1.0)")
     parser.add_argument("--archive", type=Path, help="folder that keeps updates, so that they can be undone")
     parser.add_argument("--segment", help="segment from which devices are taken; else any")
+    parser.add_argument("--shard", action="append", help="part of the model that is trained; repeatable; else all")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
     return parser
 
@@ -61,6 +62,7 @@ def job_options(given: argparse.Namespace) -> dict[str, Any]:
         "members": None if given.members is None else read_members(given.members),
         "archive": given.archive,
         "segment": given.segment,
+        "shards": given.shard,
         "rounds": given.rounds,
         "server_rate": given.rate,
     }

@@ -3,33 +3,14 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from adapters.guard import Guard, Point
 from adapters.jobs.board import Board
 from adapters.jobs.bounds import Bounds
+from adapters.jobs.line import Line
 from adapters.jobs.opened import OpenRound
 from adapters.jobs.reception import Reception
-
-Given = ParamSpec("Given")
-Result = TypeVar("Result")
-
-
-class Line:
-    """The one thread that speaks to a guard, which is for one thread at a time."""
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, "ztfm-guard")
-
-    async def __call__(self, call: Callable[Given, Result], *args: Given.args, **options: Given.kwargs) -> Result:
-        """Return what a call returns, once those before it have ended."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, partial(call, *args, **options))
-
-    def close(self) -> None:
-        """End the thread; calls under way end first."""
-        self._pool.shutdown()
 
 
 class Ledger:

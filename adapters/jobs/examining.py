@@ -35,7 +35,9 @@ class Examined:
     is_readable: bool = False
 
 
-async def shown_amiss(reception: Reception, opened: OpenRound, shown: Credentials, sender: str) -> Refusal | None:
+async def shown_amiss(
+    reception: Reception, opened: OpenRound, shown: Credentials, sender: str, sealed_to: str | None = None
+) -> Refusal | None:
     """Return what is wrong with an update's credentials, as far as that can be told without the update.
 
     Args:
@@ -43,16 +45,23 @@ async def shown_amiss(reception: Reception, opened: OpenRound, shown: Credential
         opened: the round.
         shown: what came with the update.
         sender: whose update it is.
+        sealed_to: digest of the key of this aggregator that it comes sealed to; none where it does not.
     """
     if shown.subject != sender:
         return refusals.denied("The credentials are another device's than the sender.", "wrong_subject")
     terms, values = opened.sealed.terms, opened.sealed.manifest.size_bytes
-    beyond = await reception.look(shown, "gradient_submission", terms, size_bytes=values)
+    beyond = await reception.look(shown, "gradient_submission", terms, size_bytes=values, sealed_to=sealed_to)
     return None if beyond is None else refusals.of(beyond)
 
 
 async def examined(
-    reception: Reception, opened: OpenRound, shown: Credentials, path: Path, *, where: str = "the round's notice"
+    reception: Reception,
+    opened: OpenRound,
+    shown: Credentials,
+    path: Path,
+    *,
+    where: str = "the round's notice",
+    sealed_to: str | None = None,
 ) -> Examined:
     """Return whether an update's form fits, and its proof is for it.
 
@@ -62,6 +71,7 @@ async def examined(
         shown: what came with the update.
         path: of the update's file.
         where: a client finds what the tensors are to be.
+        sealed_to: digest of the key of this aggregator that it came sealed to; none where it did not.
     """
     try:
         stored = await asyncio.to_thread(read_stored, path)
@@ -75,7 +85,8 @@ async def examined(
     except OSError as error:
         _log.error("an update could not be read back: %s", error)
         return Examined(refusal=refusals.busy("The update could not be read back.", "unavailable"))
-    beyond = await reception.look(shown, "gradient_submission", opened.sealed.terms, digest=digest)
+    terms = opened.sealed.terms
+    beyond = await reception.look(shown, "gradient_submission", terms, digest=digest, sealed_to=sealed_to)
     if beyond is None:
         return Examined(digest)
     refusal = refusals.of(beyond)
@@ -85,7 +96,16 @@ async def examined(
     return Examined(refusal=refusal, is_readable=True)
 
 
-def settled(opened: OpenRound, found: Examined, path: Path, *, sender: str, examples: int, shown: Credentials) -> bool:
+def settled(
+    opened: OpenRound,
+    found: Examined,
+    path: Path,
+    *,
+    sender: str,
+    examples: int,
+    shown: Credentials,
+    sealed_to: str | None = None,
+) -> bool:
     """Note what became of an update, and return whether its file is needed.
 
     The guard is told at the gate what a member was refused for, unless it sends something better before.
@@ -97,15 +117,16 @@ def settled(opened: OpenRound, found: Examined, path: Path, *, sender: str, exam
         sender: whose it is.
         examples: training examples behind it, as the device claims.
         shown: what came with it.
+        sealed_to: digest of the key of this aggregator that it came sealed to; none where it came in the clear.
     """
     refusal = found.refusal
     if refusal is None:
         size = opened.sealed.manifest.size_bytes
-        opened.take(Taken(sender, path, found.digest, size, examples, shown))
+        opened.take(Taken(sender, path, found.digest, size, examples, shown, sealed_to))
         return True
     if refusal.status not in _EVIDENCE or refusal.cause == "broken":
         return False
-    opened.refuse(Attempt(sender, examples, shown, path if found.is_readable else None))
+    opened.refuse(Attempt(sender, examples, shown, path if found.is_readable else None, sealed_to))
     return found.is_readable
 
 

@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,7 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from adapters.guard.rounds import Weights
-from adapters.jobs.tensorfile import content_sha256
+from adapters.jobs.checked import AlteredError, CheckedFile
+from adapters.jobs.tensorfile import content_sha256, file_digest, read_stored
 from adapters.rollback.tensors import write_tensors
 from controlplane.contracts.base import Digest, Identifier, StrictModel
 
@@ -43,21 +43,6 @@ class Progress(StrictModel):
     finished: int
     file: str
     sha256: str
-
-
-@dataclass(frozen=True)
-class Served:
-    """The file that the members of a round pull.
-
-    Attributes:
-        path: where it is.
-        size_bytes: of the file.
-        sha256: of the file.
-    """
-
-    path: Path
-    size_bytes: int
-    sha256: bytes
 
 
 class JobFolder:
@@ -123,14 +108,22 @@ class JobFolder:
         for path in self.updates.iterdir():
             path.unlink(missing_ok=True)
 
-    def serve(self) -> Served:
-        """Write the tensors that take part, as the members of a round pull them."""
+    def serve(self) -> CheckedFile:
+        """Write the tensors that take part, as the members of a round pull them.
+
+        Raises:
+            AlteredError: what lies on the disk are other tensors than those that were written.
+            OSError: it cannot be written.
+        """
         path = self._folder / "served.safetensors"
-        draft = path.with_suffix(".draft")
-        write_tensors(draft, Weights.of(self.state).tensors)
+        draft, weights = path.with_suffix(".draft"), Weights.of(self.state)
+        write_tensors(draft, weights.tensors)
         # A file that is being sent stays what it was for whoever has it open.
         draft.replace(path)
-        return Served(path, path.stat().st_size, content_sha256(path))
+        served = CheckedFile.of(path)
+        if file_digest(path, read_stored(path)) != weights.digest:
+            raise AlteredError(f"{path} does not hold the weights that were written to it: who else writes there?")
+        return served
 
     def finish(self, state: Mapping[str, Tensor]) -> None:
         """Keep the state after a round, whole or not at all."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from adapters.credentials import Credentials
 from adapters.guard import SealedRound, Submission
-from adapters.jobs.keeping import Served
+from adapters.jobs.checked import CheckedFile
+from adapters.jobs.summing import Sums
 from adapters.jobs.tensorfile import StoredTensor
 from adapters.screening import read
 
@@ -29,6 +30,7 @@ class Taken:
         size_bytes: of its values.
         examples: training examples behind it, as the device claims.
         credentials: what came with it, or the fresh ones that were shown later.
+        sealed_to: digest of the key of this aggregator that it came sealed to; none where it came in the clear.
     """
 
     subject: str
@@ -37,6 +39,7 @@ class Taken:
     size_bytes: int
     examples: int
     credentials: Credentials
+    sealed_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,14 @@ class Attempt:
         examples: as the device claims.
         credentials: as they were shown.
         path: of the update, where it came whole and could be read; else none.
+        sealed_to: as of `Taken`.
     """
 
     subject: str
     examples: int
     credentials: Credentials
     path: Path | None = None
+    sealed_to: str | None = None
 
 
 @dataclass
@@ -72,10 +77,11 @@ class OpenRound:
         stale: subjects who are asked for fresh credentials.
         is_closed: nothing more is taken in.
         tries: requests by subject and kind.
+        sums: of its groups, where sums of groups alone are seen; else none.
     """
 
     sealed: SealedRound
-    served: Served
+    served: CheckedFile
     folder: Path
     closes_at: float
     deadline: float
@@ -85,6 +91,7 @@ class OpenRound:
     stale: set[str] = field(default_factory=set)
     is_closed: bool = False
     tries: Counter[tuple[str, str]] = field(default_factory=Counter)
+    sums: Sums | None = None
 
     def __post_init__(self) -> None:
         """Read off what updates must look like."""
@@ -99,6 +106,11 @@ class OpenRound:
     def id(self) -> str:
         """The round's name."""
         return self.sealed.terms.round_id
+
+    @property
+    def came(self) -> list[str]:
+        """Members who sent an update, or took part in a sum."""
+        return list(self.taken) if self.sums is None else self.sums.came
 
     @property
     def is_complete(self) -> bool:
@@ -129,9 +141,14 @@ class OpenRound:
 
     def submissions(self) -> list[Submission]:
         """Return what the guard rules on; the tensors are mapped from their files, not read."""
-        taken = [Submission(one.subject, read(one.path), one.examples, one.credentials) for one in self.taken.values()]
+        taken = [
+            Submission(one.subject, read(one.path), one.examples, one.credentials, one.sealed_to)
+            for one in self.taken.values()
+        ]
         refused = [
-            Submission(one.subject, {} if one.path is None else read(one.path), one.examples, one.credentials)
+            Submission(
+                one.subject, {} if one.path is None else read(one.path), one.examples, one.credentials, one.sealed_to
+            )
             for one in self.refused.values()
         ]
         return taken + refused
@@ -159,7 +176,9 @@ class OpenRound:
     def notice(self) -> dict[str, Any]:
         """Return what everybody may know of the round."""
         terms, tensors = self.sealed.terms, self.sealed.manifest.tensors
+        hidden = {} if self.sums is None else {"confidentiality": self.sealed.confidentiality}
         return {
+            **hidden,
             "round_id": terms.round_id,
             "model_digest": terms.model_digest,
             "size_bytes": self.served.size_bytes,

@@ -30,6 +30,7 @@ def opened_job(
     members: Sequence[str] | None = None,
     archive: Path | None = None,
     segment: str | None = None,
+    shards: Sequence[str] | None = None,
     **options: Any,
 ) -> Iterator[Kind]:
     """Open a job as the aggregator that was enrolled in ``keys``. It follows revocations.
@@ -44,6 +45,7 @@ def opened_job(
         members: who is invited; none for whoever announces itself.
         archive: folder of the updates that are kept, so that they can be undone; none keeps none.
         segment: from which devices are taken; none for any.
+        shards: the parts of the model that its rounds train; none for all of it.
         options: the other arguments of ``kind``.
 
     Raises:
@@ -57,7 +59,7 @@ def opened_job(
     with JobFolder(state, model, weights) as folder, SyncControlPlane(identity.url, key) as plane:
         standings = plane.follow_revocations(_FIRST_WORD_SECONDS, issuer=identity.issuer)
         kept = None if archive is None else DeltaArchive(archive, key)
-        shared: dict[str, Any] = {"segment": segment, "standings": standings}
+        shared: dict[str, Any] = {"segment": segment, "standings": standings, "shards": shards}
         reception = Reception(identity.issuer, audience, **shared)
         guard = Guard(
             plane, audience=audience, model=model, issuer=identity.issuer, members=members, archive=kept, **shared

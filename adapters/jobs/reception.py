@@ -4,7 +4,7 @@ So a client learns at once what is wrong, and nothing is stored for whoever has 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Literal, Self
 
 from adapters.credentials import PULL, SUBMIT, Credentials, RoundTerms, target
@@ -32,6 +32,7 @@ class Reception:
         segment: from which devices are taken; none for any.
         standings: knows what was revoked; none leaves that to the guard.
         transport: fetches the issuer's keys; none for one of its own.
+        shards: the parts of the model that its rounds train; none for all of it.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class Reception:
         segment: str | None = None,
         standings: Standings | None = None,
         transport: Transport | None = None,
+        shards: Collection[str] | None = None,
     ) -> None:
+        self._shards = shards
         self._clock = clock
         self._segment = segment
         self._verifier = CapabilityVerifier({"keys": []}, issuer, audience, clock, standings=standings)
@@ -58,7 +61,14 @@ class Reception:
         await self._transport.close()
 
     async def look(
-        self, shown: Credentials, action: Action, terms: RoundTerms, *, digest: str | None = None, size_bytes: int = 0
+        self,
+        shown: Credentials,
+        action: Action,
+        terms: RoundTerms,
+        *,
+        digest: str | None = None,
+        size_bytes: int = 0,
+        sealed_to: str | None = None,
     ) -> Refused | None:
         """Return why credentials would not hold for this, or none. What is wrong with the proof comes first.
 
@@ -68,6 +78,7 @@ class Reception:
             terms: of the round.
             digest: of the update; none while it is not known.
             size_bytes: of what is sent, in either direction.
+            sealed_to: digest of the key of this aggregator that an update comes sealed to; none where it does not.
         """
         proof = examine(
             shown.proof,
@@ -85,6 +96,11 @@ class Reception:
             return claims
         if claims.cnf.jkt != proof.thumbprint:
             return Refused("wrong_key", "The capability is bound to another key.")
+        if claims.detail.constraints.sealed_to not in (None, sealed_to):
+            return Refused("not_sealed", "The update must come sealed to the key that the capability names.")
+        named = claims.detail.constraints.shards
+        if named is not None and (self._shards is None or not set(self._shards) <= set(named)):
+            return Refused("wrong_shards", "The capability is for other parts of the weights than this job trains.")
         return exceeded(claims.detail.constraints, size_bytes=size_bytes)
 
     async def has_key(self, name: str, mark: str, capability: str) -> bool:

@@ -8,6 +8,7 @@ from controlplane.capabilities.refusals import Refused
 
 __all__ = [
     "Refusal",
+    "altered",
     "busy",
     "conflict",
     "crooked",
@@ -35,6 +36,8 @@ _BEYOND = frozenset(
         "wrong_digest",
         "wrong_segment",
         "wrong_purpose",
+        "not_sealed",
+        "wrong_shards",
         "too_large",
     }
 )
@@ -111,6 +114,12 @@ def fault(status: int) -> Refusal:
     """500 and above: our own fault; it is in the log."""
     detail = "It is in the aggregator's log. Try again later."
     return Refusal(status, "internal", "The aggregator met an unexpected fault", detail, "fault")
+
+
+def altered() -> Refusal:
+    """500: what was to be handed out is not what it was; nobody is given it."""
+    detail = "The weights were altered where the aggregator keeps them. Its log says which file."
+    return Refusal(500, "internal", "The aggregator met an unexpected fault", detail, "altered")
 
 
 def busy(detail: str, cause: str) -> Refusal:

@@ -7,18 +7,21 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from torch import Tensor
 
 from adapters.errors import ControlPlaneError, TooMany, Unavailable
-from adapters.guard import Guard, RoundReport, SealedRound
+from adapters.guard import Guard, RoundReport, SealedRound, summing
 from adapters.jobs.bounds import Bounds
 from adapters.jobs.desk import Desk
 from adapters.jobs.keeping import JobError, JobFolder
 from adapters.jobs.opened import OpenRound
 from adapters.jobs.reception import Reception
+from adapters.jobs.summing import Sums
 from adapters.rollback import ArchiveError, Recipe, moved
+from adapters.secureaggregation.relaying import STAGES
 
 Reference = Callable[[int, Mapping[str, Tensor]], Mapping[str, Tensor] | None]
 """From the round's number and the model's state to the update that trusted data yields, or none."""
@@ -64,9 +67,13 @@ class FederatedJob(ABC):
         bounds: that nothing goes beyond.
         server_rate: share of the way of what the updates become that the state moves; above 1 beyond it.
         reference: the update that trusted data yields; none compares each update with the others.
+        sums: what members agree on where sums of groups alone may be seen; none for `Bounds` as they are.
         on_progress: told in a line what happens.
         clock: Unix seconds.
     """
+
+    makes_sums: ClassVar[bool] = False
+    """Whether this transport carries secure sums; where it does not, no round is opened that asks for them."""
 
     def __init__(
         self,
@@ -79,6 +86,7 @@ class FederatedJob(ABC):
         bounds: Bounds | None = None,
         server_rate: float = 1.0,
         reference: Reference | None = None,
+        sums: summing.Bounds | None = None,
         on_progress: Callable[[str], None] = lambda _line: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -90,6 +98,7 @@ class FederatedJob(ABC):
         self._bounds = bounds or Bounds()
         self._rate = server_rate
         self._reference = reference
+        self._of_sums = sums or summing.Bounds()
         self._say = on_progress
         self._clock = clock
         self._is_stopping = False
@@ -153,10 +162,7 @@ class FederatedJob(ABC):
             desk.forget()
             self._post("open")
             self._say(f"round {number} of {self._rounds}: open for {len(opened.sealed.members)} members")
-            seconds = max(0.0, opened.deadline - asyncio.get_running_loop().time())
-            await self._until(desk, lambda: opened.is_complete, seconds)
-            opened.is_closed = True
-            await self._renewed(desk, opened)
+            await self._taken_in(desk, opened)
             # From here on the round is finished, whoever wants to stop: its updates are about to be used up.
             self._post("judging")
             report = await self._judged(desk, opened, number)
@@ -165,11 +171,27 @@ class FederatedJob(ABC):
             desk.current = None
             self._folder.clear()
         if self._members is None:
-            kept = [subject for subject in opened.taken if subject not in report.quarantined]
+            kept = [subject for subject in opened.came if subject not in report.quarantined]
             desk.announced = {**dict.fromkeys(kept), **desk.announced}
         self._post("gathering")
         self._say(f"round {number} of {self._rounds}: {_told(report)}")
         return report
+
+    async def _taken_in(self, desk: Desk, opened: OpenRound) -> None:
+        """Take in what members send, until all did or the time is over; the round is closed afterwards."""
+        loop = asyncio.get_running_loop()
+        if (sums := opened.sums) is None:
+            seconds = max(0.0, opened.deadline - loop.time())
+            await self._until(desk, lambda: opened.is_complete, seconds)
+            opened.is_closed = True
+            await self._renewed(desk, opened)
+            return
+        while not sums.is_over:
+            seconds = max(0.0, sums.next_end() - loop.time())
+            await self._until(desk, lambda: bool(sums.ready(loop.time())), seconds)
+            for group in sums.ready(loop.time()):
+                await sums.advance(group, loop.time())
+        opened.is_closed = True
 
     async def _open(self, desk: Desk, number: int) -> OpenRound:
         """Return the next round, opened; a control plane that cannot answer is asked again."""
@@ -185,15 +207,32 @@ class FederatedJob(ABC):
             pause = min(2 * pause, _LONGEST_PAUSE)
         for subject in sealed.members:
             desk.announced.pop(subject, None)
-        seconds = self._bounds.round_seconds
-        deadline = asyncio.get_running_loop().time() + seconds
-        return OpenRound(sealed, served, self._folder.updates, self._clock() + seconds, deadline)
+        seconds, began = self._bounds.round_seconds, asyncio.get_running_loop().time()
+        opened = OpenRound(sealed, served, self._folder.updates, self._clock() + seconds, began + seconds)
+        return opened if sealed.confidentiality != "grouped" else await self._opened_for_sums(desk, opened)
+
+    async def _opened_for_sums(self, desk: Desk, opened: OpenRound) -> OpenRound:
+        """Return a round with the sums of its groups; its time is long enough for training and all stages."""
+        stage = min(self._bounds.stage_seconds, self._bounds.round_seconds / 8)
+        last = (len(STAGES) - 1) * stage
+        until = opened.deadline - last
+        servers = await desk.line(self._guard.group_servers, opened.sealed, self._of_sums)
+        sums = Sums(opened.sealed, servers, self._of_sums, desk.line, until=until, stage_seconds=stage)
+        return replace(opened, sums=sums, closes_at=opened.closes_at - last)
 
     async def _sealed(self, desk: Desk, members: Sequence[str], number: int) -> SealedRound | None:
         duration = self._bounds.round_seconds + self._bounds.renew_seconds + _GATING_SECONDS
         state, label = self._folder.state, f"round-{number}"
         try:
-            return await desk.line(self._guard.seal, state, members, duration_seconds=duration, label=label)
+            return await desk.line(
+                self._guard.seal,
+                state,
+                members,
+                duration_seconds=duration,
+                label=label,
+                sums=self.makes_sums,
+                noises=True,
+            )
         except (Unavailable, TooMany):
             await desk.line(self._guard.drop, "seal", "unavailable")
             return None
@@ -220,7 +259,7 @@ class FederatedJob(ABC):
         opened.stale = set()
 
     async def _judged(self, desk: Desk, opened: OpenRound, number: int) -> RoundReport:
-        for subject in opened.absent:
+        for subject in opened.absent if opened.sums is None else ():
             desk.ledger.member("gate", self._absence(subject), subject, opened.id)
         await desk.line(desk.ledger.hand_over(), self._guard)
         return await desk.line(self._aggregate, opened, number)
@@ -232,16 +271,31 @@ class FederatedJob(ABC):
 
     def _aggregate(self, opened: OpenRound, number: int) -> RoundReport:
         """Have the guard rule and move the state; in the guard's thread."""
+        if opened.sums is not None:
+            return self._added_up(opened, opened.sums, number)
         before, submissions = self._folder.state, opened.submissions()
         reference = self._reference(number, before) if self._reference and submissions else None
         gated = self._guard.gate(opened.sealed, submissions, reference=reference)
-        step = gated.aggregate(opened.sealed.aggregation)
+        step = gated.aggregate(opened.sealed.aggregation, opened.sealed.noise)
         after: Mapping[str, Tensor] = before
         if step is not None:
             after = moved(before, step, self._rate)
             recipe = Recipe(method=opened.sealed.aggregation, server_rate=self._rate)
-            self._guard.record(opened.sealed, gated, before, after, [recipe])
-        self._folder.finish(self._guard.rollback(after) or after)
+            if opened.sealed.noise is None:
+                # Noise that was added once is not added again: such a round cannot be done once more.
+                self._guard.record(opened.sealed, gated, before, after, [recipe])
+        return self._finished(self._guard.rollback(after) or after)
+
+    def _added_up(self, opened: OpenRound, sums: Sums, number: int) -> RoundReport:
+        """Have the guard rule on sums of groups and move the state; nothing is archived of such a round."""
+        before = self._folder.state
+        reference = self._reference(number, before) if self._reference else None
+        gated = self._guard.gate_sums(opened.sealed, sums.servers, reference=reference)
+        step = gated.aggregate(opened.sealed.aggregation)
+        return self._finished(before if step is None else moved(before, step, self._rate))
+
+    def _finished(self, after: Mapping[str, Tensor]) -> RoundReport:
+        self._folder.finish(after)
         report = self._guard.latest()
         if report is None:
             raise RuntimeError("a round was gated and left no report")

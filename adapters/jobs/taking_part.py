@@ -3,24 +3,30 @@
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from adapters.credentials import RoundTerms
-from adapters.errors import ControlPlaneError, Denied, Forbidden, Unavailable
+from adapters.credentials import Credentials, RoundTerms
+from adapters.errors import ControlPlaneError, Denied, Exposing, Forbidden, Unavailable
 from adapters.jobs.tensorfile import file_digest, file_norm, read_stored
 from adapters.member import Member
 from adapters.site import Vetoed
+from controlplane.contracts.privacy import PrivacyTerms
 
 TENSORS = "application/vnd.safetensors"
+SUMMING = "application/vnd.ztfm.secure-sum"
 
 Train = Callable[[Path, Path, "Announced"], int]
 """From the file of the weights, the file to write the update to (trained minus received), and the round: trains, and
 returns on how many examples."""
 
 _PAUSE_SECONDS = 0.5
+
+_RENEWALS = 2
+"""Of an update's credentials in one round."""
 
 _log = logging.getLogger("ztfm.jobs")
 
@@ -54,6 +60,14 @@ class Announced:
         """Names the process that runs the job: another one has another."""
         return self.version.rpartition("-")[0]
 
+    @property
+    def is_summed(self) -> bool:
+        """Whether the round takes updates in secure sums alone, as the aggregator says.
+
+        Who is told otherwise shows nothing for it: what the device's own capability says counts (`Exposing`).
+        """
+        return self.document.get("confidentiality") == "grouped"
+
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
         """Return an announcement as it came.
@@ -76,8 +90,22 @@ class Announced:
                 renew=tuple(str(one) for one in document.get("renew", ())),
                 document=document,
             )
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise Unavailable("what came announces no round: is this the aggregator's address?") from None
+
+
+class Released(NamedTuple):
+    """What may be sent, and with what.
+
+    Attributes:
+        shown: the credentials.
+        update: the file.
+        digest: of its tensors.
+    """
+
+    shown: Credentials
+    update: Path
+    digest: str
 
 
 class Participant(ABC):
@@ -89,6 +117,7 @@ class Participant(ABC):
 
     def __init__(self, member: Member) -> None:
         self._member = member
+        self._noised: dict[str, PrivacyTerms] = {}
 
     @abstractmethod
     def current(self, after: str | None = None) -> Announced:
@@ -127,6 +156,23 @@ class Participant(ABC):
             OSError: it cannot be read.
         """
 
+    def add_up(self, terms: RoundTerms, update: Path, examples: int) -> str:
+        """Add an update to the secure sum of the device's group, and return the digest of what was sent.
+
+        Args:
+            terms: of the round.
+            update: as for `submit`; every update weighs the same.
+            examples: training examples behind it, which are not sent.
+
+        Raises:
+            Exposing: no sums are made over this transport.
+            ControlPlaneError: as `submit`; `Unavailable` when the sum goes on without this device, or comes to nothing.
+            UnfitFileError: the file is no safetensors file that can be screened.
+            OSError: it cannot be read.
+        """
+        del update, examples
+        raise Exposing(f"updates of {terms.model} are summed securely or not sent, and not over this transport")
+
     @abstractmethod
     def renew(self, terms: RoundTerms, digest: str) -> None:
         """Show fresh credentials for an update that was sent a while ago.
@@ -149,6 +195,33 @@ class Participant(ABC):
             self._member.describe(digest, norm=file_norm(update, stored), examples=examples)
         return digest
 
+    @contextmanager
+    def _released(self, terms: RoundTerms, update: Path, digest: str) -> Iterator[Released]:
+        """Give what an update may be sent with, and the file to send: a noised one, where policy asks for noise.
+
+        Raises:
+            ControlPlaneError: policy says no; `Unavailable` of these when noise is asked for that cannot be made here.
+            UnfitFileError: the update cannot be clipped.
+            OSError: a file cannot be read or written.
+        """
+        sent, noised = update, update.with_name(f"{update.name}.noised")
+
+        def noise(asked: PrivacyTerms) -> str:
+            nonlocal sent, digest
+            sent, digest = noised, _noised_digest(update, noised, asked)
+            self._noised = {digest: asked}
+            return digest
+
+        try:
+            shown = self._member.release(terms, digest, noise)
+            yield Released(shown, sent, digest)
+        finally:
+            noised.unlink(missing_ok=True)
+
+    def _shown_again(self, terms: RoundTerms, digest: str) -> Credentials:
+        """Return what an update that was sent may be shown with once more."""
+        return self._member.submit_again(terms, digest, self._noised.get(digest))
+
     def take_part(self, train: Train, folder: Path) -> int:
         """Take part until the job ends, and return in how many rounds an update was sent.
 
@@ -165,7 +238,7 @@ class Participant(ABC):
         """
         folder.mkdir(parents=True, exist_ok=True)
         now, sent, digest = self.current(), 0, ""
-        done, start = None, now.start
+        done, start, renewals = None, now.start, 0
         self.announce(now.audience)
         while now.state not in ("ended", "stopped"):
             if now.start != start:
@@ -174,13 +247,15 @@ class Participant(ABC):
                 self.announce(now.audience)
             terms = now.terms
             if terms is not None and now.state == "open" and terms.round_id != done:
-                done = terms.round_id
+                done, renewals = terms.round_id, _RENEWALS
                 digest = self._trained(train, folder, now, terms)
                 sent += bool(digest)
                 if not digest:
                     # Whoever sent an update is invited again; whoever did not has to say that it is there.
                     self._announce_again(now.audience)
-            elif terms is not None and digest and self._member.id in now.renew:
+            elif terms is not None and digest and self._member.id in now.renew and renewals:
+                # Each may be charged for anew: an aggregator that asks again and again would use up a budget.
+                renewals -= 1
                 self._renewed(terms, digest)
             now = self._next(now)
         return sent
@@ -192,7 +267,8 @@ class Participant(ABC):
             self._member.expect(terms.model_digest, now.size_bytes)
             self.pull(terms, weights)
             examples = train(weights, update, now)
-            return self.submit(terms, update, examples)
+            send = self.add_up if now.is_summed else self.submit
+            return send(terms, update, examples)
         except ControlPlaneError as error:
             if isinstance(error, Denied) and not isinstance(error, Forbidden | Vetoed):
                 raise
@@ -219,3 +295,13 @@ class Participant(ABC):
             # One more try: a job that ended a moment ago is gone by now.
             time.sleep(_PAUSE_SECONDS)
             return self.current(now.version)
+
+
+def _noised_digest(update: Path, noised: Path, terms: PrivacyTerms) -> str:
+    try:
+        # NumPy is needed where noise is, and nowhere else on a small device.
+        from adapters.privacy.files import noised_file
+    except ImportError as error:
+        raise Unavailable(f"policy asks for noise, which needs NumPy ({error}): pip install numpy") from None
+    noised_file(update, noised, terms)
+    return file_digest(noised, read_stored(noised))

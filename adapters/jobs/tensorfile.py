@@ -9,6 +9,7 @@ import json
 import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +24,9 @@ DTYPES: Mapping[str, tuple[str, int]] = {
     "BF16": ("bfloat16", 2),
 }
 """The names that files use, to the names that digests use and the bytes of one value. Others take no part in rounds."""
+
+MOST_DIMENSIONS = 64
+"""Of a shape, as many as torch has: multiplying a million of them takes hours."""
 
 _CHUNK_BYTES = 1024 * 1024
 _MOST_NORM = 1e12
@@ -113,13 +117,27 @@ def file_digest(path: Path, stored: Iterable[StoredTensor]) -> str:
     Raises:
         OSError: it cannot be read.
     """
+    return files_digest({path: list(stored)})
+
+
+def files_digest(stored: Mapping[Path, Iterable[StoredTensor]]) -> str:
+    """Return the digest of the tensors of several files together, as if they lay in one.
+
+    Args:
+        stored: by file, those of its tensors that take part; no name is in two files.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for tensor in sorted(stored, key=lambda one: one.name):
+    found = [(tensor, path) for path, some in stored.items() for tensor in some]
+    with ExitStack() as stack:
+        files = {path: stack.enter_context(path.open("rb")) for path in stored}
+        for tensor, path in sorted(found, key=lambda one: one[0].name):
             for part in (tensor.name.encode(), tensor.form.encode()):
                 digest.update(struct.pack("<Q", len(part)) + part)
             digest.update(struct.pack("<Q", tensor.size_bytes))
-            for chunk in _chunks(file, path, tensor):
+            for chunk in _chunks(files[path], path, tensor):
                 digest.update(chunk)
     return f"sha256:{digest.hexdigest()}"
 
@@ -198,13 +216,16 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _stored(name: str, entry: object, start: int, types: Mapping[str, tuple[str, int]]) -> StoredTensor:
+    if any("\ud800" <= char <= "\udfff" for char in name):
+        raise UnfitFileError("a tensor's name is no text: half of a character stands in it")
     if not isinstance(entry, dict) or entry.keys() != _ENTRY:
         raise UnfitFileError("each tensor of the header has dtype, shape and data_offsets, and nothing else")
     shape, offsets, known = entry["shape"], entry["data_offsets"], types.get(str(entry["dtype"]))
     if known is None:
         raise UnfitFileError(f"only tensors of these types take part: {', '.join(types)}")
-    if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
-        raise UnfitFileError("a shape is a list of whole numbers, and data_offsets are two of them")
+    if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2 or len(shape) > MOST_DIMENSIONS:
+        most = f"a shape is a list of at most {MOST_DIMENSIONS} whole numbers"
+        raise UnfitFileError(f"{most}, and data_offsets are two of them")
     size = math.prod(shape) * known[1]
     if offsets[1] - offsets[0] != size:
         raise UnfitFileError("data_offsets are as far apart as the shape's values are long")

@@ -5,12 +5,12 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from paho.mqtt.client import MQTTMessage
 
 from adapters.guard import Point
 from adapters.jobs import refusals
-from adapters.jobs.opened import OpenRound
 from adapters.jobs.refusals import Refusal
 from adapters.jobs.taking_part import TENSORS
 from adapters.mqtt.desk import MqttDesk
@@ -110,36 +110,45 @@ class Bridge:
 
     def _answer(self, device: str, letter: Letter, answer: Refusal | str) -> None:
         """Send an answer to a device, on its own topic whatever it asked for."""
-        opened, payload, kind = self._desk.current, b"", ""
+        sent = self._sent(letter) if answer == "weights" else answer
+        payload, kind, seconds = b"", "", _ANSWER_SECONDS
         fields = {"status": "202"}
-        seconds = _ANSWER_SECONDS
-        if isinstance(answer, Refusal):
-            _log.info("refused: %d, %s", answer.status, answer.cause)
-            fields, payload, kind = {"status": str(answer.status)}, answer.body, MEDIA_TYPE
-        elif answer == "weights":
-            if opened is None or opened.is_closed or letter.field("round") != opened.id:
-                # Asked for once more, and over by now.
-                answer = not_open()
-                fields, payload, kind = {"status": str(answer.status)}, answer.body, MEDIA_TYPE
-            else:
-                payload, kind = self._weights_of(opened), TENSORS
-                fields = {
-                    "status": "200",
-                    "round": opened.id,
-                    "digest": opened.sealed.terms.model_digest,
-                    "content": opened.served.sha256.hex(),
-                }
-                seconds = max(1.0, opened.closes_at - self._clock())
+        if isinstance(sent, Refusal):
+            _log.info("refused: %d, %s", sent.status, sent.cause)
+            fields, payload, kind = {"status": str(sent.status)}, sent.body, MEDIA_TYPE
+        elif isinstance(sent, _Weights):
+            fields, payload, kind, seconds = sent.fields, sent.payload, TENSORS, sent.seconds
         properties = properties_of(fields, content_type=kind, correlation=letter.correlation, expiry_seconds=seconds)
         if self._link.publish(to_topic(self._desk.guard.audience, device), payload, properties) is None:
             self._desk.counts["unsent"] += 1
             _log.warning("an answer was dropped: %d wait to be sent", self._desk.bounds.queued)
 
-    def _weights_of(self, opened: OpenRound) -> bytes:
-        """Return the file that members pull; read once a round, and shared by all answers."""
+    def _sent(self, letter: Letter) -> "_Weights | Refusal":
+        """Return the weights of the round that a device asked for, or why it is not sent any."""
+        opened = self._desk.current
+        if opened is None or opened.is_closed or letter.field("round") != opened.id:
+            # Asked for once more, and over by now.
+            return not_open()
         if self._weights[0] != opened.id:
-            self._weights = opened.id, opened.served.path.read_bytes()
-        return self._weights[1]
+            # Read once a round, and shared by all answers.
+            try:
+                self._weights = opened.id, opened.served.content()
+            except OSError as error:
+                _log.error("%s", error)
+                return self._intake.dropped("pull", refusals.altered())
+        fields = {
+            "status": "200",
+            "round": opened.id,
+            "digest": opened.sealed.terms.model_digest,
+            "content": opened.served.sha256.hex(),
+        }
+        return _Weights(fields, self._weights[1], max(1.0, opened.closes_at - self._clock()))
+
+
+class _Weights(NamedTuple):
+    fields: dict[str, str]
+    payload: bytes
+    seconds: float
 
 
 def _fingerprint(letter: Letter) -> bytes:

@@ -150,20 +150,21 @@ class MqttMember(Participant):
 
     def submit(self, terms: RoundTerms, update: Path, examples: int) -> str:
         """Send an update and return its digest."""
-        digest = self._described(update, int(examples))
-        fields = {
-            **self._member.submit(terms, digest).to_dict(),
-            "round": terms.round_id,
-            "digest": digest,
-            "content": content_sha256(update).hex(),
-            "examples": str(int(examples)),
-        }
-        self._ask("submit", fields, update.read_bytes(), seconds=self._left())
+        trained = self._described(update, int(examples))
+        with self._released(terms, update, trained) as (shown, sent, digest):
+            fields = {
+                **shown.to_dict(),
+                "round": terms.round_id,
+                "digest": digest,
+                "content": content_sha256(sent).hex(),
+                "examples": str(int(examples) if sent == update else 1),
+            }
+            self._ask("submit", fields, sent.read_bytes(), seconds=self._left())
         return digest
 
     def renew(self, terms: RoundTerms, digest: str) -> None:
         """Show fresh credentials for an update that was sent a while ago."""
-        fields = {**self._member.submit(terms, digest).to_dict(), "round": terms.round_id, "digest": digest}
+        fields = {**self._shown_again(terms, digest).to_dict(), "round": terms.round_id, "digest": digest}
         self._ask("renew", fields, seconds=self._answer_seconds)
 
     def carried(self, fields: dict[str, str]) -> dict[str, str]:

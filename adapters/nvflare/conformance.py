@@ -124,10 +124,13 @@ def federation(job: Job) -> Ended:
             os.killpg(group, signal.SIGKILL)
         with suppress(ChildProcessError):
             os.waitpid(group, 0)
-    if not report.exists():
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
-        raise RuntimeError(f"the simulator left no report\n{tail}")
-    return Ended(load_file(place / "final.safetensors"), job.rounds, json.loads(report.read_text()))
+    final = place / "final.safetensors"
+    if not report.exists() or not final.exists():
+        said = log.read_text(errors="replace").splitlines()
+        errors = [line for line in said if "Error" in line or "ERROR" in line]
+        tail = "\n".join((*errors[-_LOG_LINES:], *said[-_LOG_LINES:]))
+        raise RuntimeError(f"the simulator left no {'model' if report.exists() else 'report'}\n{tail}")
+    return Ended(load_file(final), job.rounds, json.loads(report.read_text()))
 
 
 def made(job: Job, place: Path, query_seconds: float = _QUERY_SECONDS) -> FedJob:

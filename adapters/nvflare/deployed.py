@@ -44,6 +44,7 @@ _OUTCOME_SECONDS = "3"
 """How long NVFLARE's server waits, when a job is over, for the word of a site whose part of it hangs."""
 
 _SAID = 3000
+_ERRORS = 10
 
 
 def federation(job: Job) -> Ended:
@@ -147,7 +148,8 @@ def _run(place: Path, administrator: Path, job: Job, warm: Warm) -> Path:
     """Have an administrator submit the job and wait for its end, and return the folder of its result.
 
     Raises:
-        RuntimeError: it did not come to its end; the message holds the end of what the administrator's program said.
+        RuntimeError: it did not come to its end; the message holds the end of what the administrator's program said,
+            and of what the server logged as errors.
     """
     orders = {
         "kit": str(administrator.resolve()),
@@ -163,5 +165,13 @@ def _run(place: Path, administrator: Path, job: Job, warm: Warm) -> Path:
         command, cwd=place, env=_environment(), capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise RuntimeError(f"the job did not come to its end\n{(done.stdout + done.stderr)[-_SAID:]}")
+        said = (done.stdout + done.stderr)[-_SAID:]
+        raise RuntimeError(f"the job did not come to its end\n{said}\n{_errors(administrator.parent)}")
     return Path((place / "told").read_text())
+
+
+def _errors(kits: Path) -> str:
+    """Return the last errors that the server logged, its jobs' among them."""
+    logs = [kits / "server.log", *sorted((kits / "server").rglob("log.txt"))]
+    lines = [line for log in logs if log.is_file() for line in log.read_text(errors="replace").splitlines()]
+    return "\n".join([line for line in lines if "Error" in line or "ERROR" in line][-_ERRORS:])

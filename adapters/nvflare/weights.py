@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -69,7 +69,7 @@ def in_kind(made: Parameters, sent: Parameters) -> dict[str, Any]:
 def claimed(meta: object, key: str) -> int:
     """Return the number of steps or examples that a result claims; 0 when it claims none that is one."""
     claim = meta.get(key) if isinstance(meta, Mapping) else None
-    if isinstance(claim, (int, float)) and not isinstance(claim, bool) and math.isfinite(claim) and claim >= 0:
+    if isinstance(claim, (int, float)) and not isinstance(claim, bool) and _is_finite(claim) and claim >= 0:
         return int(claim)
     return 0
 
@@ -86,11 +86,15 @@ def common_metrics(found: Sequence[object]) -> list[dict[str, float]]:
 
 def _numbers(metrics: object) -> dict[str, float]:
     items: Iterable[tuple[object, object]] = metrics.items() if isinstance(metrics, Mapping) else ()
-    return {
-        name: float(value)
-        for name, value in items
-        if isinstance(name, str) and isinstance(value, (int, float, np.number)) and math.isfinite(value)
-    }
+    return {name: float(value) for name, value in items if isinstance(name, str) and _is_finite(value)}
+
+
+def _is_finite(value: object) -> TypeGuard[float]:
+    """Whether a value is a number that a float can hold: a site may send a whole number of any length."""
+    try:
+        return isinstance(value, (int, float, np.integer, np.floating)) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _tensor(value: object) -> Tensor | None:

@@ -120,7 +120,7 @@ class GuardedAggregator(Aggregator):  # type: ignore[misc] # openfl is read with
             RuntimeError: something of this side's went wrong.
         """
         if self._fault is not None:
-            raise RuntimeError("the guarded federation came to an end before its time") from self._fault
+            raise RuntimeError(f"the guarded federation came to an end before its time: {self._fault}") from self._fault
         over_at = self._over_at
         if over_at is None:
             return False

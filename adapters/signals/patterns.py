@@ -25,6 +25,12 @@ _SPACED = re.compile(r"\b(?:\w[ _.*-]){4,64}\w\b")
 _MOST_DECODED = 4
 _LOOK_ALIKE = str.maketrans("аеорсухіѕοαερ", "aeopcyxisoaep")
 
+_SENTENCES = {0xFDFA: " ", 0xFDFB: " "}
+"""Single characters whose plain form is a sentence: a text of them would become many times as long."""
+_FILLERS = "\u115f\u1160\u2800\u3164\uffa0"
+_TAGS = 0xE0000
+"""From here on every ASCII character stands once more, unseen; some models read them."""
+
 
 class Classifier(Protocol):
     """Says how much a query looks like an attempt at prompt injection. A model of your own fits here."""
@@ -71,14 +77,19 @@ def _readings(text: str) -> list[str]:
     plain = _plain(shown)
     together = _SPACED.sub(lambda match: re.sub(r"[ _.*-]", "", match[0]), plain)
     hidden = [_plain(found) for coded in _CODED.findall(shown)[:_MOST_DECODED] if (found := _decoded(coded))]
-    return [plain, *([together] if together != plain else []), *hidden]
+    tagged = "".join(chr(ord(char) - _TAGS) for char in shown if _TAGS + 0x20 <= ord(char) < _TAGS + 0x7F)
+    return [plain, *([together] if together != plain else []), *hidden, *([_plain(tagged)] if tagged else [])]
 
 
 def _plain(text: str) -> str:
-    folded = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    folded = text if text.isascii() else unicodedata.normalize("NFKC", text.translate(_SENTENCES))
     if not folded.isascii():
-        folded = "".join(char for char in folded if unicodedata.category(char) != "Cf")
+        folded = "".join(char for char in folded if not _is_unseen(char))
     return re.sub(r"[^\S\n]+", " ", folded.casefold().translate(_LOOK_ALIKE))
+
+
+def _is_unseen(char: str) -> bool:
+    return char in _FILLERS or unicodedata.category(char) in ("Cf", "Me", "Mn")
 
 
 def _decoded(coded: str) -> str:

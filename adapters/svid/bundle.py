@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import ValidationError
@@ -17,6 +16,7 @@ from controlplane.contracts.identity import PublicKey
 from controlplane.identifiers.spiffe import TrustDomain
 from controlplane.jose.jws import parse_object
 from controlplane.jose.keys import load_public
+from controlplane.pki.faults import FAULTS
 
 MAX_BUNDLE_BYTES = 256 * 1024
 MAX_KEYS = 64
@@ -103,7 +103,7 @@ def _authority(entry: dict[str, Any]) -> list[x509.Certificate]:
     try:
         certificate = x509.load_der_x509_certificate(b64decode(first, validate=True))
         is_authority = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (ValueError, TypeError, NotBase64, UnsupportedAlgorithm, x509.InvalidVersion, x509.ExtensionNotFound):
+    except (*FAULTS, NotBase64, x509.ExtensionNotFound):
         raise BundleInvalid("an authority's `x5c` holds no certificate of an authority") from None
     if not is_authority:
         raise BundleInvalid("an authority's `x5c` holds a certificate that may sign no other")
@@ -136,4 +136,5 @@ def _refresh(found: dict[str, Any]) -> float:
         return REFRESH_SECONDS
     if not isinstance(hint, int) or isinstance(hint, bool) or hint < 0:
         raise BundleInvalid("`spiffe_refresh_hint` is a whole number of seconds")
-    return min(max(float(hint), MIN_REFRESH_SECONDS), MAX_REFRESH_SECONDS)
+    # Before it becomes a float: a number of any length is JSON.
+    return max(float(min(hint, int(MAX_REFRESH_SECONDS))), MIN_REFRESH_SECONDS)

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from adapters.svid.bundle import TrustBundle
 from controlplane.identifiers.spiffe import SpiffeId, SpiffeIdInvalid
 from controlplane.jose.jws import Compact, is_signed_by, parse, parse_object
+from controlplane.pki.faults import FAULTS
 
 MAX_CHAIN = 8
 MAX_CERTIFICATE_BYTES = 16_384
@@ -98,7 +98,7 @@ def verify_peer(chain: Sequence[bytes], bundle: TrustBundle, expected: Expected,
     try:
         leaf, *others = [x509.load_der_x509_certificate(der) for der in chain]
         name = _name_of(leaf)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension):
+    except FAULTS:
         raise SvidRefused("malformed", "the chain holds something that is no certificate") from None
     if name.domain != bundle.domain:
         raise SvidRefused("other_trust_domain", "the peer is of another trust domain than the bundle")

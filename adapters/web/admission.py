@@ -1,6 +1,6 @@
 """What an enforcement point lets through: a request with the capability behind it, or one that needs none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adapters.web.rules import Named, Rule
 from controlplane.contracts.capability import CapabilityClaims, Constraints
@@ -14,11 +14,14 @@ class Admitted:
         claims: of the capability; its limits on tokens, norm, epsilon and detail are for the application to keep.
         named: the resource, and the round and weights where the rule's path names them.
         rule: that it came under.
+        kid: the key that the capability was signed with, by which its standing is looked up again
+            (`EnforcementPoint.lapsed`); none holds no longer than the request took to be let through.
     """
 
     claims: CapabilityClaims
     named: Named
     rule: Rule
+    kid: str | None = field(default=None, repr=False)
 
     @property
     def subject(self) -> str:

@@ -8,10 +8,11 @@ Example:
         admitted = capability_of(request)
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
-from aiohttp import web
+from aiohttp import Payload, web
 
 from adapters.web.admission import Admitted, Exempt
 from adapters.web.answering import Refusal
@@ -34,7 +35,7 @@ def guard(app: web.Application, point: EnforcementPoint) -> None:
     @web.middleware
     async def enforce(request: web.Request, handler: Responder) -> web.StreamResponse:
         """Let a request through, or answer it."""
-        verdict = await point.check(_asked(request, point))
+        verdict = await point.check(asked_by(request, point))
         if isinstance(verdict, Refusal):
             return _answer(verdict)
         if isinstance(verdict, Exempt):
@@ -42,7 +43,7 @@ def guard(app: web.Application, point: EnforcementPoint) -> None:
         request[CAPABILITY] = verdict
         answer = await handler(request)
         # One that is sent piece by piece is under way already: its handler keeps to `max_answer_bytes`.
-        exceeded = None if answer.prepared else point.exceeded(verdict, answer.content_length or 0)
+        exceeded = None if answer.prepared else point.exceeded(verdict, await _size(verdict, answer))
         if point.signals is not None:
             size = answer.body_length if answer.prepared else answer.content_length or 0
             observe(point.signals, verdict, await _read(request), size)
@@ -67,16 +68,34 @@ def capability_of(request: web.Request) -> Admitted:
     return request[CAPABILITY]
 
 
-def _asked(request: web.Request, point: EnforcementPoint) -> Asked:
+def asked_by(request: web.BaseRequest, point: EnforcementPoint) -> Asked:
+    """Return what an enforcement point looks at of a request of aiohttp's."""
     names = {name.lower() for name in request.headers}
     headers = {name: request.headers.getall(name) for name in names}
     return Asked(request.method, request.raw_path.partition("?")[0], headers, _certificate(request, point))
 
 
-def _certificate(request: web.Request, point: EnforcementPoint) -> str | None:
+def _certificate(request: web.BaseRequest, point: EnforcementPoint) -> str | None:
     tls = request.get_extra_info("ssl_object") if point.takes_certificates else None
     found = read_certificate(tls.getpeercert(binary_form=True)) if tls is not None else None
     return found.thumbprint if found is not None and found.expires_at > point.clock() else None
+
+
+async def _size(admitted: Admitted, answer: web.StreamResponse) -> int:
+    """Return how large an answer will be that is not under way yet.
+
+    Raises:
+        RuntimeError: the capability reaches so far and no farther, and nobody can tell.
+    """
+    if isinstance(answer, web.FileResponse):
+        # All of the file: of a range, the rest may be asked for next.
+        path = answer._path
+        return await asyncio.to_thread(lambda: path.stat().st_size if path.is_file() else 0)
+    body = answer.body if isinstance(answer, web.Response) else None
+    size = body.size if isinstance(body, Payload) else answer.content_length
+    if size is None and admitted.max_answer_bytes is not None:
+        raise RuntimeError("a limited answer says how large it is, or its handler sends it piece by piece")
+    return size or 0
 
 
 async def _read(request: web.Request) -> bytes:

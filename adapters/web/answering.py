@@ -45,14 +45,27 @@ class Refusal:
         return {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **self.headers}
 
 
-def unauthenticated(cause: str, error: str | None, *, takes_certificates: bool) -> Refusal:
-    """401: who are you? Without ``error`` for a request that shows nothing (RFC 6750 section 3.1)."""
+def unauthenticated(
+    cause: str, error: str | None, *, takes_certificates: bool, audience: str, method: str, url: str
+) -> Refusal:
+    """401: who are you? Without ``error`` for a request that shows nothing (RFC 6750 section 3.1).
+
+    What callers read is the same whatever the cause is; what it says is public: how the endpoint is called.
+
+    Args:
+        cause: why exactly.
+        error: of the challenge.
+        takes_certificates: capabilities that are bound to a certificate are taken too.
+        audience: the endpoint's name.
+        method: of the request.
+        url: under which its proof must have been made.
+    """
     return Refusal(
         401,
         "unauthenticated",
         "The request does not prove who sends it",
-        "Send a capability for this endpoint (Authorization: DPoP) with a fresh proof of its key (DPoP), made for this "
-        "method and URL.",
+        f"Send a capability for the audience {audience} (Authorization: DPoP) with a fresh proof of its key (DPoP), "
+        f"made once, for {method} {url}, by a clock that agrees with the header Date.",
         cause,
         {"WWW-Authenticate": _challenge(error, takes_certificates)},
     )
@@ -95,13 +108,16 @@ def crooked() -> Refusal:
 
 def unknown() -> Refusal:
     """404: no rule is for this path, so nothing could be let through to it."""
-    return Refusal(404, "not-found", "There is no such thing", "No rule of this endpoint is for this path.", "no_rule")
+    return Refusal(
+        404, "not-found", "There is no such thing", "No rule of this endpoint is for this path: compare it.", "no_rule"
+    )
 
 
 def wrong_method(allowed: Collection[str]) -> Refusal:
     """405."""
     headers = {"Allow": ", ".join(sorted(allowed))}
-    return Refusal(405, "method-not-allowed", "The route does not know this method", "", "no_rule", headers)
+    detail = "Use one of the methods that the header Allow names."
+    return Refusal(405, "method-not-allowed", "The route does not know this method", detail, "no_rule", headers)
 
 
 def unsized() -> Refusal:

@@ -5,7 +5,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from adapters.enrolment import load_identity, load_key
 from adapters.feed import RevocationFeed
@@ -17,6 +17,7 @@ from adapters.web import answering
 from adapters.web.admission import Admitted, Exempt
 from adapters.web.answering import Refusal
 from adapters.web.presented import Asked, Shown, body_bytes, shown_by
+from adapters.web.remedies import REMEDIES
 from adapters.web.rules import Named, Rule, is_plain
 from controlplane.capabilities.limits import exceeded
 from controlplane.capabilities.proof import Proof, ProofVerifier
@@ -25,10 +26,13 @@ from controlplane.capabilities.revocations import Standings
 from controlplane.capabilities.targets import normal_target
 from controlplane.capabilities.verification import CapabilityVerifier
 from controlplane.contracts.capability import AuthorizationDetail, CapabilityClaims
-from controlplane.jose.jws import parse, parse_object
+from controlplane.jose.jws import parse, parse_object, read_header
 
-_MISUSE = frozenset({"wrong_action", "wrong_resource", "wrong_round", "wrong_digest", "wrong_segment"})
+_MISUSE = frozenset({"wrong_action", "wrong_resource", "wrong_round", "wrong_digest", "wrong_segment", "wrong_shards"})
 _FIRST_WORD_SECONDS = 5.0
+
+Lapse = Literal["expired", "revoked", "revocations_unknown"]
+"""Why what was let through may go on no longer."""
 
 _log = logging.getLogger("ztfm.point")
 
@@ -103,6 +107,8 @@ class EnforcementPoint:
         self.clock = clock
         self.takes_certificates = certificates
         self._public_url = public_url.rstrip("/")
+        self._audience = audience
+        self._told: set[str] = set()
         self._rules = tuple(rules)
         self._exempt = frozenset(exempt)
         self._segment = segment
@@ -167,8 +173,15 @@ class EnforcementPoint:
         await self._keys.close()
         await self._transport.close()
 
-    async def check(self, asked: Asked) -> Admitted | Exempt | Refusal:
-        """Return what becomes of a request. A capability that works once is used up by being let through."""
+    async def check(
+        self, asked: Asked, further: Callable[[Admitted], Awaitable[Refusal | None]] | None = None
+    ) -> Admitted | Exempt | Refusal:
+        """Return what becomes of a request. A capability that works once is used up by being let through.
+
+        Args:
+            asked: the request.
+            further: asked about one that may go on; returns why it may not all the same. What it says is counted.
+        """
         if not self._is_started:
             # An ASGI server may know no lifespan; without revocations nothing would ever be let through.
             await self.start()
@@ -181,14 +194,30 @@ class EnforcementPoint:
             return self._counted("none", answering.unknown())
         rule, named = found
         verdict = self._unfit(asked, rule) or await self._verify(asked, rule, named)
+        if isinstance(verdict, Admitted) and further is not None:
+            verdict = await further(verdict) or verdict
         return self._counted(rule.action, verdict)
+
+    def lapsed(self, admitted: Admitted) -> Lapse | None:
+        """Return why a request that was let through may go on no longer, or none while its capability still holds.
+
+        For answers that take a while: a stream is asked about several times a second. Costs microseconds.
+        """
+        if not self.clock() < admitted.claims.exp:
+            return "expired"
+        if self._revocations is None:
+            return None
+        standing = self._revocations.standing(admitted.claims, admitted.kid) if admitted.kid is not None else "unknown"
+        if standing == "good":
+            return None
+        return "revoked" if standing == "revoked" else "revocations_unknown"
 
     def exceeded(self, admitted: Admitted, size: int) -> Refusal | None:
         """Return what an answer of ``size`` bytes is replaced by, or none when the capability reaches that far."""
         too_large = exceeded(admitted.limits, size_bytes=size) if admitted.rule.action == "model_access" else None
         if too_large is None:
             return None
-        refusal = self._forbidden(too_large)
+        refusal = self._forbidden(too_large, admitted.rule, admitted.named)
         self._counted(admitted.rule.action, refusal)
         return refusal
 
@@ -203,7 +232,7 @@ class EnforcementPoint:
     async def _verify(self, asked: Asked, rule: Rule, named: Named) -> Admitted | Refusal:
         shown = shown_by(asked)
         if shown == "missing":
-            return answering.unauthenticated("no_capability", None, takes_certificates=self.takes_certificates)
+            return self._unauthenticated("no_capability", None, asked)
         if shown == "ambiguous":
             return answering.ambiguous("ambiguous", takes_certificates=self.takes_certificates)
         if not await self._keys.ready():
@@ -212,13 +241,13 @@ class EnforcementPoint:
         if isinstance(verdict, Refused) and verdict.cause == "unknown_key" and await self._keys.renew():
             verdict = self._claims(asked, shown, rule, named)
         if isinstance(verdict, Refused):
-            return self._refusal(verdict, asked, shown)
+            return self._refusal(verdict, asked, shown, rule, named)
         beyond = _beyond(verdict.detail, asked, rule, named)
         if beyond is not None:
-            return self._forbidden(beyond)
+            return self._forbidden(beyond, rule, named)
         if verdict.detail.constraints.one_time and not await self._is_first_use(verdict):
             return answering.used_up()
-        return Admitted(verdict, named, rule)
+        return Admitted(verdict, named, rule, read_header(shown.token)["kid"])
 
     def _claims(self, asked: Asked, shown: Shown, rule: Rule, named: Named) -> CapabilityClaims | Refused:
         return self._verifier.verify(
@@ -232,27 +261,40 @@ class EnforcementPoint:
             round_id=named.round_id,
             model_digest=named.digest,
             segment=self._segment,
+            shards=() if rule.by_shards else None,
         )
 
-    def _forbidden(self, refused: Refused) -> Refusal:
-        return answering.forbidden(refused.cause, refused.detail, takes_certificates=self.takes_certificates)
+    def _unauthenticated(self, cause: str, error: str | None, asked: Asked) -> Refusal:
+        return answering.unauthenticated(
+            cause,
+            error,
+            takes_certificates=self.takes_certificates,
+            audience=self._audience,
+            method=asked.method,
+            url=self._public_url + asked.path,
+        )
+
+    def _forbidden(self, refused: Refused, rule: Rule, named: Named) -> Refusal:
+        purpose = f", for {rule.purpose}" if rule.purpose else ""
+        detail = f"{refused.detail} This path needs one for {rule.action} of {named.resource}{purpose}."
+        return answering.forbidden(refused.cause, detail, takes_certificates=self.takes_certificates)
 
     async def _is_first_use(self, claims: CapabilityClaims) -> bool:
         return self._first_use is None or await self._first_use(claims.jti, claims.exp)
 
-    def _refusal(self, refused: Refused, asked: Asked, shown: Shown) -> Refusal:
+    def _refusal(self, refused: Refused, asked: Asked, shown: Shown, rule: Rule, named: Named) -> Refusal:
         cause: str = refused.cause
         if cause in _MISUSE:
             unproven = self._unproven(asked, shown)
             if unproven is None:
-                return self._forbidden(refused)
+                return self._forbidden(refused, rule, named)
             cause = unproven
         if cause == "revocations_unknown":
             return answering.unavailable(cause)
         if cause == "replayed":
             return answering.used_up()
         error = "invalid_dpop_proof" if cause.startswith("proof_") or cause == "wrong_key" else "invalid_token"
-        return answering.unauthenticated(cause, error, takes_certificates=self.takes_certificates)
+        return self._unauthenticated(cause, error, asked)
 
     def _unproven(self, asked: Asked, shown: Shown) -> str | None:
         """Return why the holder of a genuine capability is not proven: only a holder is told what it does not reach."""
@@ -271,8 +313,16 @@ class EnforcementPoint:
         cause = verdict.cause if isinstance(verdict, Refusal) else "allowed"
         self._on_outcome(action, cause)
         if isinstance(verdict, Refusal):
-            _log.info("refused %s: %d, %s", action, verdict.status, cause)
+            self._tell(action, verdict.status, cause)
         return verdict
+
+    def _tell(self, action: str, status: int, cause: str) -> None:
+        """Log a refusal; the first of each cause loudly, with its remedy. Nobody can fill a log with these."""
+        if cause in self._told or cause not in REMEDIES:
+            _log.info("refused %s: %d, %s", action, status, cause)
+            return
+        self._told.add(cause)
+        _log.warning("refused %s: %d, %s: %s", action, status, cause, REMEDIES[cause])
 
 
 def _beyond(detail: AuthorizationDetail, asked: Asked, rule: Rule, named: Named) -> Refused | None:

@@ -21,12 +21,14 @@ class Asked:
         headers: values by name in lower case; each list has every value that was sent, in order.
         certificate: SHA-256 thumbprint of the client certificate of its TLS connection, as this side saw it; none
             without one. Never from a header.
+        query_bytes: of the query, which no proof covers, and which a model may read all the same.
     """
 
     method: str
     path: str
     headers: Mapping[str, Sequence[str]]
     certificate: str | None = None
+    query_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,11 @@
 
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-import psutil
 import torch
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
@@ -18,6 +16,7 @@ from adapters.flower import GuardedStrategy
 from adapters.guard import Guard
 from adapters.member import Member
 from benchmarks.rounds.figures import MOST_REFUSED, Timed, is_guarded
+from benchmarks.rounds.processor import processor_seconds
 from evaluation.demo.fleet import Fleet, enrolled, home
 from evaluation.demo.plane import Plane
 from evaluation.federation.clients import ATTACKED, client_app
@@ -79,16 +78,6 @@ class TakingTurns(Strategy):  # type: ignore[misc] # flwr is read without its ty
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
         """Nobody does."""
         return None
-
-
-def processor_seconds() -> float:
-    """Processor time of this process and all that it has started: devices, the control plane and its OPA."""
-    used = 0.0
-    for process in (own := psutil.Process(), *own.children(recursive=True)):
-        with suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            used += times.user + times.system
-    return used
 
 
 def measure(folder: Path, plane: Plane, plan: Plan, pairs: int) -> tuple[list[Timed], dict[str, Any]]:

@@ -38,6 +38,7 @@ from adapters.nvflare.release import ReleaseFilter
 from adapters.nvflare.site import MemberFilter
 from adapters.nvflare.weights import read_trusted
 from benchmarks.rounds.figures import MOST_REFUSED, Timed, is_guarded
+from benchmarks.rounds.processor import processor_seconds
 from evaluation.demo.fleet import home
 from evaluation.federation.devices import Bench
 from evaluation.federation.plan import FULL, Plan
@@ -127,16 +128,18 @@ class TakingTurns(GuardedFedAvg):
         cache: where the trunk's output is.
         epochs: of a device in a round.
         times: file that the times go to.
+        everything: number of the process that everybody descends from, the control plane too.
         kwargs: of `GuardedFedAvg`.
     """
 
-    def __init__(self, *args: Any, cache: str, epochs: int, times: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, cache: str, epochs: int, times: str, everything: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cache = cache
         self.epochs = epochs
         self.times = times
+        self.everything = everything
         self._rounds: list[Timed] = []
-        self._begun = 0.0
+        self._begun = self._processor = 0.0
 
     def load_model(self) -> FLModel:
         """Return the model before the first round."""
@@ -148,6 +151,7 @@ class TakingTurns(GuardedFedAvg):
 
     def broadcast_model(self, data: FLModel, *given: Any, **named: Any) -> list[FLModel]:
         """As the controller whose turn it is."""
+        self._processor = processor_seconds(self.everything)
         self._begun = time.perf_counter()
         data.meta = {**(data.meta or {}), _ROUND: data.current_round + 1}
         kind = GuardedFedAvg if self._is_guarded() else FedAvg
@@ -156,7 +160,9 @@ class TakingTurns(GuardedFedAvg):
     def update_model(self, model: FLModel, aggr_result: FLModel) -> FLModel:
         """As the controller whose turn it is; the round is over."""
         updated: FLModel = (GuardedFedAvg if self._is_guarded() else FedAvg).update_model(self, model, aggr_result)
-        self._rounds.append(Timed(0.0, time.perf_counter() - self._begun, 0.0))
+        took = time.perf_counter() - self._begun
+        used = processor_seconds(self.everything) - self._processor
+        self._rounds.append(Timed(0.0, took, 0.0, used))
         Path(self.times).write_text(json.dumps([asdict(one) for one in self._rounds]))
         return updated
 
@@ -179,7 +185,7 @@ def run(folder: Path, rounds: int, epochs: int) -> list[dict[str, float]]:
     cache, place = str(folder / "trunk"), folder / "nvflare"
     sites = [home(device) for device in range(20)]
     bench_of(cache, epochs)
-    _job(folder, cache, sites, rounds, epochs).export_job(str(place / "jobs"))
+    _job(folder, cache, sites, rounds, epochs, os.getppid()).export_job(str(place / "jobs"))
     local = place / "workspace" / "local"
     local.mkdir(parents=True)
     (local / "resources.json").write_text(json.dumps({"format_version": 2, "class_allow_list": ["*"]}))
@@ -204,7 +210,7 @@ def run(folder: Path, rounds: int, epochs: int) -> list[dict[str, float]]:
     return found
 
 
-def _job(folder: Path, cache: str, sites: list[str], rounds: int, epochs: int) -> FedJob:
+def _job(folder: Path, cache: str, sites: list[str], rounds: int, epochs: int, everything: int) -> FedJob:
     parties = folder / "parties"
     made = FedJob(name=NAME, min_clients=len(sites))
     made.set_app_packages(["adapters", "benchmarks"])
@@ -213,7 +219,7 @@ def _job(folder: Path, cache: str, sites: list[str], rounds: int, epochs: int) -
     )
     made.to_server(point, id="guard")
     made.to_server(Trusted(cache, epochs), id="trusted")
-    given: dict[str, Any] = {"cache": cache, "epochs": epochs, "times": str(folder / ROUNDS)}
+    given: dict[str, Any] = {"cache": cache, "epochs": epochs, "times": str(folder / ROUNDS), "everything": everything}
     made.to_server(TakingTurns(num_clients=len(sites), num_rounds=rounds, persistor_id="", **given))
     made.to_server(OpenRelease(), filter_type=FilterType.TASK_DATA, tasks=[TASK])
     for site in sites:

@@ -23,27 +23,29 @@ async def tell_alerts(request: web.Request) -> web.Response:
     """
     services = request.app[SERVICES]
     if not bears_token(request, services.access.alerts_token, "alerts_token"):
-        raise _without_token(request)
-    wait = services.callers.take(CALLER)
+        raise await _without_token(request)
+    wait = await services.limits.callers.take(CALLER)
     if wait:
         raise too_many(wait)
     delivery = await read_body(request, AlertDelivery, MAX_ALERT_BODY_BYTES)
     now = services.clock()
     if any(is_ahead(alert, now) for alert in delivery.alerts):
         raise problem("alerts-untimely", 422, "An alert is of a time that has not come", "Compare the clocks.")
-    if await services.alerts.are_untimely(delivery.alerts):
+    if await services.interventions.alerts.are_untimely(delivery.alerts):
         raise problem("alerts-untimely", 422, "The alerts are too old to be acted upon", "A person has to look.")
     try:
-        return reply(AlertsAnswered(alerts=await services.alerts.respond(delivery.receiver, delivery.alerts)))
+        return reply(
+            AlertsAnswered(alerts=await services.interventions.alerts.respond(delivery.receiver, delivery.alerts))
+        )
     except AlertUndecided as undecided:
         raise refused(undecided.decision) from None
 
 
-def _without_token(request: web.Request) -> ProblemError:
+async def _without_token(request: web.Request) -> ProblemError:
     services = request.app[SERVICES]
-    services.metrics.authentications.labels("alerts_token", "refused").inc()
-    services.metrics.refused("wrong_token")
-    wait = services.strangers.take(neighbourhood(address_of(request)))
+    services.metrics.edge.authentications.labels("alerts_token", "refused").inc()
+    services.metrics.capabilities.refused("wrong_token")
+    wait = await services.limits.strangers.take(neighbourhood(address_of(request)))
     if wait:
         return too_many(wait)
     return problem(

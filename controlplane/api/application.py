@@ -10,7 +10,10 @@ from aiohttp.typedefs import Middleware
 
 from controlplane.api import (
     alerts,
+    attachments,
+    attestations,
     behaviour,
+    budgets,
     capabilities,
     certificates,
     decisions,
@@ -19,20 +22,25 @@ from controlplane.api import (
     evaluation,
     events,
     exceptions,
+    gateway_decisions,
     health,
     holds,
     identifiers,
     identities,
     introspection,
     keys,
+    models,
     oauth,
     openapi,
     policies,
+    privacy,
     reference,
     rollbacks,
     rounds,
     rounds_found,
     search,
+    secrets,
+    segments,
     shadow,
     signals,
     site,
@@ -66,6 +74,7 @@ ROUTES: tuple[Route, ...] = tuple(
         devices.ROUTES,
         standing.ROUTES,
         identities.ROUTES,
+        attestations.ROUTES,
         behaviour.ROUTES,
         enrolment_tokens.ROUTES,
         certificates.ROUTES,
@@ -74,7 +83,11 @@ ROUTES: tuple[Route, ...] = tuple(
         rounds.ROUTES,
         rounds_found.ROUTES,
         rollbacks.ROUTES,
+        models.ROUTES,
+        privacy.ROUTES,
         signals.ROUTES,
+        budgets.ROUTES,
+        gateway_decisions.ROUTES,
         site.ROUTES,
         decisions.ROUTES,
         transparency.ROUTES,
@@ -83,6 +96,9 @@ ROUTES: tuple[Route, ...] = tuple(
         oauth.ROUTES,
         introspection.ROUTES,
         keys.ROUTES,
+        secrets.ROUTES,
+        attachments.ROUTES,
+        segments.ROUTES,
         # Before the route that takes any word in its place.
         shadow.ROUTES,
         policies.ROUTES,
@@ -178,8 +194,11 @@ def _from_http(error: web.HTTPException) -> ProblemError:
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return problem("too-large", 413, "The body is too large", f"At most {MAX_BODY_BYTES} bytes are read.")
     headers = {"Allow": ", ".join(sorted(error.allowed_methods))} if isinstance(error, web.HTTPMethodNotAllowed) else {}
-    kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status, "http")
-    return problem(kind, max(400, error.status), error.reason or "HTTP error", headers=headers)
+    if error.status == 404:
+        return problem("not-found", 404, "There is no such route", "Compare the path with /openapi.json.")
+    kind = "method-not-allowed" if headers else "http"
+    remedy = "Use one of the methods that the header Allow names." if headers else ""
+    return problem(kind, max(400, error.status), error.reason or "HTTP error", remedy, headers=headers)
 
 
 def _route(request: web.Request) -> str:
@@ -191,7 +210,7 @@ def _count(request: web.Request, response: web.StreamResponse, seconds: float) -
     metrics = request.app[SERVICES].metrics
     route = _route(request)
     method = request.method if request.method in {"GET", "POST", "HEAD", "DELETE"} else "other"
-    metrics.http_requests.labels(route, method, str(response.status)).inc()
+    metrics.edge.requests.labels(route, method, str(response.status)).inc()
     if isinstance(response, web.Response):
         # A stream lasts as long as its listener likes.
-        metrics.http_duration.labels(route).observe(seconds)
+        metrics.edge.duration.labels(route).observe(seconds)

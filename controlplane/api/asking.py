@@ -129,7 +129,7 @@ async def answer(
     services, address = request.app[SERVICES], address_of(request)
     if isinstance(question, AccessRequest):
         device = device or await services.registry.get(question.subject.id)
-        return await decide(services, question, device, address, search)
+        return await decide(services, question, device, address, search, on_behalf=True)
     if device is None and question.subject.type == "device":
         device = await services.registry.get(question.subject.id)
     return await decide_other(services, question, device, address, search)

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from controlplane.api.connections import link_of
 from controlplane.api.problems import too_many, unauthenticated
-from controlplane.api.proving import only_proof, verify_proof
+from controlplane.api.proving import base_url_of, only_proof, verify_proof
 from controlplane.api.reading import address_of, neighbourhood
 from controlplane.api.services import SERVICES
 from controlplane.capabilities.nonces import NONCE_CAUSES
@@ -93,10 +93,10 @@ class KeyProof:
         device = await _holder(request)
         if isinstance(device, Unproven):
             return device
-        verdict = verify_proof(request, services.proofs, device.key_thumbprint)
+        verdict = await verify_proof(request, services.proving.proofs, device.key_thumbprint)
         if isinstance(verdict, Refused):
-            return _unproven(request, verdict, device)
-        services.callers.take(device.id)
+            return await _unproven(request, verdict, device)
+        await _admit(request, device)
         return Authenticated(device, Confirmation(jkt=device.key_thumbprint))
 
 
@@ -117,17 +117,17 @@ class AccessToken:
         device = await _holder(request)
         if isinstance(device, Unproven):
             return device
-        claims = services.access_tokens.verify(token)
+        claims = services.capabilities.access_tokens.verify(token)
         if isinstance(claims, Refused):
             return Unproven(claims.cause, "invalid_token")
         if claims.sub != device.id:
             return Unproven("wrong_subject", "invalid_token")
         if claims.cnf.jkt != device.key_thumbprint:
             return Unproven("wrong_key", "invalid_token")
-        verdict = verify_proof(request, services.proofs, device.key_thumbprint, token)
+        verdict = await verify_proof(request, services.proving.proofs, device.key_thumbprint, token)
         if isinstance(verdict, Refused):
-            return _unproven(request, verdict, device, "invalid_dpop_proof")
-        services.callers.take(device.id)
+            return await _unproven(request, verdict, device, "invalid_dpop_proof")
+        await _admit(request, device)
         return Authenticated(device, claims.cnf)
 
 
@@ -153,9 +153,7 @@ class ClientCertificate:
         device = await services.registry.by_thumbprint(certificate.key_thumbprint)
         if device is None:
             return Unproven("unknown_key")
-        wait = services.callers.take(device.id)
-        if wait:
-            raise too_many(wait)
+        await _admit(request, device)
         return Authenticated(device, Confirmation(x5t=certificate.thumbprint))
 
 
@@ -184,9 +182,9 @@ async def identify(request: web.Request) -> Authenticated:
         found = await presented[0].authenticate(request)
     services = request.app[SERVICES]
     name = presented[0].name if len(presented) == 1 else "none"
-    services.metrics.authentications.labels(name, "refused" if isinstance(found, Unproven) else "ok").inc()
+    services.metrics.edge.authentications.labels(name, "refused" if isinstance(found, Unproven) else "ok").inc()
     if isinstance(found, Unproven):
-        raise stranger(request, found)
+        raise await stranger(request, found)
     return found
 
 
@@ -211,11 +209,11 @@ async def as_known_now(request: web.Request, device: Device) -> Device:
     services = request.app[SERVICES]
     found = await services.registry.get(device.id)
     if found is None or found.key_thumbprint != device.key_thumbprint:
-        raise stranger(request, Unproven("unknown_key"))
+        raise await stranger(request, Unproven("unknown_key"))
     return found
 
 
-def prove(request: web.Request, verifier: ProofVerifier) -> Proof:
+async def prove(request: web.Request, verifier: ProofVerifier) -> Proof:
     """Return the verified proof of a key that need not be enrolled.
 
     Args:
@@ -226,20 +224,22 @@ def prove(request: web.Request, verifier: ProofVerifier) -> Proof:
         ProblemError: 401 without a fresh, unused proof for this method and URL; 429 for a stranger who insists.
     """
     if scheme_of(request):
-        raise stranger(request, Unproven("two_credentials"))
-    verdict = verify_proof(request, verifier)
+        raise await stranger(request, Unproven("two_credentials"))
+    verdict = await verify_proof(request, verifier)
     if isinstance(verdict, Refused):
-        raise stranger(request, _unproven(request, verdict))
+        raise await stranger(request, await _unproven(request, verdict))
     return verdict
 
 
-def stranger(request: web.Request, found: Unproven) -> Exception:
+async def stranger(request: web.Request, found: Unproven) -> Exception:
     """Return the error for a request that does not prove who sends it, and count its cause."""
     services = request.app[SERVICES]
-    services.metrics.refused(found.cause)
+    services.metrics.capabilities.refused(found.cause)
     is_proven = found.error == "use_dpop_nonce"
-    wait = 0.0 if is_proven else services.strangers.take(neighbourhood(address_of(request)))
-    return too_many(wait) if wait else unauthenticated(found.cause, challenge(services.public_url, found.error))
+    wait = 0.0 if is_proven else await services.limits.strangers.take(neighbourhood(address_of(request)))
+    if wait:
+        return too_many(wait)
+    return unauthenticated(found.cause, challenge(services.public_url, found.error), base_url_of(request))
 
 
 def challenge(issuer: str, error: ChallengeError = "") -> str:
@@ -260,7 +260,7 @@ def bears_token(request: web.Request, token: str, name: str) -> bool:
     shown = request.headers.getall("Authorization", [])
     is_it = len(shown) == 1 and secrets.compare_digest(shown[0].encode(errors="replace"), f"Bearer {token}".encode())
     if is_it:
-        request.app[SERVICES].metrics.authentications.labels(name, "ok").inc()
+        request.app[SERVICES].metrics.edge.authentications.labels(name, "ok").inc()
     return is_it
 
 
@@ -286,18 +286,29 @@ async def _holder(request: web.Request) -> Device | Unproven:
     device = await services.registry.by_thumbprint(named[1])
     if device is None:
         return Unproven("unknown_key")
-    wait = services.callers.wait(device.id)
+    wait = services.limits.callers.wait(device.id)
     if wait:
         raise too_many(wait)
     return device
 
 
-def _unproven(
+async def _admit(request: web.Request, device: Device) -> None:
+    """Take what the request costs from the allowance of who sent it, which others may have emptied meanwhile.
+
+    Raises:
+        ProblemError: 429.
+    """
+    wait = await request.app[SERVICES].limits.callers.take(device.id)
+    if wait:
+        raise too_many(wait)
+
+
+async def _unproven(
     request: web.Request, verdict: Refused, device: Device | None = None, error: ChallengeError = ""
 ) -> Unproven:
     if verdict.cause not in NONCE_CAUSES:
         return Unproven(verdict.cause, error)
     if device is not None:
         # It proved its key and lacks the nonce alone, so it pays from its own allowance and not from its network's.
-        request.app[SERVICES].callers.take(device.id)
+        await request.app[SERVICES].limits.callers.take(device.id)
     return Unproven(verdict.cause, "use_dpop_nonce")

@@ -42,7 +42,7 @@ async def read_behaviour(request: web.Request) -> web.Response:
     await administer(request, caller, "behaviour:read", "behaviour", identifier, identifier)
     device = await services.registry.get(identifier)
     kept, verdicts = await asyncio.gather(
-        services.behaviour.kept([identifier]), services.observations.verdicts(identifier, limit)
+        services.behaviour.subjects.kept([identifier]), services.behaviour.observations.verdicts(identifier, limit)
     )
     if device is None or identifier not in kept:
         raise not_found("device")
@@ -60,7 +60,7 @@ async def list_behaviour(request: web.Request) -> web.Response:
     if segment is not None and re.fullmatch(_LABEL["pattern"], segment) is None:
         raise problem("invalid-request", 400, "The segment does not fit", "It is the name of one, such as homes.")
     await administer(request, caller, "behaviour:read", "behaviour", ALL)
-    found = await services.behaviour.standings(state, limit, segment=segment, order=order)
+    found = await services.behaviour.subjects.standings(state, limit, segment=segment, order=order)
     return reply(BehaviourFound(subjects=found))
 
 

@@ -39,7 +39,7 @@ async def _issue(request: web.Request, caller: Authenticated, body: CapabilityRe
 def _as_good(services: Services, device: Device, kept: bytes) -> bytes | None:
     """Return a capability that was handed out before with what is left of its life; none when it no longer holds."""
     capability = Capability.model_validate_json(kept)
-    claims = services.capabilities.recognise(capability.access_token)
+    claims = services.capabilities.verifier.recognise(capability.access_token)
     if isinstance(claims, Refused) or device.status != "active":
         return None
     left = capability.model_copy(update={"expires_in": claims.exp - services.clock()})

@@ -40,7 +40,7 @@ async def issue_certificate(request: web.Request) -> web.Response:
         issued = authorities.signing(now).issue_svid(name, key, now, min(body.lifetime_seconds, most))
     except (NoAuthority, ValueError):
         raise unavailable("No authority can sign certificates: see `ztfm authority list`.") from None
-    services.metrics.svids_issued.labels("x509").inc()
+    services.metrics.enrolments.svids_issued.labels("x509").inc()
     certificate = IssuedCertificate(
         certificate=issued.public_bytes(Encoding.PEM).decode(),
         authority=authorities.trusted_pem(now),

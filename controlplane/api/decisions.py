@@ -39,7 +39,7 @@ async def list_decisions(request: web.Request) -> web.Response:
     await administer(request, caller, "decision:list", "decision_log", LOG, _owner(query.subject))
     asker = digest_of(json.dumps([caller.id, LOG, query.model_dump()], sort_keys=True))
     before = _place(services, token, asker) or LAST_ID
-    found = await look(partial(_page, services.records, query), query, before, limit)
+    found = await look(partial(_page, services.transparency.records, query), query, before, limit)
     cursor = Cursor(after=found.before, properties=digest_of(LOG))
     following = "" if found.before is None else services.pages.make(cursor, asker)
     return reply(DecisionsFound(decisions=found.decisions, next_token=following))
@@ -100,7 +100,7 @@ async def read_decision(request: web.Request) -> web.Response:
     identifier = request.match_info["id"]
     if not _ID.fullmatch(identifier):
         raise not_found("decision")
-    record = await services.log.get(identifier)
+    record = await services.transparency.log.get(identifier)
     await administer(
         request, caller, "decision:read", "decision", identifier, _owner(record.subject if record else None)
     )

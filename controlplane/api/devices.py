@@ -17,6 +17,7 @@ from controlplane.contracts.decision import Decision
 from controlplane.contracts.facts.enrolment import CertificateFact, CredentialFact, TokenFact
 from controlplane.contracts.facts.subjects import AttestationFact
 from controlplane.contracts.identity import Attestation, Device, Enrolled, EnrolmentRequest, EvidenceKind
+from controlplane.contracts.trusthistory import TrustHistory
 from controlplane.identifiers.names import device_id
 
 _NO_TOKEN = TokenFact(valid=False, uses=0, expires_at=0.0, roles=[], segment="")
@@ -42,10 +43,10 @@ class _Evidence:
 async def enrol(request: web.Request) -> web.Response:
     """Register the key that signed this request's proof, by what it shows for itself, if policy allows it."""
     services = request.app[SERVICES]
-    wait = services.strangers.take(neighbourhood(address_of(request)))
+    wait = await services.limits.strangers.take(neighbourhood(address_of(request)))
     if wait:
         raise too_many(wait)
-    proof = prove(request, services.newcomers)
+    proof = await prove(request, services.proving.newcomers)
     body = await read_body(request, EnrolmentRequest)
     return await services.repeats.once(request, device_id(proof.thumbprint), lambda: _enrol(request, proof, body))
 
@@ -57,7 +58,7 @@ async def _enrol(request: web.Request, proof: Proof, body: EnrolmentRequest) -> 
     decision = await services.decider.decide(
         "enrolment", _facts(services, body, identifier, shown, address_of(request))
     )
-    services.metrics.enrolments.labels(shown.kind, decision.outcome).inc()
+    services.metrics.enrolments.asked.labels(shown.kind, decision.outcome).inc()
     if not decision.allowed:
         raise _explained(refused(decision), shown)
     device = _newcomer(services, body, proof, identifier, decision)
@@ -68,7 +69,7 @@ async def _enrol(request: web.Request, proof: Proof, body: EnrolmentRequest) -> 
             "The token was used, or the key is enrolled already",
             "Ask for a new token, or use the key.",
         )
-    services.metrics.quarantines.labels(services.metrics.segment(device.segment))
+    services.metrics.behaviour.quarantines.labels(services.metrics.segment(device.segment))
     if "administrator" in device.roles:
         await services.access.on_administrator()
     enrolled = Enrolled(
@@ -86,16 +87,16 @@ async def _examine(request: web.Request, proof: Proof, body: EnrolmentRequest) -
     services = request.app[SERVICES]
     if body.credential is not None:
         audiences = {services.public_url, base_url_of(request)}
-        credential = await services.credentials.examine(body.credential, proof.key, audiences)
+        credential = await services.identity.credentials.examine(body.credential, proof.key, audiences)
         shown = _Evidence("credential", credential.fact, credential.fact.cause, credential.words)
     elif body.certificates is not None:
-        chain = services.manufacturers.examine(body.certificates, proof.key, services.clock())
+        chain = services.identity.manufacturers.examine(body.certificates, proof.key, services.clock())
         shown = _Evidence("certificate", chain.fact, chain.fact.cause, chain.words)
     else:
-        grant = await services.tokens.lookup(body.token or "")
+        grant = await services.identity.tokens.lookup(body.token or "")
         return _Evidence("token", _NO_TOKEN if grant is None else TokenFact(valid=True, **grant.model_dump()))
     if shown.cause:
-        services.metrics.evidence_refused.labels(shown.kind, shown.cause).inc()
+        services.metrics.enrolments.evidence_refused.labels(shown.kind, shown.cause).inc()
     return shown
 
 
@@ -137,7 +138,8 @@ def _newcomer(services: Services, body: EnrolmentRequest, proof: Proof, identifi
         segment=body.segment,
         status="active",
         attestation=Attestation(),
-        trust=services.newcomer_trust,
+        trust=services.behaviour.newcomer_trust,
+        trust_history=TrustHistory.of(services.behaviour.newcomer_trust.score, decision.time),
         enrolled_at=decision.time,
     )
 

@@ -29,8 +29,8 @@ async def issue_tokens(request: web.Request) -> web.Response:
 async def _issue(services: Services, caller: Caller, body: TokensRequest, decision: Decision) -> web.Response:
     lifetime = body.hours * HOUR_SECONDS
     expires_at = services.clock() + lifetime
-    tokens = await services.tokens.issue(body.roles, body.segment, lifetime, body.count)
-    services.metrics.tokens_issued.inc(len(tokens))
+    tokens = await services.identity.tokens.issue(body.roles, body.segment, lifetime, body.count)
+    services.metrics.enrolments.tokens_issued.inc(len(tokens))
     _log.info(
         "enrolment_issued",
         count=len(tokens),

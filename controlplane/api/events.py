@@ -44,7 +44,7 @@ async def follow_events(request: web.Request) -> web.StreamResponse:
     caller = await authenticate(request)
     asked, known_at = _asked(request), services.clock()
     await administer(request, caller, "events:read", "events", STREAM)
-    async with aclosing(services.broadcast.follow(caller.id, asked, known_at)) as messages:
+    async with aclosing(services.revocation.broadcast.follow(caller.id, asked, known_at)) as messages:
         try:
             first = await anext(messages)
         except (TooManyListeners, StopAsyncIteration):

@@ -57,7 +57,7 @@ async def grant_exception(request: web.Request) -> web.Response:
     lasts = body.ends_at - (now if body.starts_at is None else body.starts_at)
     # Before a kept answer is looked for: only who may still grant it is told again what was granted.
     decision = await administer(
-        request, caller, "exception:grant", "exception", BOOK, body.subject, lasts_seconds=lasts
+        request, caller, "exception:grant", "exception", BOOK, body.subject, lasts_seconds=lasts, waives=body.waives
     )
     return await services.repeats.once(request, caller.id, lambda: _grant(services, caller, body, decision, now))
 
@@ -66,7 +66,7 @@ async def _grant(
     services: Services, caller: Caller, body: ExceptionRequest, decision: Decision, now: float
 ) -> web.Response:
     made = granted(body, new_id(EXCEPTION_PREFIX, now), caller.id, now)
-    if not await services.exceptions.add(made):
+    if not await services.interventions.exceptions.add(made):
         detail = f"At most {MAX_ALIKE} are for one subject, resource and action. Revoke those that are not needed."
         raise problem("conflict", 409, "There are too many exceptions that have not ended", detail)
     await _take_in(services)
@@ -84,8 +84,8 @@ async def revoke_exception(request: web.Request) -> web.Response:
     if not is_name:
         raise not_found("exception")
     now = services.clock()
-    is_ended = await services.exceptions.revoke(name, caller.id, now)
-    found = await services.exceptions.get(name, now)
+    is_ended = await services.interventions.exceptions.revoke(name, caller.id, now)
+    found = await services.interventions.exceptions.get(name, now)
     if found is None:
         raise not_found("exception")
     if is_ended:
@@ -103,7 +103,7 @@ async def list_exceptions(request: web.Request) -> web.Response:
     asker = digest_of(json.dumps([caller.id, BOOK, query.model_dump()], sort_keys=True))
     before = _place(services, token, asker)
     states = () if query.state == "all" else (query.state,)
-    found = await services.exceptions.page(services.clock(), states, query.subject, before, limit + 1)
+    found = await services.interventions.exceptions.page(services.clock(), states, query.subject, before, limit + 1)
     shown, following = found[:limit], ""
     if len(found) > limit:
         following = services.pages.make(Cursor(after=shown[-1].id, properties=digest_of(BOOK)), asker)
@@ -113,7 +113,7 @@ async def list_exceptions(request: web.Request) -> web.Response:
 async def _take_in(services: Services) -> None:
     # It is kept, so where this fails the next look at the store takes it in.
     with suppress(StoreUnavailable):
-        await services.excepted.refresh()
+        await services.interventions.excepted.refresh()
 
 
 def _asked(query: Mapping[str, str]) -> tuple[ExceptionQuery, int, str | None]:

@@ -10,6 +10,8 @@ from controlplane.api.deciding import decide
 from controlplane.api.problems import problem, refused, unavailable
 from controlplane.api.reading import address_of
 from controlplane.api.services import SERVICES, Services
+from controlplane.capabilities.grouping import group_digest, group_of
+from controlplane.confidentiality.releasing import key_digest
 from controlplane.contracts.access import AccessRequest, Action, RequestContext, Subject
 from controlplane.contracts.capability import (
     AuthorizationDetail,
@@ -19,6 +21,7 @@ from controlplane.contracts.capability import (
     Constraints,
 )
 from controlplane.contracts.decision import Decision
+from controlplane.jose.jws import read_header
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,9 @@ async def grant(request: web.Request, caller: Authenticated, asked: CapabilityRe
 
     Raises:
         ProblemError: 400 when it is for the control plane itself, whose own API takes access tokens; 401 for a caller
-            who is none any more; 403 when policy denies it, with what is missing; 503 when policy cannot be asked, or
-            the caller was shut out while it was.
+            who is none any more; 403 when policy denies it, with what is missing; 503 when policy cannot be asked, the
+            caller was shut out while it was, or an update has to be sealed to an aggregator that has not proven its
+            platform.
     """
     services = request.app[SERVICES]
     if is_own_audience(services, asked.audience):
@@ -47,9 +51,11 @@ async def grant(request: web.Request, caller: Authenticated, asked: CapabilityRe
     decision = await decide(services, access_of(asked, device.id), device, address_of(request))
     if not decision.allowed:
         raise refused(decision)
-    if services.revoker.is_overtaken(device.id, asked_at):
+    if services.revocation.revoker.is_overtaken(device.id, asked_at):
         raise unavailable("How the subject stands changed while this was decided; ask again.")
-    token, claims = services.minter.mint(
+    sealed_to = await _sealed_to(services, asked, decision)
+    group = await _group(services, asked, decision, device.id)
+    token, claims = services.capabilities.minter.mint(
         subject=device.id,
         thumbprint=device.key_thumbprint,
         certificate=caller.confirmation.x5t,
@@ -59,13 +65,16 @@ async def grant(request: web.Request, caller: Authenticated, asked: CapabilityRe
             action=asked.action,
             resource_type=asked.resource.type,
             resource_id=asked.resource.id,
-            constraints=constraints_of(asked, decision, device.segment),
+            constraints=constraints_of(asked, decision, device.segment, sealed_to, group),
         ),
         decision_id=decision.id,
         policy_revision=decision.policy_revision,
         ttl_seconds=decision.ttl_seconds,
     )
-    services.metrics.capabilities_issued.labels(asked.action).inc()
+    place = services.segmentation.segmenting.place_of(device.id)
+    if place is not None:
+        await services.segmentation.segmenting.open(place, device, claims, str(read_header(token)["kid"]))
+    services.metrics.capabilities.issued.labels(asked.action).inc()
     return Granted(token, claims, decision)
 
 
@@ -93,13 +102,52 @@ def access_of(asked: CapabilityRequest, subject: str) -> AccessRequest:
     )
 
 
-def constraints_of(asked: CapabilityRequest, decision: Decision, segment: str) -> Constraints:
+async def _sealed_to(services: Services, asked: CapabilityRequest, decision: Decision) -> str | None:
+    """Return the digest of the key that an update must be sealed to; none where it may come in any way.
+
+    Raises:
+        ProblemError: 503 when it must be, and the round's aggregator has not proven its platform as policy asks.
+    """
+    terms = decision.obligations.seal
+    if terms is None:
+        return None
+    key = await services.training.recipients.key_for(asked.context.round_id, terms)
+    if key is None:
+        detail = "Updates of this model are sealed to the aggregator's platform. It attests with a release key first."
+        what, again = "The round's aggregator has not proven its platform", {"Retry-After": "5"}
+        raise problem("aggregator-unattested", 503, what, detail, headers=again)
+    return key_digest(key)
+
+
+async def _group(services: Services, asked: CapabilityRequest, decision: Decision, subject: str) -> str | None:
+    """Return the digest of the group whose sum an update goes into; none where updates are seen.
+
+    Raises:
+        ProblemError: 503 when the round says nothing of groups.
+    """
+    if decision.obligations.confidentiality != "grouped" or asked.context.round_id is None:
+        return None
+    found = await services.training.rounds.get(asked.context.round_id)
+    if found is None or found.grouping is None or found.group_size is None:
+        raise unavailable("The round says nothing of groups, and updates of its model are seen in sums alone.")
+    return group_digest(group_of(found.grouping, found.members, found.group_size, subject))
+
+
+def constraints_of(
+    asked: CapabilityRequest,
+    decision: Decision,
+    segment: str,
+    sealed_to: str | None = None,
+    group: str | None = None,
+) -> Constraints:
     """Return the limits that a capability carries: what was asked for and decided, and nothing wider.
 
     Args:
         asked: by the subject.
         decision: whose obligations bound what was asked.
         segment: of the subject.
+        sealed_to: digest of the key that an update must be sealed to; none for in any way.
+        group: digest of those whose updates it may be summed with; none for nobody's.
     """
     limits = decision.obligations
     if asked.action == "inference":
@@ -112,6 +160,10 @@ def constraints_of(asked: CapabilityRequest, decision: Decision, segment: str) -
             max_bytes=limits.max_bytes,
             max_norm=limits.max_norm,
             epsilon=limits.epsilon,
+            privacy=limits.privacy,
+            confidentiality=limits.confidentiality,
+            sealed_to=sealed_to,
+            group=group,
         )
     digest = asked.resource.properties.digest if asked.resource.properties else None
     return Constraints.of_trusted(
@@ -120,4 +172,5 @@ def constraints_of(asked: CapabilityRequest, decision: Decision, segment: str) -
         model_digest=digest,
         purpose=asked.context.purpose,
         max_bytes=limits.max_bytes,
+        shards=limits.shards,
     )

@@ -36,8 +36,8 @@ async def list_holds(request: web.Request) -> web.Response:
     caller = await authenticate_administrator(request)
     state, limit = _asked(request)
     await administer(request, caller, "hold:list", "hold", BOOK)
-    found = await services.holds.page(services.clock(), limit, ended=state == "all")
-    return reply(HoldsFound(holds=found, known=services.held.is_known, most=MAX_HOLDS))
+    found = await services.interventions.holds.page(services.clock(), limit, ended=state == "all")
+    return reply(HoldsFound(holds=found, known=services.interventions.held.is_known, most=MAX_HOLDS))
 
 
 async def release_hold(request: web.Request) -> web.Response:
@@ -50,14 +50,14 @@ async def release_hold(request: web.Request) -> web.Response:
     if not is_name:
         raise not_found("hold")
     now = services.clock()
-    is_ended = await services.holds.release(name, caller.id, reason, now)
-    found = await services.holds.get(name, now)
+    is_ended = await services.interventions.holds.release(name, caller.id, reason, now)
+    found = await services.interventions.holds.get(name, now)
     if found is None:
         raise not_found("hold")
     if is_ended:
         # It is kept, so where this fails the next look at the store takes it in.
         with suppress(StoreUnavailable):
-            await services.held.refresh()
+            await services.interventions.held.refresh()
         _log.info("hold_released", hold=name, by=caller.id, reason=reason, decision_id=decision.id)
     return reply(found)
 

@@ -18,7 +18,7 @@ import structlog
 from aiohttp import web
 
 from controlplane.api.problems import ProblemError, problem, too_many, unavailable
-from controlplane.api.rates import RateLimit
+from controlplane.api.rates import MachineRate, Rate, RateLimit
 from controlplane.api.reading import body_of
 from controlplane.capabilities.errors import SealError
 from controlplane.capabilities.sealing import Sealer
@@ -98,7 +98,7 @@ class Repeats:
         *,
         timer: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        rate: RateLimit | None = None,
+        rate: Rate | None = None,
     ) -> None:
         self._kept = kept
         self._sealer = sealer
@@ -106,7 +106,7 @@ class Repeats:
         self._count = count
         self._timer = timer
         self._sleep = sleep
-        self._rate = rate or RateLimit(timer, rate=KEYS_A_SECOND, burst=KEYS_AT_ONCE)
+        self._rate = rate or MachineRate(RateLimit(timer, rate=KEYS_A_SECOND, burst=KEYS_AT_ONCE))
 
     async def once(
         self,
@@ -132,7 +132,7 @@ class Repeats:
         if len(sent) != 1 or not _KEY.fullmatch(sent[0]):
             detail = f"`{HEADER}` has 1 to 128 visible ASCII characters, and comes once."
             raise problem("invalid-request", 400, "A header does not fit", detail)
-        wait = self._rate.take(caller)
+        wait = await self._rate.take(caller)
         if wait:
             raise too_many(wait)
         key = _digest(caller, sent[0])

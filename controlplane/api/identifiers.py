@@ -32,7 +32,7 @@ async def resolve_identifier(request: web.Request) -> web.Response:
     device = await named_device(name, services.registry)
     owner = None if device is None else device.id
     await administer(request, caller, "identity:resolve", "identifier", _subject_of(name), owner)
-    return reply(await resolve_name(name, device, services.resolver, services.clock))
+    return reply(await resolve_name(name, device, services.identity.resolver, services.clock))
 
 
 async def organisation(request: web.Request) -> web.Response:
@@ -40,7 +40,7 @@ async def organisation(request: web.Request) -> web.Response:
 
     Its key vouches for devices and signs the organisation's records.
     """
-    found = request.app[SERVICES].organisation
+    found = request.app[SERVICES].identity.organisation
     if found is None or not found.did.startswith("did:web:"):
         raise not_found("document of an organisation here")
     response = reply(organisation_document(found.did, found.public), media_type=MEDIA_TYPE)

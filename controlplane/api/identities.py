@@ -34,14 +34,14 @@ async def read_records(request: web.Request) -> web.Response:
     left out or put in between (`ztfm identity check`).
     """
     services = request.app[SERVICES]
-    wait = services.strangers.take(neighbourhood(address_of(request)))
+    wait = await services.limits.strangers.take(neighbourhood(address_of(request)))
     if wait:
         raise too_many(wait)
     asked = numbers(request, "after", "limit")
-    if services.shown is None:
+    if services.identity.shown is None:
         raise not_found("identity records here: they lie on another ledger")
     try:
-        found = await services.shown.records(asked["after"], max(1, min(asked["limit"], MOST_SHOWN)))
+        found = await services.identity.shown.records(asked["after"], max(1, min(asked["limit"], MOST_SHOWN)))
     except LedgerLied as error:
         raise unavailable(str(error)) from None
     return reply(found)
@@ -64,25 +64,26 @@ async def rotate_own(request: web.Request) -> web.Response:
     device = await authenticate(request)
     body = await read_body(request, SignedRecord)
     decision = await administer(request, device, "device:rotate_key", "device", device.id, device.id)
-    wait = services.rotations.wait(device.id)
+    # Taken before, and given back: between the two, nobody else can have the same one.
+    wait = await services.limits.rotations.take(device.id)
     if wait:
         raise too_many(wait)
     try:
         record = body.read()
         await services.registry.rotate(device, record)
     except (RecordInvalid, RecordRefused) as error:
+        await services.limits.rotations.charge(device.id, -1)
         raise _refused(error) from None
-    services.rotations.charge(device.id, 1)
     _log.info("device_key", device=device.id, sequence=record.statement.sequence, decision_id=decision.id)
     changed = await services.registry.get(device.id)
     return reply(await _standing(services, changed or device))
 
 
 async def _standing(services: Services, device: Device) -> IdentityStanding:
-    known = await services.identities.known(device.id)
+    known = await services.identity.records.known(device.id)
     if known is None or known.head is None:
         raise unavailable("The record of this identity is not made yet; ask again in some seconds.")
-    history = await services.identities.history(device.id, MOST_HISTORY)
+    history = await services.identity.records.history(device.id, MOST_HISTORY)
     return IdentityStanding(
         name=device.id,
         did=did_key(device.key),

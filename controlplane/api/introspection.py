@@ -39,7 +39,7 @@ async def introspect(request: web.Request) -> web.Response:
         answer = await _capability(services, claims, asked)
     else:
         answer = await _access_token(services, claims, asked) if claims else _INACTIVE
-    services.metrics.introspections.labels("active" if answer.active else "inactive").inc()
+    services.metrics.capabilities.introspections.labels("active" if answer.active else "inactive").inc()
     return reply(answer)
 
 
@@ -52,7 +52,7 @@ async def revoke(request: web.Request) -> web.Response:
     if claims is not None:
         await administer(request, caller, "capability:revoke", "capability", claims.jti, claims.sub)
         is_own = claims.sub == caller.id
-        await services.revoker.revoke_capability(
+        await services.revocation.revoker.revoke_capability(
             claims.jti,
             claims.exp,
             claims.decision_id if isinstance(claims, CapabilityClaims) else claims.jti,
@@ -64,7 +64,7 @@ async def revoke(request: web.Request) -> web.Response:
 
 
 def _recognise(services: Services, token: str) -> CapabilityClaims | AccessTokenClaims | None:
-    for read in (services.capabilities.recognise, services.access_tokens.verify):
+    for read in (services.capabilities.verifier.recognise, services.capabilities.access_tokens.verify):
         claims = read(token)
         if not isinstance(claims, Refused):
             return claims
@@ -92,7 +92,7 @@ async def _capability(services: Services, claims: CapabilityClaims, asked: Decis
     device = await services.registry.get(claims.sub)
     if device is None or device.status != "active" or not _still_bound(claims, device):
         return _INACTIVE
-    record = await services.log.get(claims.decision_id)
+    record = await services.transparency.log.get(claims.decision_id)
     question = _question(record, claims) if record else None
     if record is None or question is None:
         return _INACTIVE

@@ -9,6 +9,8 @@ from controlplane.api.problems import unavailable
 from controlplane.api.services import Services
 from controlplane.api.spending import Item, check_all, give_back, use_up
 from controlplane.behavior import Judged, Known
+from controlplane.behavior.judge import GROUPS
+from controlplane.capabilities.grouping import partition
 from controlplane.contracts.access import AccessRequest, Action, RequestContext, Resource, Subject
 from controlplane.contracts.behaviour import BehaviourFact
 from controlplane.contracts.decision import Decision
@@ -58,7 +60,7 @@ async def judge(
         Contended: others write of all these subjects again and again.
         AuditUnavailable, StoreUnavailable: a decision or the store failed.
     """
-    in_force = await services.responder.in_force()
+    in_force = await services.behaviour.responder.in_force()
     if in_force is None:
         raise unavailable("Policy does not say how behaviour is judged, and without that no update is.", decision_id)
     items = await use_up(services, found, await check_all(services, found, reports, believed=believed))
@@ -83,10 +85,10 @@ async def judge(
 async def _settle(services: Services, found: Round, in_force: InForce, admission: "_Admission") -> Settled:
     cohort = _cohort(admission.items, admission.devices)
     known = {name: device for name, device in admission.devices.items() if device is not None and name in cohort}
-    return await services.responder.settle(
+    return await services.behaviour.responder.settle(
         in_force,
         known,
-        await _judging(services, found, in_force, cohort, known),
+        await _judging(services, found, in_force, cohort, known, _groups(found, cohort)),
         admission.admit,
         channel="updates",
         round_id=found.id,
@@ -108,18 +110,38 @@ def _cohort(items: Sequence[Item], devices: Mapping[str, Device | None]) -> dict
     }
 
 
+def _groups(found: Round, cohort: Mapping[str, UpdateEvidence]) -> dict[str, str]:
+    """Return the group of each member of a round as it was drawn, whoever went away, and whatever a report says of it.
+
+    Who reports could say otherwise, and who goes away could make it look as if nobody hostile was beside a victim.
+    """
+    if found.grouping is None or found.group_size is None:
+        return {subject: subject for subject in cohort}
+    drawn = partition(found.grouping, found.members, found.group_size)
+    named = {name: str(number) for number, group in enumerate(drawn) for name in group}
+    return {subject: subject for subject in cohort} | named
+
+
 async def _judging(
     services: Services,
     found: Round,
     in_force: InForce,
     cohort: Mapping[str, UpdateEvidence],
     known: Mapping[str, Device],
+    groups: Mapping[str, str],
 ) -> Judging:
     classes = in_force.judge.classes(cohort, {name: device.segment for name, device in known.items()})
-    pools = await services.responder.peers("updates", classes.values(), in_force.terms.window, apart_from=found.id)
+    if found.confidentiality == "grouped":
+        classes = dict.fromkeys(classes, GROUPS)
+    pools = await services.behaviour.responder.peers(
+        "updates", classes.values(), in_force.terms.window, apart_from=found.id
+    )
 
     async def _judge(kept: Mapping[str, Kept]) -> Mapping[str, Judged]:
         before = {name: Known(one.record, known[name].segment) for name, one in kept.items()}
+        if found.confidentiality == "grouped":
+            pool = pools.get(GROUPS, ())
+            return await asyncio.to_thread(in_force.judge.sums, cohort, groups, before, pool, services.clock())
         # A large cohort takes a while; others are served meanwhile.
         return await asyncio.to_thread(in_force.judge.updates, cohort, before, pools, services.clock())
 
@@ -201,8 +223,12 @@ def _admit_facts(services: Services, item: Item, behaviour: BehaviourFact | None
         "segment": (claims.detail.constraints.segment or "") if claims else "",
         "max_norm": (claims.detail.constraints.max_norm or _UNBOUNDED_NORM) if claims else 0.0,
     }
+    if claims is not None and claims.detail.constraints.privacy is not None:
+        capability["privacy"] = claims.detail.constraints.privacy.model_dump(exclude_none=True)
     judged = {} if behaviour is None else {"behaviour": behaviour.model_dump(exclude_none=True)}
-    return {"capability": capability, **evidence_facts(item.report.evidence if claims else None), **judged}
+    group = item.report.group if claims else None
+    grouped = {} if group is None else {"group": group.model_dump()}
+    return {"capability": capability, **evidence_facts(item.report.evidence if claims else None), **grouped, **judged}
 
 
 def _count_metrics(
@@ -212,12 +238,12 @@ def _count_metrics(
     for item, decision in zip(items, decisions, strict=True):
         device = devices[item.report.subject]
         segment = metrics.segment(device.segment if device is not None else "unknown")
-        metrics.updates.labels("accepted" if decision.allowed else "rejected", segment).inc()
+        metrics.training.updates.labels("accepted" if decision.allowed else "rejected", segment).inc()
         if item.cause or item.uses:
-            metrics.refused(item.cause or "replayed")
+            metrics.capabilities.refused(item.cause or "replayed")
         if item.counts and item.report.evidence is not None:
-            metrics.update_distance.labels(segment).observe(max(0.0, 1.0 - item.report.evidence.cosine))
-            metrics.update_norm_ratio.labels(segment).observe(item.report.evidence.norm_ratio)
+            metrics.training.distance.labels(segment).observe(max(0.0, 1.0 - item.report.evidence.cosine))
+            metrics.training.norm_ratio.labels(segment).observe(item.report.evidence.norm_ratio)
 
 
 def _verdict(report: UpdateReport, decision: Decision, response: Response | None) -> UpdateVerdict:

@@ -25,14 +25,14 @@ async def list_keys(request: web.Request) -> web.Response:
     """Return where every signing key stands; nothing secret."""
     caller = await authenticate_administrator(request)
     await administer(request, caller, "key:read", "key", RING)
-    return reply(KeyStandings(keys=list(request.app[SERVICES].keys.ring.standings())))
+    return reply(KeyStandings(keys=list(request.app[SERVICES].capabilities.keys.ring.standings())))
 
 
 async def rotate_keys(request: web.Request) -> web.Response:
     """Publish the next signing key, which signs after the overlap; while one waits already, return that one."""
     caller = await authenticate_administrator(request)
     decision = await administer(request, caller, "key:rotate", "key", RING)
-    following = await request.app[SERVICES].keys.rotate()
+    following = await request.app[SERVICES].capabilities.keys.rotate()
     _log.info("signing_key_rotation", kid=following.kid, signs_from=following.signs_from, decision_id=decision.id)
     return reply(following, 202)
 
@@ -43,7 +43,7 @@ async def withdraw_key(request: web.Request) -> web.Response:
     kid = request.match_info["id"]
     body = await read_body(request, KeyWithdrawal)
     decision = await administer(request, caller, "key:withdraw", "key", f"kid:{kid}" if _KID.fullmatch(kid) else RING)
-    withdrawn = await request.app[SERVICES].keys.withdraw(kid, body.reason)
+    withdrawn = await request.app[SERVICES].capabilities.keys.withdraw(kid, body.reason)
     if withdrawn is None:
         raise not_found("key")
     _log.warning("signing_key_withdrawn", kid=withdrawn.kid, reason=body.reason, decision_id=decision.id)

@@ -135,12 +135,14 @@ def server_context(
 
 
 def load_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
-    """Have ``context`` show a certificate on connections from now on.
+    """Have ``context`` show a certificate on connections from now on, or go on with the one before.
 
     Raises:
         ListenError: a file cannot be used.
     """
     try:
+        # OpenSSL takes the certificate before it finds that the key is another's, and would be left without a key.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
         context.load_cert_chain(certificate, key, password=_no_password)
     except (OSError, ValueError) as error:
         raise ListenError(f"TLS cannot be served with {certificate} and {key}: {error}") from None

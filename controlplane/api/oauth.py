@@ -70,7 +70,7 @@ async def _exchange(request: web.Request, caller: Authenticated, form: TokenRequ
     asked = _asked(services, form)
     await _use(request, caller, form.subject_token, "invalid_request")
     granted = await grant(request, caller, asked)
-    services.metrics.oauth_tokens.labels("token_exchange").inc()
+    services.metrics.capabilities.oauth_tokens.labels("token_exchange").inc()
     return TokenResponse(
         access_token=granted.token,
         issued_token_type=ACCESS_TOKEN_TYPE,
@@ -99,8 +99,8 @@ async def _credentials(request: web.Request, caller: Authenticated, form: TokenR
     await _authenticate_client(request, caller, form)
     if (await as_known_now(request, caller.device)).status == "revoked":
         raise OAuthError("unauthorized_client", "The subject was revoked.", cause="subject_revoked")
-    token, claims = services.access_tokens.mint(caller.device.id, caller.confirmation)
-    services.metrics.oauth_tokens.labels("client_credentials").inc()
+    token, claims = services.capabilities.access_tokens.mint(caller.device.id, caller.confirmation)
+    services.metrics.capabilities.oauth_tokens.labels("client_credentials").inc()
     return TokenResponse(
         access_token=token,
         token_type=scheme_of_token(claims.cnf),
@@ -128,11 +128,11 @@ async def _use(request: web.Request, caller: Authenticated, token: str, code: Er
     audiences = {services.public_url, services.public_url + TOKEN_PATH, base_url_of(request) + TOKEN_PATH}
     found = examine_assertion(token, key=device.key, subject=device.id, audiences=audiences, now=services.clock())
     if not isinstance(found, Refused):
-        uses = await services.ledger.consume({found.use_id: found.expires_at})
+        uses = await services.capabilities.ledger.consume({found.use_id: found.expires_at})
         if uses[found.use_id]:
             found = refuse("assertion_replayed")
     if isinstance(found, Refused):
-        services.metrics.refused(found.cause)
+        services.metrics.capabilities.refused(found.cause)
         status = 401 if code == "invalid_client" else 400
         raise OAuthError(code, "The assertion does not hold; make a new one.", status, cause=found.cause)
 

@@ -41,6 +41,9 @@ TAGS: dict[str, str] = {
     "alerts": "Tell of alerts, see what policy holds because of them, and release it.",
     "policies": "See what decides, publish, and go back.",
     "signing keys": "Rotate and withdraw the keys that sign capabilities.",
+    "attestation": "Prove what one's platform runs, and see what was proven.",
+    "secrets": "Keys of models and data, released to attested platforms alone.",
+    "segmentation": "Where devices are on the network, and what their capabilities open there.",
     "identifiers": "What DIDs and names of devices stand for.",
     "revocation": "Learn within a second what is void.",
     "metadata": "What anybody may read: keys, endpoints, health.",
@@ -59,6 +62,9 @@ _TAG_OF = {
     "/v1/alerts": "alerts",
     "/v1/holds": "alerts",
     "/v1/policies": "policies",
+    "/v1/attestations": "attestation",
+    "/v1/secrets": "secrets",
+    "/v1/segments": "segmentation",
     "/v1/identifiers": "identifiers",
     "/v1/events": "revocation",
     "/v1/status-lists": "revocation",
@@ -275,7 +281,7 @@ def _security(route: Route) -> list[dict[str, Any]]:
 def _success(route: Route, status: int, model: type[StrictModel] | None) -> dict[str, Any]:
     headers = _headers("RequestId", *(["Nonce"] if route.proof else []), *(["Replayed"] if route.idempotent else []))
     response: dict[str, Any] = {"description": HTTPStatus(status).phrase, "headers": headers}
-    if route.media_type:
+    if route.media_type and status != HTTPStatus.NOT_MODIFIED:
         response["content"] = {route.media_type: {"schema": _schema_of(route, model)}}
     return response
 

@@ -28,21 +28,21 @@ async def authenticate_administrator(request: web.Request) -> Caller:
     if scheme_of(request) != "bearer" or services.access.people is None:
         return await authenticate(request)
     if "DPoP" in request.headers:
-        raise stranger(request, Unproven("two_credentials"))
+        raise await stranger(request, Unproven("two_credentials"))
     token = request.headers["Authorization"].partition(" ")[2].strip()
     try:
         found = await services.access.people.identify(token)
     except ProviderUnavailable:
-        services.metrics.authentications.labels("person", "refused").inc()
+        services.metrics.edge.authentications.labels("person", "refused").inc()
         raise unavailable("The identity provider's keys cannot be had, so nobody's token can be verified.") from None
-    services.metrics.authentications.labels("person", "refused" if isinstance(found, Unknown) else "ok").inc()
+    services.metrics.edge.authentications.labels("person", "refused" if isinstance(found, Unknown) else "ok").inc()
     if isinstance(found, Unknown):
-        raise stranger(request, Unproven(found.cause, "invalid_token"))
-    return _bounded(request, found)
+        raise await stranger(request, Unproven(found.cause, "invalid_token"))
+    return await _bounded(request, found)
 
 
-def _bounded(request: web.Request, person: Person) -> Person:
-    wait = request.app[SERVICES].callers.take(person.id)
+async def _bounded(request: web.Request, person: Person) -> Person:
+    wait = await request.app[SERVICES].limits.callers.take(person.id)
     if wait:
         raise too_many(wait)
     return person

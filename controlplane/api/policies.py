@@ -38,7 +38,7 @@ async def show_policies(request: web.Request) -> web.Response:
     await administer(request, caller, "policy:read", "policy", ALL)
     services = request.app[SERVICES]
     state = await services.readiness()
-    return reply(services.policies(state.policy_revision))
+    return reply(services.policies.standing(state.policy_revision))
 
 
 async def list_releases(request: web.Request) -> web.Response:
@@ -46,7 +46,7 @@ async def list_releases(request: web.Request) -> web.Response:
     caller = await authenticate_administrator(request)
     await administer(request, caller, "policy:read", "policy", ALL)
     layers, limit = _asked(request)
-    return reply(Releases(releases=await request.app[SERVICES].releases.recent(layers, limit)))
+    return reply(Releases(releases=await request.app[SERVICES].policies.releases.recent(layers, limit)))
 
 
 async def show_bundle(request: web.Request) -> web.Response:
@@ -56,7 +56,7 @@ async def show_bundle(request: web.Request) -> web.Response:
     """
     caller = await authenticate_administrator(request)
     await administer(request, caller, "policy:read", "policy", ALL)
-    releases = request.app[SERVICES].releases
+    releases = request.app[SERVICES].policies.releases
     asked = request.match_info["sequence"]
     release = await releases.get(int(asked)) if _SEQUENCE.fullmatch(asked) and int(asked) < 2**31 else None
     body = await releases.body(release.digest) if release is not None else None
@@ -78,7 +78,7 @@ async def publish_policies(request: web.Request) -> web.Response:
     body = await read_bytes(request, MEDIA_TYPE, MAX_PACKED_BYTES, BUNDLE_SECONDS)
     decision = await administer(request, caller, "policy:publish", "policy", layer, layer=layer)
     services = request.app[SERVICES]
-    release = await _released(lambda: services.publisher.publish(body, layer, caller.id))
+    release = await _released(lambda: services.policies.publisher.publish(body, layer, caller.id))
     _log.info("policy_published", sequence=release.sequence, by=caller.id, decision_id=decision.id)
     return reply(release, 201)
 
@@ -95,7 +95,7 @@ async def roll_back(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
 
     async def _carry_out() -> web.Response:
-        release = await _released(lambda: services.publisher.rollback(asked.layer, asked.revision, caller.id))
+        release = await _released(lambda: services.policies.publisher.rollback(asked.layer, asked.revision, caller.id))
         _log.info("policy_rolled_back", sequence=release.sequence, by=caller.id, decision_id=decision.id)
         return reply(release)
 

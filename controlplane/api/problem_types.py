@@ -48,8 +48,8 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = MappingProxyType(
             "The request does not prove who sends it",
             "No valid proof of an enrolled key, or another credential that does not hold. The exact cause stays in "
             "the server's log.",
-            "Send a fresh DPoP proof (RFC 9449), signed by the enrolled key, for this method and URL; compare the "
-            "clocks. `WWW-Authenticate` says what is accepted.",
+            "Send a fresh DPoP proof (RFC 9449), signed by the enrolled key, for this method and this URL as `detail` "
+            "begins it; compare the clock with the header `Date`. `WWW-Authenticate` says what is accepted.",
             "with a fresh proof, once",
         ),
         "denied": ProblemType(
@@ -141,11 +141,45 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = MappingProxyType(
             "`csr` holds no PKCS #10 request in PEM, its key is not on P-256, or that key did not sign it.",
             "Make it with `openssl req -new -key key.pem`, or leave it out: then the enrolled key is certified.",
         ),
+        "secret-unusable": ProblemType(
+            (422,),
+            "The secret cannot be kept",
+            "It is no base64url as it is written without padding, or has fewer than 16 or more than 512 bytes.",
+            "Send 32 random bytes in base64url, or leave it out: then one is made that nobody has seen.",
+        ),
+        "aggregator-unattested": ProblemType(
+            (503,),
+            "The round's aggregator has not proven its platform",
+            "Policy has updates of this model sealed to the aggregator's release key, and no fresh evidence binds one.",
+            "Ask again later; whoever runs the aggregator attests it with a release key (`docs/key-release.md`).",
+            "after a while",
+        ),
+        "release-key-unusable": ProblemType(
+            (409,),
+            "The secret cannot be sealed to this platform",
+            "Policy lets it go, and what the evidence binds is no key of its suite. Nothing was released.",
+            "Attest again with a fresh release key, such as the SDK makes.",
+        ),
+        "evidence-unusable": ProblemType(
+            (422,),
+            "The evidence cannot be taken",
+            "Evidence of its kind is not verified here, nobody vouches for the platform that the challenge is asked "
+            "for, or the release key is no key of its suite. Nothing was decided.",
+            "Do what `detail` says: it names the kinds that are verified here.",
+        ),
         "too-many-requests": ProblemType(
             (429,),
             "Too many requests",
             "The caller asked more often than it may.",
             "Wait `Retry-After` seconds.",
+            "after `Retry-After`",
+        ),
+        "budget-exhausted": ProblemType(
+            (429,),
+            "A budget of inference has no room",
+            "The budget of the subject, the model or the segment has less left in its current hour or day than the "
+            "request needs; `reasons` says whose. Nothing was leased.",
+            "Wait `Retry-After` seconds, until the window ends. Shorter answers need less.",
             "after `Retry-After`",
         ),
         "http": ProblemType(

@@ -57,13 +57,21 @@ def _document(kind: str, status: int, what: str, detail: str = "", **members: An
     return Problem(type=uri(kind), title=known.title, status=status, detail=". ".join(filter(None, parts)), **members)
 
 
-def unauthenticated(cause: str, challenge: str = 'DPoP algs="ES256"') -> ProblemError:
-    """401: who are you? The exact cause stays in our logs and metrics; ``challenge`` is for ``WWW-Authenticate``."""
+def unauthenticated(cause: str, challenge: str = 'DPoP algs="ES256"', url: str = "") -> ProblemError:
+    """401: who are you? The exact cause stays in our logs and metrics; whatever it is, callers read the same.
+
+    Args:
+        cause: why exactly.
+        challenge: for ``WWW-Authenticate``.
+        url: that proofs must name, up to the path, which is public; empty where none is known.
+    """
+    under = f"a URL that begins with {url}" if url else "this URL"
     return problem(
         "unauthenticated",
         401,
         "The request carries no valid proof of an enrolled key",
-        "Send a fresh DPoP proof (RFC 9449) signed by the enrolled key, for this method and URL.",
+        "Enrol the key, and send a fresh DPoP proof (RFC 9449) that it signed, made once for this request: for this "
+        f"method and {under}, by a clock that agrees with the header Date.",
         headers={"WWW-Authenticate": challenge},
         cause=cause,
     )
@@ -119,6 +127,25 @@ def refused(decision: Decision) -> ProblemError:
     return ProblemError(
         _document("denied", 403, "", detail, reasons=_bounded(decision.reasons), decision_id=decision.id)
     )
+
+
+def exhausted(decision: Decision, seconds: float) -> ProblemError:
+    """429: a budget has no room, with what was missing and the time to wait.
+
+    Args:
+        decision: that denied it.
+        seconds: after which there may be room.
+    """
+    wait = max(1, int(seconds + 0.999))
+    document = _document(
+        "budget-exhausted",
+        429,
+        "",
+        f"There may be room again in {wait} s; each reason says whose budget it is.",
+        reasons=_bounded(decision.reasons),
+        decision_id=decision.id,
+    )
+    return ProblemError(document, headers={"Retry-After": str(wait)})
 
 
 def _bounded(reasons: list[AccessReason]) -> list[AccessReason]:

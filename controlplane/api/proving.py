@@ -10,21 +10,24 @@ from controlplane.capabilities.refusals import Refused
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
 
 
-def verify_proof(
+async def verify_proof(
     request: web.Request, verifier: ProofVerifier, key: str | None = None, access_token: str | None = None
 ) -> Proof | Refused:
-    """Return the proof of a request, or why it does not hold.
+    """Return the proof of a request, or why it does not hold; one that holds is used up, on all machines that share it.
 
     Args:
         request: what came.
         verifier: remembers the proofs that it saw.
         key: thumbprint of the key that must have signed; none for any.
         access_token: that the proof must go with.
+
+    Raises:
+        StoreUnavailable: who counts for all machines was not there to ask.
     """
     proof = only_proof(request)
     if proof is None:
         return Refused("proof_missing", "The request carries no proof, or more than one.")
-    return verifier.verify(
+    found = verifier.verify(
         proof,
         method=request.method,
         url=base_url_of(request) + request.rel_url.raw_path,
@@ -32,6 +35,7 @@ def verify_proof(
         nonces=_nonce_rule(request),
         thumbprint=key,
     )
+    return await verifier.verify_everywhere(found)
 
 
 def base_url_of(request: web.Request) -> str:
@@ -43,19 +47,19 @@ def base_url_of(request: web.Request) -> str:
 async def offer_nonce(request: web.Request, response: web.StreamResponse) -> None:
     """Tell those who send proofs which nonce to use next (RFC 9449 section 8.2)."""
     services = request.app.get(SERVICES)
-    if services is None or services.nonce_mode == "off":
+    if services is None or services.proving.nonce_mode == "off":
         return
     if "DPoP" in request.headers or request.path == TOKEN_PATH:
-        response.headers["DPoP-Nonce"] = services.nonces.current()
+        response.headers["DPoP-Nonce"] = services.proving.nonces.current()
 
 
 def _nonce_rule(request: web.Request) -> NonceRule | None:
     services = request.app[SERVICES]
-    if services.nonce_mode == "off":
+    if services.proving.nonce_mode == "off":
         return None
-    if services.nonce_mode == "always" or request.path == TOKEN_PATH:
-        return services.nonces.examine
-    return lambda presented: None if presented is None else services.nonces.examine(presented)
+    if services.proving.nonce_mode == "always" or request.path == TOKEN_PATH:
+        return services.proving.nonces.examine
+    return lambda presented: None if presented is None else services.proving.nonces.examine(presented)
 
 
 def only_proof(request: web.Request) -> str | None:

@@ -1,8 +1,56 @@
 """Token buckets, one per caller, bounded in number."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from controlplane.decisions.cells import Cell, Cells, OwnCells
+
+
+class Rate(Protocol):
+    """Bounds how often each name may do something: on one machine, or over all replicas (`sharing.rates`)."""
+
+    async def take(self, name: str) -> float:
+        """Take one request; return 0 when it is admitted, else the seconds to wait.
+
+        Raises:
+            StoreUnavailable: who counts was not there to ask.
+        """
+        ...
+
+    def wait(self, name: str) -> float:
+        """Return the seconds until a request would be admitted, as far as is known, and take nothing."""
+        ...
+
+    async def charge(self, name: str, requests: int) -> None:
+        """Take what an admitted request cost beyond itself; below 0, give back.
+
+        Raises:
+            StoreUnavailable: who counts was not there to ask.
+        """
+        ...
+
+
+class MachineRate:
+    """A `Rate` of one machine, whose workers count in memory that they have together.
+
+    Args:
+        limit: counts.
+    """
+
+    def __init__(self, limit: "RateLimit") -> None:
+        self._limit = limit
+
+    async def take(self, name: str) -> float:
+        """Take one request; return 0 when it is admitted, else the seconds to wait."""
+        return self._limit.take(name)
+
+    def wait(self, name: str) -> float:
+        """Return the seconds until a request would be admitted, and take nothing."""
+        return self._limit.wait(name)
+
+    async def charge(self, name: str, requests: int) -> None:
+        """Take what an admitted request cost beyond itself; below 0, give back."""
+        self._limit.charge(name, requests)
 
 
 class RateLimit:

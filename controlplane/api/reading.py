@@ -5,6 +5,7 @@ import ipaddress
 from typing import TypeVar
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import ValidationError
 
 from controlplane.api.connections import link_of
@@ -34,7 +35,8 @@ async def read_body(request: web.Request, model: type[Model], most_bytes: int = 
 
     Raises:
         ProblemError: 415 for another media type or an encoded body, 413 for one that is larger, 408 for one that does
-            not arrive, 400 for one that is no unambiguous JSON or does not fit; the fields that do not fit are named.
+            not arrive, 400 for one that breaks off, is no unambiguous JSON or does not fit; the
+            fields that do not fit are named.
     """
     if request.content_type != "application/json":
         raise problem("unsupported-media-type", 415, "The body must be application/json")
@@ -87,6 +89,9 @@ async def _whole_body(request: web.Request, most_bytes: int, within: float) -> b
                     raise _too_large(most_bytes)
     except TimeoutError:
         raise problem("timeout", 408, "The body did not arrive in time", headers={"Connection": "close"}) from None
+    except (OSError, HttpProcessingError, web.RequestPayloadError):
+        # Who sends it went away, or ended it otherwise than it began: no fault of ours, and nothing of it counts.
+        raise problem("bad-http", 400, "The body did not arrive whole", headers={"Connection": "close"}) from None
     return bytes(raw)
 
 

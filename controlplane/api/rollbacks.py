@@ -37,7 +37,7 @@ async def order_rollback(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     caller = await authenticate_administrator(request)
     body = await read_body(request, RollbackOrder)
-    found = await services.rounds.get(request.match_info["id"])
+    found = await services.training.rounds.get(request.match_info["id"])
     decision = await administer(request, caller, "round:rollback", "round", found.id if found else "unknown")
     if found is None:
         raise not_found("round")
@@ -48,7 +48,9 @@ async def _order(
     request: web.Request, caller: Caller, found: Round, body: RollbackOrder, decision_id: str
 ) -> web.Response:
     services = request.app[SERVICES]
-    given = await services.rollbacks.request(found.id, found.model, body.subjects, body.reason, caller.id, decision_id)
+    given = await services.training.rollbacks.request(
+        found.id, found.model, body.subjects, body.reason, caller.id, decision_id
+    )
     if given is None:
         detail = "None of the subjects contributed to the model in this round or a later one of its aggregator."
         raise problem("conflict", 409, "There is nothing to roll back", detail)
@@ -64,18 +66,18 @@ async def list_rollbacks(request: web.Request) -> web.Response:
     caller = await authenticate_administrator(request)
     model, state, limit = _asked(request.query)
     await administer(request, caller, "behaviour:read", "behaviour", BOOK)
-    return reply(RollbacksFound(rollbacks=await services.rollbacks.page(model, state, limit)))
+    return reply(RollbacksFound(rollbacks=await services.training.rollbacks.page(model, state, limit)))
 
 
 async def read_contributions(request: web.Request) -> web.Response:
     """Return whose updates went into a round's model."""
     services = request.app[SERVICES]
     caller = await authenticate_administrator(request)
-    found = await services.rounds.get(request.match_info["id"])
+    found = await services.training.rounds.get(request.match_info["id"])
     await administer(request, caller, "behaviour:read", "behaviour", found.id if found else "unknown")
     if found is None:
         raise not_found("round")
-    return reply(ContributionsFound(contributions=await services.contributions.of_round(found.id)))
+    return reply(ContributionsFound(contributions=await services.training.contributions.of_round(found.id)))
 
 
 async def end_rollback(request: web.Request) -> web.Response:
@@ -84,21 +86,21 @@ async def end_rollback(request: web.Request) -> web.Response:
     caller = await authenticate(request)
     body = await read_body(request, RollbackResult)
     name = request.match_info["id"]
-    found = await services.rollbacks.get(name) if is_identifier(name) else None
-    first = await services.rounds.get(found.round_id) if found else None
+    found = await services.training.rollbacks.get(name) if is_identifier(name) else None
+    first = await services.training.rounds.get(found.round_id) if found else None
     named, owner = (first.id, first.opened_by) if first else ("unknown", None)
     await administer(request, caller, "updates:report", "round", named, owner)
     if found is None:
         raise not_found("rollback")
-    if not await services.rollbacks.end(found, body):
-        now = await services.rollbacks.get(name)
+    if not await services.training.rollbacks.end(found, body):
+        now = await services.training.rollbacks.get(name)
         if now is None or now.state == "ordered":
             detail = "It was widened while it was carried out. It is handed out again with the next verdicts."
             raise problem("conflict", 409, "The order begins earlier than what was carried out", detail)
         if not _is_ended(now, body):
             raise problem("conflict", 409, "The rollback has ended", "What became of it was reported before.")
         return reply(now)
-    ended = await services.rollbacks.get(name)
+    ended = await services.training.rollbacks.get(name)
     return reply(ended or found)
 
 

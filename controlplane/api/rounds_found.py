@@ -31,7 +31,7 @@ async def list_rounds(request: web.Request) -> web.Response:
     caller = await authenticate_administrator(request)
     query, limit = _asked(request)
     await administer(request, caller, "behaviour:read", "behaviour", ALL)
-    return reply(RoundsFound(rounds=await services.rounds.standings(query, limit)))
+    return reply(RoundsFound(rounds=await services.training.rounds.standings(query, limit)))
 
 
 def _asked(request: web.Request) -> tuple[RoundQuery, int]:

@@ -96,7 +96,7 @@ async def _search(
     _check(body)
     allowed = await administer(request, caller, "access:search", "search", kind)
     result = await _scan(request, caller, kind, body, cursor, allowed)
-    services.metrics.searched(kind, result.asked)
+    services.metrics.decisions.searched(kind, result.asked)
     further = cursor.model_copy(update={"after": result.after or None})
     token = "" if result.after is None else services.pages.make(further, query)
     context = SearchContext(id=allowed.id, policy_revision=allowed.policy_revision)
@@ -115,14 +115,14 @@ async def _scan(
 
     async def listing(after: str, limit: int) -> Sequence[Candidate]:
         # Each candidate costs what a request costs, as it is asked of: many searches at once get no further than one.
-        wait = services.callers.wait(caller.id)
+        wait = services.limits.callers.wait(caller.id)
         if wait:
             raise too_many(wait)
         query = CandidatesQuery(
             kind=kind, subject_type=body.subject.type, resource_type=body.resource.type, after=after, limit=limit
         )
         found = await services.candidates.list(query)
-        services.callers.charge(caller.id, len(found))
+        await services.limits.callers.charge(caller.id, len(found))
         return found
 
     async def is_permitted(candidate: Candidate) -> bool:

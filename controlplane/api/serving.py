@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from controlplane.api.connections import examine_link
+from controlplane.api.crowding import Crowd, room
 from controlplane.api.listening import LISTEN_BACKLOG, Listener
 from controlplane.api.problems import ProblemError, problem
 from controlplane.api.replies import reply
@@ -30,12 +31,32 @@ class Connection(web.RequestHandler):
         link: looked at when the connection is made, for all its requests.
     """
 
-    __slots__ = ("link",)
+    __slots__ = ("_crowd", "link")
+
+    def __init__(self, manager: web.Server, crowd: Crowd, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._crowd = crowd
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Look at the transport, then begin to read."""
         self.link = examine_link(transport)
         super().connection_made(transport)
+        self._crowd.join(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Make room."""
+        self._crowd.leave(self)
+        super().connection_lost(exc)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing was asked that is not answered yet."""
+        return not self._request_in_progress and not self._messages
+
+    def cut(self) -> None:
+        """Close it at once."""
+        if self.transport is not None:
+            self.transport.abort()
 
     def handle_error(
         self,
@@ -87,10 +108,10 @@ async def serving(app: web.Application, *listeners: socket.socket | Listener) ->
         manager = runner.server
         if manager is None:
             raise RuntimeError("the application was set up without a server")
-        loop = asyncio.get_running_loop()
+        loop, crowd = asyncio.get_running_loop(), Crowd(room())
         for listener in opened:
             # One that cannot be served leaves those before it to be closed.
-            servers.append(await _serve(lambda: Connection(manager, loop=loop, **limits), listener))  # noqa: PERF401
+            servers.append(await _serve(lambda: Connection(manager, crowd, loop=loop, **limits), listener))  # noqa: PERF401
         yield
     finally:
         for server in servers:

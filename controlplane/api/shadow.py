@@ -28,7 +28,7 @@ async def show_shadow(request: web.Request) -> web.Response:
     """
     caller = await authenticate_administrator(request)
     await administer(request, caller, "policy:read", "policy", SHADOW)
-    found = await request.app[SERVICES].shadows.report()
+    found = await request.app[SERVICES].policies.shadows.report()
     if found is None:
         raise not_found("candidate")
     return reply(found)
@@ -46,7 +46,7 @@ async def start_shadow(request: web.Request) -> web.Response:
     body = await read_bytes(request, MEDIA_TYPE, MAX_PACKED_BYTES, BUNDLE_SECONDS)
     decision = await administer(request, caller, "policy:shadow", "policy", SHADOW)
     try:
-        found = await request.app[SERVICES].shadows.start(body, caller.id)
+        found = await request.app[SERVICES].policies.shadows.start(body, caller.id)
     except BundleRefused as refused:
         raise problem("policy-refused", 422, refused.reason, refused.detail, cause=refused.reason) from None
     _log.info("shadow_asked_for", shadow=found.shadow.id, decision_id=decision.id)
@@ -60,7 +60,7 @@ async def stop_shadow(request: web.Request) -> web.Response:
     """
     caller = await authenticate_administrator(request)
     await administer(request, caller, "policy:shadow", "policy", SHADOW)
-    found = await request.app[SERVICES].shadows.stop(caller.id)
+    found = await request.app[SERVICES].policies.shadows.stop(caller.id)
     if found is None:
         raise not_found("candidate")
     return reply(found)

@@ -35,7 +35,7 @@ async def _report(request: web.Request, caller: Device, body: SignalReports) -> 
         return reply(SignalsTaken(judged=0, passed_over=len(body.signals)))
     try:
         # Whoever gives up waiting must not have half of it judged.
-        return reply(await asyncio.shield(services.signals.report(caller.id, body.signals)))
+        return reply(await asyncio.shield(services.behaviour.signals.report(caller.id, body.signals)))
     except Unjudged:
         raise unavailable("Policy does not say how behaviour is judged; nothing of this was counted.") from None
     except Contended:

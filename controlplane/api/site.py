@@ -25,8 +25,8 @@ async def _report(request: web.Request, caller: Device, body: SiteReports) -> we
     services = request.app[SERVICES]
     await administer(request, caller, "site:report", "site", caller.id, caller.id)
     # Each one is a record: many at once are no way to write more of them than requests may.
-    services.callers.charge(caller.id, len(body.statements) - 1)
-    taken = await take_in(services.log, services.metrics, caller, body.statements, services.clock())
+    await services.limits.callers.charge(caller.id, len(body.statements) - 1)
+    taken = await take_in(services.transparency.log, services.metrics.sites, caller, body.statements, services.clock())
     return reply(taken)
 
 

@@ -84,10 +84,10 @@ async def use_up(services: Services, found: Round, checked: Sequence[Checked]) -
         StoreUnavailable: the store failed; no capability is used up, unless it cannot even be given back.
     """
     expiries = {item.claims.jti: item.claims.exp for item in checked if item.claims is not None}
-    used = Counter(dict(await services.ledger.consume(expiries)) if expiries else {})
+    used = Counter(dict(await services.capabilities.ledger.consume(expiries)) if expiries else {})
     fresh = [item.report.subject for item in checked if item.claims is not None and not used[item.claims.jti]]
     try:
-        submitted = Counter(await services.rounds.count_submissions(found.id, list(dict.fromkeys(fresh))))
+        submitted = Counter(await services.training.rounds.count_submissions(found.id, list(dict.fromkeys(fresh))))
     except StoreUnavailable:
         await _give_back(services, found, list(expiries), [])
         raise
@@ -114,8 +114,8 @@ async def give_back(services: Services, found: Round, items: Sequence[Item]) -> 
 
 async def _give_back(services: Services, found: Round, jtis: Sequence[str], subjects: Sequence[str]) -> None:
     try:
-        await services.ledger.give_back(jtis)
-        await services.rounds.give_back_submissions(found.id, subjects)
+        await services.capabilities.ledger.give_back(jtis)
+        await services.training.rounds.give_back_submissions(found.id, subjects)
     except StoreUnavailable as error:
         _log.error("capabilities_not_given_back", round_id=found.id, many=len(jtis), error=type(error).__name__)
 
@@ -127,7 +127,7 @@ def _check(services: Services, found: Round, report: UpdateReport, *, believed: 
         return Checked(report, None, report.verification.cause or "unverified")
     if report.capability is None:
         return Checked(report, None, "malformed")
-    claims = services.capabilities.inspect(
+    claims = services.capabilities.verifier.inspect(
         report.capability,
         subject=report.subject,
         action="gradient_submission",

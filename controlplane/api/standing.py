@@ -42,7 +42,7 @@ async def set_status(request: web.Request) -> web.Response:
         raise not_found("device")
     if not await services.registry.set_status(identifier, body.status):
         raise problem("conflict", 409, "A revoked device stays revoked", "It enrols again with a new key and token.")
-    services.metrics.status_changes.labels(body.status).inc()
+    services.metrics.enrolments.status_changes.labels(body.status).inc()
     _log.warning(
         "device_status",
         device=identifier,

@@ -22,7 +22,7 @@ async def read_status_list(request: web.Request) -> web.Response:
     named = request.match_info["id"]
     is_number = _WINDOW.fullmatch(named) is not None
     await administer(request, caller, "status_list:read", "status_list", named if is_number else "unknown")
-    token = await services.status_lists.token(int(named)) if is_number else None
+    token = await services.revocation.status_lists.token(int(named)) if is_number else None
     if token is None:
         raise not_found("status list")
     headers = {"Cache-Control": f"private, max-age={TTL_SECONDS}"}

@@ -39,9 +39,9 @@ async def issue_jwt_svid(request: web.Request) -> web.Response:
     )
     most = decision.obligations.lifetime_seconds or MAX_JWT_SVID_SECONDS
     name = device_spiffe_id(services.access.authorities.domain, device.id)
-    minting = JwtSvids(services.keys.ring.current, services.clock)
+    minting = JwtSvids(services.capabilities.keys.ring.current, services.clock)
     token, claims = minting.mint(name, body.audience, min(body.lifetime_seconds, most, MAX_JWT_SVID_SECONDS))
-    services.metrics.svids_issued.labels("jwt").inc()
+    services.metrics.enrolments.svids_issued.labels("jwt").inc()
     return reply(IssuedJwtSvid(svid=token, spiffe_id=claims.sub, expires_at=float(claims.exp)), 201)
 
 
@@ -53,7 +53,7 @@ async def bundle(request: web.Request) -> web.Response:
     """
     services = request.app[SERVICES]
     now, authorities = services.clock(), authorities_of(request)
-    ring = services.keys.ring
+    ring = services.capabilities.keys.ring
     document = {
         "spiffe_sequence": sequence(authorities.changed_at(now), ring.standings(), now),
         "spiffe_refresh_hint": REFRESH_SECONDS,

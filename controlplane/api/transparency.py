@@ -36,16 +36,16 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,14}")
 
 async def read_keys(request: web.Request) -> web.Response:
     """Return the log's key and those of its witnesses; whoever verifies offline keeps them from a time of trust."""
-    quorum = _for_everybody(request).heads.quorum
+    quorum = (await _for_everybody(request)).transparency.heads.quorum
     found = LogKeys(log=str(quorum.log), witnesses=[str(one) for one in quorum.witnesses], needed=quorum.needed)
     return reply(found)
 
 
 async def read_checkpoint(request: web.Request) -> web.Response:
     """Return the latest signed head, a note with the cosignatures that came."""
-    services = _for_everybody(request)
+    services = await _for_everybody(request)
     try:
-        found = await services.heads.latest()
+        found = await services.transparency.heads.latest()
     except LogRewritten as error:
         raise unavailable(str(error)) from None
     if found is None:
@@ -55,13 +55,13 @@ async def read_checkpoint(request: web.Request) -> web.Response:
 
 async def read_consistency(request: web.Request) -> web.Response:
     """Return the proof that the log only grew from one size to another, which was signed."""
-    services = _for_everybody(request)
+    services = await _for_everybody(request)
     asked = numbers(request, "from", "to")
     earlier, later = asked["from"], asked["to"]
     if not earlier <= later <= await _signed(services):
         raise problem("not-found", 404, "There are no such sizes", "from <= to <= the size of the checkpoint.")
     try:
-        hashes = await services.heads.grew(earlier, later)
+        hashes = await services.transparency.heads.grew(earlier, later)
     except LogRewritten as error:
         raise unavailable(str(error)) from None
     return reply(ConsistencyProof(earlier=earlier, later=later, hashes=[one.hex() for one in hashes]))
@@ -69,9 +69,9 @@ async def read_consistency(request: web.Request) -> web.Response:
 
 async def read_leaves(request: web.Request) -> web.Response:
     """Return hashes of entries, in order, which say nothing of them."""
-    services = _for_everybody(request)
+    services = await _for_everybody(request)
     asked = numbers(request, "start", "count")
-    found = await services.entries.leaves(asked["start"], min(asked["count"], MOST_LEAVES))
+    found = await services.transparency.entries.leaves(asked["start"], min(asked["count"], MOST_LEAVES))
     return reply(Leaves(start=asked["start"], hashes=[one.hex() for one in found]))
 
 
@@ -81,9 +81,9 @@ async def read_entries(request: web.Request) -> web.Response:
     caller = await authenticate_administrator(request)
     asked = numbers(request, "start", "count")
     await administer(request, caller, "decision:list", "decision_log", "decisions", None)
-    found = await services.entries.page(asked["start"], min(asked["count"], 1000))
+    found = await services.transparency.entries.page(asked["start"], min(asked["count"], 1000))
     entries = [LoggedEntry(place=one.place, entry=one.entry, is_erased=one.salt is None) for one in found]
-    return reply(LoggedEntries(entries=entries, size=await services.entries.size()))
+    return reply(LoggedEntries(entries=entries, size=await services.transparency.entries.size()))
 
 
 async def prove_decision(request: web.Request) -> web.Response:
@@ -93,11 +93,11 @@ async def prove_decision(request: web.Request) -> web.Response:
     identifier = request.match_info["id"]
     if not _ID.fullmatch(identifier):
         raise not_found("decision")
-    document = await services.records.get(identifier)
+    document = await services.transparency.records.get(identifier)
     subject = None if document is None else read_record(identifier, document).subject
     owner = subject if subject is not None and is_identifier(subject) else None
     await administer(request, caller, "decision:read", "decision", identifier, owner)
-    kept = None if document is None else await services.entries.find(identifier)
+    kept = None if document is None else await services.transparency.entries.find(identifier)
     if document is None or kept is None or kept.salt is None:
         raise not_found("proof of the decision")
     return reply(await _proof(services, kept, kept.salt, document))
@@ -105,13 +105,13 @@ async def prove_decision(request: web.Request) -> web.Response:
 
 async def _proof(services: Services, kept: Kept, salt: bytes, document: bytes) -> RecordProof:
     try:
-        found = await services.heads.latest()
+        found = await services.transparency.heads.latest()
         if found is None or found[0].size <= kept.place:
-            found = await services.heads.advance()
+            found = await services.transparency.heads.advance()
         if found is None or found[0].size <= kept.place:
             raise unavailable("The log has no head yet that holds this decision; ask again in a second.")
         checkpoint, note = found
-        hashes = await services.heads.include(kept.place, checkpoint.size)
+        hashes = await services.transparency.heads.include(kept.place, checkpoint.size)
     except LogRewritten as error:
         raise unavailable(str(error)) from None
     return RecordProof(
@@ -124,14 +124,14 @@ async def _proof(services: Services, kept: Kept, salt: bytes, document: bytes) -
     )
 
 
-def _for_everybody(request: web.Request) -> Services:
+async def _for_everybody(request: web.Request) -> Services:
     """Return the services for somebody who need not say who it is, and so has a stranger's allowance.
 
     Raises:
         ProblemError: 429.
     """
     services = request.app[SERVICES]
-    wait = services.strangers.take(neighbourhood(address_of(request)))
+    wait = await services.limits.strangers.take(neighbourhood(address_of(request)))
     if wait:
         raise too_many(wait)
     return services
@@ -139,7 +139,7 @@ def _for_everybody(request: web.Request) -> Services:
 
 async def _signed(services: Services) -> int:
     try:
-        found = await services.heads.latest()
+        found = await services.transparency.heads.latest()
     except LogRewritten as error:
         raise unavailable(str(error)) from None
     return 0 if found is None else found[0].size

@@ -29,7 +29,7 @@ async def keys(request: web.Request) -> web.Response:
 
     A key is here for longer than anybody may keep this document before it signs (``Cache-Control``).
     """
-    body = json.dumps(request.app[SERVICES].jwks()).encode()
+    body = json.dumps(request.app[SERVICES].capabilities.jwks()).encode()
     tag = hashlib.sha256(body).hexdigest()[:32]
     headers = {"Cache-Control": f"max-age={MAX_AGE_SECONDS}", "ETag": f'"{tag}"'}
     if any(known.value in (tag, "*") for known in request.if_none_match or ()):

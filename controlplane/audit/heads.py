@@ -231,7 +231,8 @@ class Heads:
             self._observer.rewritten()
             raise LogRewritten(
                 f"the log holds {size} entries and does not begin with the {signed.size} that were signed: somebody "
-                "wrote into the database. `ztfm audit check` names the entries; restore them from a backup"
+                "wrote into the database, or put an older one back. `ztfm audit check` names the entries; restore them "
+                "from a backup, or begin another log with `ztfm store reopen --log new`"
             )
 
     async def _signed(self, size: int) -> tuple[Checkpoint, Note]:

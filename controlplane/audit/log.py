@@ -54,6 +54,7 @@ class AuditLog:
         self._waiting: deque[_Waiting] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._is_open = False
+        self._is_traced = False
 
     async def __aenter__(self) -> Self:
         self._is_open = True
@@ -132,9 +133,13 @@ class AuditLog:
             with self._tracing(group):
                 await self._store.add_many([row for row, _, _ in group])
             why = ""
+            self._is_traced = False
         except Exception as fault:  # noqa: BLE001 - every caller of the group gets it, as a refusal to go on
-            _log.exception("%d decisions could not be recorded and are not given out", len(group))
             why = str(fault) or type(fault).__name__
+            # Of a fault that lasts, one trace says all: the log may lie on the disk that is full.
+            known = None if self._is_traced else fault
+            _log.error("%d decisions could not be recorded and are not given out: %s", len(group), why, exc_info=known)
+            self._is_traced = True
         finally:
             self._answer(group, why)
 

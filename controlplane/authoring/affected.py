@@ -45,35 +45,42 @@ def _checks_of(path: Path, checks: set[str]) -> set[str]:
 def affected_tests(folder: PolicyFolder, changed: Iterable[Path]) -> dict[Path, set[str]]:
     """Return the packages whose tests could end otherwise after a change, by the folder that they lie in.
 
-    A package is affected when it, or one that it names, lies in a folder that changed, or names changed data.
+    A package is affected when it, or one that it names, lies in a folder that changed, or names changed data. What
+    tests name affects these tests, and not whoever names the rules that they are about.
 
     Args:
         folder: of the policies.
         changed: files, relative to it; other files than rules, tests and data affect no test.
     """
     packages, names = _read(folder)
-    affected = {_path_of(path) for path in changed if path.suffix == ".rego" or path.name == "data.json"}
+    affected = {_part_of(path) for path in changed if path.suffix == ".rego" or path.name == "data.json"}
     is_growing = True
     while is_growing:
         more = {one for one, named in names.items() if any(_meets(a, b) for a in named for b in affected)} - affected
         affected |= more
         is_growing = bool(more)
-    return {Path(*place.split(".")): some for place, some in packages.items() if place in affected}
+    return {Path(*place.split(".")): some for place, some in packages.items() if {place, f"{place}_test"} & affected}
 
 
 def _read(folder: PolicyFolder) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
-    """Return the packages of each folder, and what they name of the data, both by the folder's dotted path."""
+    """Return the packages of each folder by its dotted path, and what rules and tests of it name, by their part."""
     packages: dict[str, set[str]] = {}
     names: dict[str, set[str]] = {}
     for path in folder.rego_files() + folder.rego_files(tests=True):
-        place, text = _path_of(path.relative_to(folder.root)), path.read_text()
-        packages.setdefault(place, set()).update(_PACKAGE.findall(text))
-        names.setdefault(place, set()).update(_REFERENCE.findall(text))
+        part, text = path.relative_to(folder.root), path.read_text()
+        packages.setdefault(_place_of(part), set()).update(_PACKAGE.findall(text))
+        # Tests depend on the rules beside them, whether or not they name them.
+        names.setdefault(_part_of(part), set()).update(_REFERENCE.findall(text), {_place_of(part)})
     return packages, names
 
 
-def _path_of(path: Path) -> str:
+def _place_of(path: Path) -> str:
     return ".".join(path.parent.parts)
+
+
+def _part_of(path: Path) -> str:
+    """The dotted path of a folder, for its tests with the ending that their package has."""
+    return f"{_place_of(path)}_test" if path.name.endswith("_test.rego") else _place_of(path)
 
 
 def _meets(one: str, other: str) -> bool:

@@ -10,14 +10,16 @@ from controlplane.authoring.deciding import check_examples, check_requirements
 from controlplane.authoring.describing import check_descriptions
 from controlplane.authoring.errors import AuthoringError
 from controlplane.authoring.findings import Finding
-from controlplane.authoring.folder import PolicyFolder, read_json
+from controlplane.authoring.folder import EXTRA, PolicyFolder, read_json
 from controlplane.authoring.layerfolder import LayerFolder
 from controlplane.authoring.layers import check_answers, check_confined, check_layer_examples
 from controlplane.authoring.references import check_references, foreign_references
 from controlplane.authoring.tools import Tools, allowed_builtins, call, call_for_json
+from controlplane.authoring.waivers import waiver_findings
 from controlplane.contracts.builtins import FORBIDDEN
 
 MAX_LINES = 100
+BATCH = "batch"
 _STRUCTURE = "a package lies in the folder of its name: ztfm.extra.door in ztfm/extra/door"
 _REMEDIES = {
     "rego_parse_error": "Complete the expression; the line above may be the one that does not end.",
@@ -98,11 +100,25 @@ def check_structure(tools: Tools, folder: PolicyFolder) -> list[Finding]:
     for parent in sorted({path.parent for path in folder.rego_files()} - tested):
         name = next(parent.glob("*.rego")).relative_to(folder.root).as_posix()
         found.append(Finding(name, 1, "structure", "Nothing tests this package.", "Add a policy_test.rego beside it."))
-    return found
+    return [*found, *unasked(folder)]
+
+
+def unasked(folder: PolicyFolder) -> Iterator[Finding]:
+    """Find decisions of the product that its batch does not ask: each request about them would be denied."""
+    batch = folder.root / "ztfm" / BATCH
+    if isinstance(folder, LayerFolder) or not batch.is_dir():
+        return
+    rules = "".join(path.read_text() for path in folder.rego_files() if path.parent == batch)
+    for package in folder.decisions():
+        if not package.startswith(f"{EXTRA}/") and f"data.ztfm.{package}.decision" not in rules:
+            first = min((folder.root / "ztfm" / package).glob("*.rego"), default=folder.root / "ztfm" / package)
+            remedy = f"Add a rule to ztfm/{BATCH}/batch.rego: data.ztfm.{package}.decision for input.{package}."
+            name = first.relative_to(folder.root).as_posix()
+            yield Finding(name, 1, "structure", "The batch does not ask this decision: nobody gets an answer.", remedy)
 
 
 def check_data(tools: Tools, folder: PolicyFolder) -> list[Finding]:
-    """Find data that does not fit the JSON Schema beside it, or has none."""
+    """Find data that does not fit the JSON Schema beside it, or has none, and exceptions that could not count."""
     found, documents = [], {}
     for path in folder.data_folders():
         name = (path / "data.json").relative_to(folder.root).as_posix()
@@ -128,7 +144,7 @@ def check_data(tools: Tools, folder: PolicyFolder) -> list[Finding]:
             remedy = f"Correct the value; {Path(name).parent.name}.schema.json says what may be there."
             line = _line_of_path(folder.root / name, item["field"])
             found.append(Finding(name, line, "data", f"{item['error']}.".replace("..", "."), remedy))
-    return found
+    return [*found, *waiver_findings(folder)]
 
 
 def _line_of_path(path: Path, field: str) -> int:

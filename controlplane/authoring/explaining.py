@@ -28,6 +28,7 @@ class Requirement:
         waived: it was not, and an exception waives it.
         message: what it means that it was not; empty when it held.
         remedy: what to do then.
+        differences: claims that are not what they should be, a sentence each.
         file: of its rule, relative to the policy folder; empty when none names it.
         conditions: what did not hold there.
     """
@@ -37,6 +38,7 @@ class Requirement:
     waived: bool = False
     message: str = ""
     remedy: str = ""
+    differences: list[str] = field(default_factory=list)
     file: str = ""
     line: int = 0
     conditions: list[Condition] = field(default_factory=list)
@@ -91,6 +93,7 @@ def explain(opa: Path, folder: PolicyFolder, request: Request) -> Explanation:
                 waived=code in waived,
                 message=reason.message if reason else "",
                 remedy=reason.remedy if reason else "",
+                differences=[one.sentence for one in reason.differences] if reason else [],
                 file=file,
                 line=line,
                 conditions=[] if held else _conditions(traces.get(own, [])),

@@ -19,6 +19,9 @@ from controlplane.contracts.builtins import FORBIDDEN
 
 MIN_COVERAGE = 0.95
 
+TEST_SECONDS = 60
+"""How long one test may take."""
+
 
 @dataclass(frozen=True)
 class Results:
@@ -52,7 +55,7 @@ def run_tests(tools: Tools, folder: PolicyFolder) -> Results:
         findings = [_failed(item) for item in results if item.get("fail") or item.get("error")]
         coverage: dict[str, float] = {}
         if not findings:
-            coverage, missed = cover(json.loads(_run(tools, folder, builtins, "--coverage")))
+            coverage, missed = cover(_covered(_run(tools, folder, builtins, "--coverage")))
             findings += missed
         findings += judged.result()
     if not results:
@@ -73,7 +76,9 @@ def run_some(tools: Tools, folder: PolicyFolder, packages: Collection[str]) -> l
 
 
 def _run(tools: Tools, folder: PolicyFolder, builtins: str, *options: str) -> str:
-    arguments = ["test", "--bundle", ".", "--format", "json", "--capabilities", builtins, *options]
+    # The five seconds that OPA gives a test are few for one that tries many inputs on a busy machine.
+    waiting = ["--timeout", f"{TEST_SECONDS}s"]
+    arguments = ["test", "--bundle", ".", "--format", "json", "--capabilities", builtins, *waiting, *options]
     result = call(tools.opa, *arguments, cwd=folder.root)
     return result.stdout if result.stdout.lstrip().startswith(("[", "{")) else result.stdout + result.stderr
 
@@ -85,6 +90,15 @@ def _read(said: str) -> list[dict[str, Any]]:
         hint = next((f" ({name} {why}, which no test may)" for name, why in FORBIDDEN.items() if name in said), "")
         raise AuthoringError(f"the policies do not compile{hint}:\n{said.strip()}") from None
     return results if isinstance(results, list) else []
+
+
+def _covered(said: str) -> dict[str, Any]:
+    try:
+        report: dict[str, Any] = json.loads(said)
+    except ValueError:
+        why = f"tests that held did not hold while their coverage was measured; try again:\n{said.strip()}"
+        raise AuthoringError(why) from None
+    return report
 
 
 def _failed(item: dict[str, Any]) -> Finding:

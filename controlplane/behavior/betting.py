@@ -21,7 +21,7 @@ from controlplane.contracts.behaviour import LARGEST_E_VALUE, BehaviourTerms, Ch
 FRESH = Wealth()
 
 
-def e_value(p_value: float, levels: Sequence[float], stake: float) -> float:
+def e_value(p_value: float, levels: Sequence[float], stake: float, company: float = 0.0) -> float:
     """What a wealth of 1 becomes when the share ``stake`` of it is bet, evenly on all levels.
 
     A bet on level ``l`` pays ``1 / l`` if the p-value is ``l`` or less, and nothing otherwise. If that has a chance of
@@ -31,19 +31,21 @@ def e_value(p_value: float, levels: Sequence[float], stake: float) -> float:
         p_value: in (0, 1].
         levels: each in (0, 1), at least one.
         stake: in (0, 1).
+        company: the chance that somebody else is why the p-value is small; a bet pays so much less
+            (`controlplane.behavior.groups`).
     """
-    paid = sum(1.0 / level for level in levels if p_value <= level)
+    paid = sum(1.0 / (level + company * (1.0 - level)) for level in levels if p_value <= level)
     return 1.0 - stake + stake * paid / len(levels)
 
 
-def after(wealth: Wealth, p_value: float, terms: BehaviourTerms) -> Wealth:
+def after(wealth: Wealth, p_value: float, terms: BehaviourTerms, company: float = 0.0) -> Wealth:
     """Return the wealth after one more step; a horizon that is over starts anew first.
 
     Wealth is cut at the largest e-value, which keeps it a supermartingale.
     """
     before = FRESH if wealth.steps >= terms.horizon else wealth
     entering = terms.hazard * before.waiting
-    grown = e_value(p_value, terms.levels, terms.stake) * (before.active + entering)
+    grown = e_value(p_value, terms.levels, terms.stake, company) * (before.active + entering)
     waiting = max(0.0, before.waiting - entering)
     return Wealth(active=min(LARGEST_E_VALUE, grown), waiting=waiting, steps=before.steps + 1)
 

@@ -16,10 +16,11 @@ Everything here is pure: the same evidence, records, pools and time give the sam
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controlplane.behavior import attribution, betting
 from controlplane.behavior.conformal import Peer, Pool
+from controlplane.behavior.groups import companies, shared
 from controlplane.behavior.scores import scores
 from controlplane.behavior.trust import counted, lower_bound
 from controlplane.contracts.behaviour import (
@@ -35,6 +36,9 @@ from controlplane.contracts.evidence import UpdateEvidence
 from controlplane.contracts.identity import Trust
 
 ANY = "any"
+GROUPS = "groups"
+"""The class of sums of groups, which are compared with one another."""
+
 _OLDEST = 1e10
 
 
@@ -101,6 +105,47 @@ class Judge:
         return {
             name: _peers(segments[name], self._skew(evidence)) for name, evidence in cohort.items() if name in segments
         }
+
+    def sums(
+        self,
+        cohort: Mapping[str, UpdateEvidence],
+        groups: Mapping[str, str],
+        known: Mapping[str, Known],
+        pool: Sequence[Peer],
+        now: float,
+    ) -> dict[str, Judged]:
+        """Return what the sums of a round's groups make of their members.
+
+        The score of a sum is one observation, whoever is in it, so it is kept with one member alone. What a member's
+        trust and evidence are told is less than what the group's sum is: others may be why.
+
+        A sum that stands out is not compared with later. A few liars spoil many sums, and each would make the next look
+        usual. By that the pool becomes too clean by at most those sums which stand out by chance, of whose like the
+        calibration still has its share.
+
+        Args:
+            cohort: evidence by member: that of its group's sum.
+            groups: the group of each member of the round, also of those who are in no sum: who goes away changes
+                nothing of how likely hostile company was when groups were drawn.
+            known: those of the cohort that are judged.
+            pool: scores of earlier sums, as for `updates`.
+            now: Unix seconds.
+        """
+        compared = Pool(self._update_calibration(GROUPS), pool)
+        by_group = {groups[name]: evidence for name, evidence in sorted(cohort.items(), reverse=True)}
+        keeping = {groups[name]: name for name in sorted(known, reverse=True)}
+        found = scores(by_group)
+        chances = companies(groups, self._terms.hostile_share)
+        judged = {}
+        for name in known:
+            group = groups[name]
+            told = attribution.of_update(by_group[group], found[group])
+            one = self._judged(
+                "updates", name, found[group].value, GROUPS, compared, known[name], told, now, chances[name]
+            )
+            is_kept = keeping[group] == name and not self._is_remarkable(one.admission_p_value)
+            judged[name] = one if is_kept else replace(one, score=None)
+        return judged
 
     def updates(
         self,
@@ -188,14 +233,16 @@ class Judge:
         known: Known,
         attribution: Attribution | None,
         now: float,
+        company: float = 0.0,
     ) -> Judged:
         comparable = 0 if score is None else pool.comparable(subject)
         p_value = admission_p_value = None
         if score is not None and comparable >= self._terms.comparable:
             p_value = pool.p_value(subject, score, self._terms.heterogeneity)
             admission_p_value = pool.admission_p_value(subject, score, self._terms.heterogeneity)
-        is_remarkable = admission_p_value is None or admission_p_value <= max(self._terms.levels)
-        record = self._after(known.record or self._newcomer(now), channel, p_value, now, conforms=not is_remarkable)
+        is_remarkable = admission_p_value is None or self._is_remarkable(admission_p_value)
+        before = known.record or self._newcomer(now)
+        record = self._after(before, channel, p_value, now, company, conforms=not is_remarkable)
         return Judged(
             record=record,
             trust=Trust(
@@ -204,7 +251,7 @@ class Judge:
             ),
             score=score,
             peers=peers,
-            p_value=p_value,
+            p_value=None if p_value is None else shared(p_value, company),
             admission_p_value=admission_p_value,
             comparable=comparable,
             e_values={name: betting.value(record.wealth.get(name, betting.FRESH)) for name in CHANNELS},
@@ -213,15 +260,23 @@ class Judge:
         )
 
     def _after(
-        self, record: BehaviourRecord, channel: Channel, p_value: float | None, now: float, *, conforms: bool
+        self,
+        record: BehaviourRecord,
+        channel: Channel,
+        p_value: float | None,
+        now: float,
+        company: float,
+        *,
+        conforms: bool,
     ) -> BehaviourRecord:
         if p_value is None:
             return record
         worth = self._terms.worth[channel]
-        conforming, deviating = counted(record.conforming, record.deviating, p_value, self._terms, worth)
+        seen = shared(p_value, company)
+        conforming, deviating = counted(record.conforming, record.deviating, seen, self._terms, worth)
         before = record.wealth.get(channel, betting.FRESH)
         count = min(MOST_CONFORMING, before.conforming + conforms)
-        wealth = betting.after(before, p_value, self._terms).model_copy(
+        wealth = betting.after(before, p_value, self._terms, company).model_copy(
             update={"conforming": count, "convicted": before.convicted}
         )
         return record.model_copy(
@@ -237,6 +292,9 @@ class Judge:
         return BehaviourRecord(
             state="watched", since=now, wealth={}, conforming=self._terms.newcomer, deviating=0.0, observed_at=now
         )
+
+    def _is_remarkable(self, p_value: float | None) -> bool:
+        return p_value is not None and p_value <= max(self._terms.levels)
 
     def _skew(self, evidence: UpdateEvidence) -> str | None:
         if evidence.concentration is None:

@@ -8,7 +8,7 @@ nobody.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from controlplane.behavior.scores import Score, shares_of
+from controlplane.behavior.scores import MEASURES, Score, shares_of
 from controlplane.contracts.behaviour import Attack
 from controlplane.contracts.evidence import UpdateEvidence
 
@@ -68,21 +68,20 @@ def _always(evidence: UpdateEvidence, score: Score) -> float:
     return 1.0
 
 
-_ANY = (
-    "cosine",
-    "sign_agreement",
-    "layer_cosines",
-    "sign_balance",
-    "spectral_residual",
-    "low_frequency",
-    "subspace_overlap",
-    "norm_ratio",
-    "centrality",
+_REPLAYED = {"seen_before": 1.0, "replay_cosine": 1.0, "innovation": 0.8}
+
+_ANY = dict.fromkeys(
+    (
+        "layer_cosines",
+        *(measure.name for measure in MEASURES if not measure.is_company and measure.name not in _REPLAYED),
+    ),
+    0.5,
 )
+"""Whatever is measured and is about the update itself."""
 
 PATTERNS = (
     Pattern("malformed", {"malformed": 1.0}, _always),
-    Pattern("replay", {"seen_before": 1.0, "replay_cosine": 1.0, "innovation": 0.8}, _always),
+    Pattern("replay", _REPLAYED, _always),
     Pattern("free_rider", {"norm_ratio": 1.0}, _idle),
     Pattern(
         "sign_flip",
@@ -93,7 +92,7 @@ PATTERNS = (
     Pattern("backdoor", {"norm_ratio": 1.0, "twin_cosine": 0.7, "layer_cosines": 0.6}, _onward),
     Pattern("sybil", {"twin_cosine": 1.0, "centrality": 0.6, "spectral_residual": 0.4}, _accompanied),
     Pattern("collusion", {"twin_cosine": 1.2, "sign_balance": 1.2, "centrality": 0.8, "cosine": 0.4}, _concerted),
-    Pattern("model_poisoning", dict.fromkeys(_ANY, 0.5), _always),
+    Pattern("model_poisoning", _ANY, _always),
 )
 
 

@@ -87,7 +87,9 @@ class BundleSigner:
             key = serialization.load_pem_private_key(pem, passphrase.encode() if passphrase else None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             # The library's own words may quote the file.
-            raise PolicyKeyError(f"{path} is no private key in PEM form, or its passphrase is another") from None
+            raise PolicyKeyError(
+                f"{path} is no private key in PEM form, or its passphrase is another; restore it"
+            ) from None
         if not isinstance(key, EllipticCurvePrivateKey):
             raise PolicyKeyError(f"{path} is another kind of key; policies are signed with a key on P-256")
         return cls(key)

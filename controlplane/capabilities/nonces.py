@@ -1,8 +1,8 @@
 """Nonces for key proofs that the server chooses (RFC 9449 sections 8 and 9): nothing is remembered.
 
-A nonce names the replica that issued it and the minute in which it did, under a key that this replica alone has. A
-proof that bears one cannot have been made long ahead, and is worth nothing at another replica. The worker processes of
-one replica share the key, as they share what was used.
+A nonce names the key that it was made with and the minute in which it was. A proof that bears one cannot have been made
+long ahead, and is worth nothing where the key is another one. Those share the key who share what was used: the worker
+processes of one replica, and replicas that count seen proofs together.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ _FORM = re.compile(r"([A-Za-z0-9_-]{8})\.([0-9]{1,12})\.[A-Za-z0-9_-]{22}")
 
 
 class Nonces:
-    """Issues and examines the nonces of one replica.
+    """Issues and examines nonces.
 
     Args:
         clock: Unix seconds.

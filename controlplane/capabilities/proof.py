@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from controlplane.capabilities.refusals import Cause, Refused
-from controlplane.capabilities.replay import ReplayCache, Uses
+from controlplane.capabilities.replay import ReplayCache, Use, Uses
 from controlplane.capabilities.targets import normal_target
 from controlplane.contracts.identity import PublicKey
 from controlplane.jose.jws import (
@@ -177,6 +177,7 @@ class ProofVerifier:
         capacity: proofs remembered at most. It bounds the sustained rate: ``capacity / (max_age + leeway)``
             proofs a second, above which fresh ones are refused.
         replay: remembers the proofs instead of a memory of its own, for all processes that share it.
+        elsewhere: asks those on other machines, too; `verify_everywhere` does.
     """
 
     def __init__(
@@ -186,8 +187,10 @@ class ProofVerifier:
         leeway_seconds: float = LEEWAY_SECONDS,
         capacity: int = 100_000,
         replay: Uses | None = None,
+        elsewhere: Callable[[str, float], Awaitable[Use]] | None = None,
     ) -> None:
         self._clock = clock
+        self._elsewhere = elsewhere
         self._max_age = max_age_seconds
         self._leeway = leeway_seconds
         self._replay: Uses = ReplayCache(clock, capacity) if replay is None else replay
@@ -223,10 +226,22 @@ class ProofVerifier:
         )
         return self._use(examined) if isinstance(examined, Proof) else examined
 
+    async def verify_everywhere(self, found: Proof | Refused) -> Proof | Refused:
+        """Return what `verify` found, unless the proof was used on another machine: it is used up on all of them.
+
+        Raises:
+            Exception: that of ``elsewhere``, which could not be asked; the proof must not pass.
+        """
+        if self._elsewhere is None or isinstance(found, Refused):
+            return found
+        return found if await self._elsewhere(*self._named(found)) == "first" else _refused("proof_replayed")
+
     def _use(self, examined: Proof) -> Proof | Refused:
+        return examined if self._replay.use(*self._named(examined)) == "first" else _refused("proof_replayed")
+
+    def _named(self, examined: Proof) -> tuple[str, float]:
         # A device's identifiers are its own: nobody can use up another's.
-        name, until = f"{examined.thumbprint}.{examined.jti}", examined.issued_at + self._max_age + self._leeway
-        return examined if self._replay.use(name, until) == "first" else _refused("proof_replayed")
+        return f"{examined.thumbprint}.{examined.jti}", examined.issued_at + self._max_age + self._leeway
 
 
 def holder_of(proof: str) -> tuple[PublicKey, str] | None:

@@ -38,6 +38,8 @@ Cause = Literal[
     "wrong_purpose",
     "too_large",
     "norm_exceeded",
+    "not_sealed",
+    "wrong_shards",
     "assertion_malformed",
     "assertion_wrong_algorithm",
     "assertion_wrong_type",

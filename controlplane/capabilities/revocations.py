@@ -85,6 +85,10 @@ class RevocationState:
             return "revoked"
         return "good" if self.is_current and issued_at > self._distrusted else "unknown"
 
+    def is_distrusted(self, issued_at: float) -> bool:
+        """Whether nothing is held good that was issued then, whatever is known of it by itself."""
+        return issued_at <= self._distrusted
+
     def ended_until(self, subject: str) -> float:
         """Return until when (Unix seconds) what a subject is given is void from the start; 0 when it never ended."""
         return self._void.get(("subject", subject), (0.0, 0.0))[0]

@@ -126,10 +126,16 @@ class Revoker:
         Its status stays: what it is given after that holds. To shut it out, set its status (`Registry.set_status`),
         which does this as well.
         """
+        await self._write(self.subject_notice(subject, reason=reason, initiator=initiator, txn=txn))
+
+    def subject_notice(
+        self, subject: str, *, reason: str, initiator: Initiator = "admin", txn: str | None = None
+    ) -> Notice:
+        """Return what `revoke_subject` writes, for a store that writes more in the same transaction."""
         now = self._clock()
         event = SessionRevoked(event_timestamp=now, initiating_entity=initiator, reason_admin={"en": reason})
         events = [SecurityEvent(txn=txn or new_txn(), sub_id=_opaque(subject), events=Events(session_revoked=event))]
-        await self._write(Notice(revocations=[_subject(subject, now)], events=events))
+        return Notice(revocations=[_subject(subject, now)], events=events)
 
     async def withdraw_key(self, kid: str, *, reason: str) -> None:
         """Make everything void that a signing key signed, from now on: a credential-change event.
@@ -189,6 +195,10 @@ class Revoker:
     def is_overtaken(self, subject: str, since: float) -> bool:
         """Whether a capability minted now, from what was known of a subject at ``since``, could outlive its end."""
         return self._state.is_overtaken(subject, since, self._clock())
+
+    def has_ended(self, subject: str, since: float) -> bool:
+        """Whether a subject ended at ``since`` (Unix seconds) or later; for what cannot be called back."""
+        return since <= self._state.ended_until(subject) - REACH_SECONDS
 
     def is_revoked(self, claims: CapabilityClaims, kid: str = "") -> bool:
         """Whether a capability must not be relied on: it is void, or nobody can tell."""

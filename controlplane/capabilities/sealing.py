@@ -1,5 +1,7 @@
 """Seal what is secret at rest: AES-256-GCM under a key that lives in a private file, apart from the store."""
 
+import hashlib
+import hmac
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path
@@ -23,12 +25,13 @@ class Sealer:
         key: 32 random bytes.
     """
 
-    __slots__ = ("_cipher",)
+    __slots__ = ("_cipher", "_root")
 
     def __init__(self, key: bytes) -> None:
         if len(key) != _KEY_BYTES:
             raise ValueError(f"a sealing key has {_KEY_BYTES} bytes")
         self._cipher = AESGCM(key)
+        self._root = hmac.digest(key, b"derived", hashlib.sha256)
 
     @classmethod
     def load_or_create(cls, path: Path) -> Self:
@@ -65,6 +68,10 @@ class Sealer:
             return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode())
         except InvalidTag:
             raise SealError("a sealed secret does not open with this sealing key; was the key file replaced?") from None
+
+    def derived(self, purpose: str) -> bytes:
+        """Return 32 secret bytes for a purpose, the same for all who have this key; they say nothing about it."""
+        return hmac.digest(self._root, purpose.encode(), hashlib.sha256)
 
     def examine(self, path: Path) -> str:
         """Return ``ok`` while ``path`` still keeps this very key for nobody else to read, or what is wrong.

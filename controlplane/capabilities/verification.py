@@ -1,6 +1,6 @@
 """Verify capabilities offline, with the issuer's published keys alone (RFC 9068 section 4, RFC 9449 section 7)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -34,6 +34,8 @@ _DETAILS: dict[Cause, str] = {
     "wrong_round": "The capability is for another round.",
     "wrong_digest": "The capability is for other weights.",
     "wrong_segment": "The capability is for another segment.",
+    "not_sealed": "What the capability is for comes sealed to the aggregator's attested key, and this did not.",
+    "wrong_shards": "The capability is for other parts of the weights than are handed out here.",
     "replayed": "The capability may be used once, and was.",
     "proof_missing": "A capability holds only together with a proof of its key.",
     "certificate_missing": "The capability holds only over a TLS connection that is made with its client certificate.",
@@ -115,6 +117,8 @@ class CapabilityVerifier:
         nonce: str | None = None,
         subject: str | None = None,
         certificate: str | None = None,
+        sealed_to: str | None = None,
+        shards: Collection[str] | None = None,
     ) -> CapabilityClaims | Refused:
         """Return the claims of a capability that holds here and now, with its proof or certificate.
 
@@ -138,6 +142,10 @@ class CapabilityVerifier:
             subject: whose capability it must be; none when the key alone says who.
             certificate: thumbprint of the client certificate of the TLS connection that the capability came over
                 (`capabilities.certificates`); none without one.
+            sealed_to: digest of the key of this point that what came along was sealed to; none where it was not.
+            shards: the parts of the weights that this point hands out for it; none for all of them, for which a
+                capability that names parts does not hold. A point that picks the parts by the claims says that by
+                itself it hands out none.
         """
         claims = self.inspect(
             token,
@@ -150,8 +158,9 @@ class CapabilityVerifier:
         )
         if isinstance(claims, Refused):
             return claims
-        if self._audience is None:
-            return _refused("wrong_audience")
+        cause = "wrong_audience" if self._audience is None else _misplaced(claims, sealed_to, shards)
+        if cause:
+            return _refused(cause)
         if claims.cnf.jkt is None:
             cause = _uncertified(claims, certificate)
             if cause:
@@ -261,6 +270,15 @@ def _misused(
         return "wrong_round"
     if detail.constraints.model_digest not in (None, model_digest):
         return "wrong_digest"
+    return None
+
+
+def _misplaced(claims: CapabilityClaims, sealed_to: str | None, shards: Collection[str] | None) -> Cause | None:
+    constraints = claims.detail.constraints
+    if constraints.sealed_to not in (None, sealed_to):
+        return "not_sealed"
+    if constraints.shards is not None and (shards is None or not set(shards) <= set(constraints.shards)):
+        return "wrong_shards"
     return None
 
 

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import aiohttp
 
+from controlplane.capabilities.channels import client_context
 from controlplane.capabilities.errors import KeyFileError
 from controlplane.capabilities.keyfiles import read_private
 from controlplane.capabilities.proof import make_proof
 from controlplane.jose.keys import DeviceKey
+from controlplane.settings import is_safe_url
 
 ASK_SECONDS = 5.0
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
@@ -62,8 +64,14 @@ class Identity:
 
 
 def bearer(token: str) -> Identity:
-    """Return whoever holds a token: a person's of their provider, or that of the metrics."""
-    return Identity("", lambda _url, _nonce: {"Authorization": f"Bearer {token}"})
+    """Return whoever holds a token, a person's of their provider or that of the metrics; it is sent safely or not."""
+
+    def show(url: str, _nonce: str | None) -> Mapping[str, str]:
+        if not is_safe_url(url):
+            raise Unanswered("a token is sent over https:// alone, or over http:// on loopback: name such a URL")
+        return {"Authorization": f"Bearer {token}"}
+
+    return Identity("", show)
 
 
 def nobody() -> Identity:
@@ -127,8 +135,10 @@ class Asked:
         if self._session is not None:
             await self._session.close()
 
-    async def get(self, path: str, who: Identity, welcome: tuple[int, ...] = (HTTPStatus.OK,)) -> bytes:
-        """Return the answer to one question.
+    async def get(
+        self, path: str, who: Identity, welcome: tuple[int, ...] = (HTTPStatus.OK,), most: int = MAX_ANSWER_BYTES
+    ) -> bytes:
+        """Return the answer to one question, of at most so many bytes.
 
         Raises:
             Away: nobody answers.
@@ -136,19 +146,19 @@ class Asked:
             Unanswered: it cannot be asked, or the answer is too large.
         """
         used = self._nonce
-        status, headers, body = await self._try(path, who)
+        status, headers, body = await self._try(path, who, most)
         given = headers.get("DPoP-Nonce")
         if given is not None:
             # Others that were asked at the same time may have learnt it before.
             is_asked_for = given != used and "use_dpop_nonce" in headers.get("WWW-Authenticate", "")
             self._nonce = given
             if status == HTTPStatus.UNAUTHORIZED and is_asked_for:
-                status, headers, body = await self._try(path, who)
+                status, headers, body = await self._try(path, who, most)
         if status not in welcome:
             raise Refused(_refusal(path, status, body), status)
         return body
 
-    async def _try(self, path: str, who: Identity) -> tuple[int, Mapping[str, str], bytes]:
+    async def _try(self, path: str, who: Identity, most: int) -> tuple[int, Mapping[str, str], bytes]:
         url = self.url + path
         try:
             sent = who.headers(url.partition("?")[0], self._nonce)
@@ -156,8 +166,8 @@ class Asked:
                 body = b""
                 async for chunk in answer.content.iter_any():
                     body += chunk
-                    if len(body) > MAX_ANSWER_BYTES:
-                        raise Unanswered(f"the answer to {path} is larger than {MAX_ANSWER_BYTES:,} bytes")
+                    if len(body) > most:
+                        raise Unanswered(f"the answer to {path} is larger than {most:,} bytes")
                 return answer.status, answer.headers, body
         except TimeoutError:
             raise Away(f"nothing at {self.url} answers within {ASK_SECONDS:g} s") from None
@@ -172,7 +182,10 @@ class Asked:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             total = aiohttp.ClientTimeout(total=ASK_SECONDS)
-            self._session = aiohttp.ClientSession(timeout=total, cookie_jar=aiohttp.DummyCookieJar())
+            connector = aiohttp.TCPConnector(ssl=client_context())
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=total, cookie_jar=aiohttp.DummyCookieJar()
+            )
         return self._session
 
 

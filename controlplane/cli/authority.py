@@ -14,7 +14,7 @@ from rich.table import Table
 
 from controlplane.capabilities.errors import CapabilityError
 from controlplane.certifying import AuthorityFile
-from controlplane.cli.serve import load_settings
+from controlplane.cli.configured import load_settings
 from controlplane.entry import authorities_of
 from controlplane.identity.authorities import Authorities, AuthorityStanding
 

@@ -14,9 +14,10 @@ from rich.text import Text
 
 from controlplane.audit import AuditUnavailable
 from controlplane.cli.asked import Away, Unanswered
+from controlplane.cli.configured import load_settings
 from controlplane.cli.moments import moment
-from controlplane.cli.serve import load_settings
 from controlplane.cli.sources import Key, Records, StateDir, TokenFile, Url, Where, opened_records
+from controlplane.contracts.access import AccessReason
 from controlplane.contracts.decision import Decision, DecisionQuery, DecisionRecord
 from controlplane.storage.errors import StoreError
 
@@ -192,7 +193,7 @@ def _print_line(console: Console, one: Decision) -> None:
 
 def _lines(found: DecisionRecord) -> Sequence[str]:
     took = "" if found.seconds is None else f", in {found.seconds * 1000:.1f} ms"
-    missing = [f"  missing {one.code}: {one.message}\n          Remedy: {one.remedy}" for one in found.reasons]
+    missing = [line for one in found.reasons for line in _missing(one)]
     obligations = found.obligations.model_dump(mode="json", exclude_defaults=True)
     masked = [f"kept out of the log by policy: {', '.join(found.masked)}"] if found.masked else []
     return [
@@ -205,6 +206,15 @@ def _lines(found: DecisionRecord) -> Sequence[str]:
         "facts:",
         json.dumps(found.facts, indent=2, ensure_ascii=False),
         f"why: ztfm policy explain {found.id}",
+    ]
+
+
+def _missing(reason: AccessReason) -> Sequence[str]:
+    return [
+        f"  missing {reason.code}: {reason.message}",
+        *(f"          {one.sentence}" for one in reason.differences),
+        *([] if reason.until is None else [f"          Until: {_time(reason.until)}"]),
+        f"          Remedy: {reason.remedy}",
     ]
 
 

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn, TextIO
+from typing import Annotated, Literal, NoReturn, TextIO
 
 import typer
 
 INTERRUPTED = 130
 ENDING = (signal.SIGINT, signal.SIGTERM)
+
+Attest = Literal["none", "tpm"]
 
 
 def demo(
@@ -22,6 +24,7 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, max=1_000_000, help="Fixes task, attackers and training.")] = 0,
     report: Annotated[Path, typer.Option(help="Where the HTML report goes.")] = Path("reports/demo.html"),
     encoder: Annotated[str | None, typer.Option(help="A BERT of the Hugging Face hub; none for the packaged.")] = None,
+    attest: Annotated[Attest, typer.Option(help="By what homes prove what they run on: TPMs in software.")] = "none",
 ) -> None:
     """Run a federation three times: clean, attacked, and attacked with a guard; then ask the tuned model.
 
@@ -33,7 +36,9 @@ def demo(
         from evaluation.demo.command import run
 
         with _own_stdout() if json_output else nullcontext() as stdout:
-            problem, found = run(seed=seed, is_quick=quick, report=report, is_json=json_output, encoder=encoder)
+            problem, found = run(
+                seed=seed, is_quick=quick, report=report, is_json=json_output, encoder=encoder, attest=attest
+            )
             if stdout is not None and not problem:
                 print(json.dumps(found), file=stdout, flush=True)
     except ModuleNotFoundError as error:

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from controlplane.api.behaviour import described
 from controlplane.cli import devices_listed
+from controlplane.cli.configured import load_settings
 from controlplane.cli.devices_why import show as show_why
-from controlplane.cli.serve import load_settings
 from controlplane.cli.stores import existing_store
 from controlplane.contracts.identity import Device, DeviceStatus, Trust
 from controlplane.contracts.standing import MAX_VERDICTS, DeviceBehaviour
@@ -156,7 +156,7 @@ def _print(device: Device, json_output: bool) -> None:
         "roles": ", ".join(device.roles),
         "segment": device.segment,
         "trust": f"{device.trust.score:.3f} after {device.trust.observations} updates",
-        "attestation": device.attestation.level,
+        "attestation": device.attestation.level if device.attestation.holds_at(time.time()) else "none (it expired)",
         "enrolled": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(device.enrolled_at)),
     }
     for name, value in rows.items():

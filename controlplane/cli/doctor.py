@@ -20,7 +20,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from controlplane.cli.serve import load_settings
+from controlplane.attestation.plugging import VerifierUnusable, open_verifiers
+from controlplane.cli.configured import load_settings
 from controlplane.embedding import build_without_opa
 from controlplane.settings import Settings
 from controlplane.sidecar import OpaNotFound, SidecarError, build_bundle, locate_opa
@@ -29,6 +30,7 @@ from controlplane.sidecar.folders import product_folder, tools_folder
 MINIMUM_PYTHON = (3, 11)
 _ASK_SECONDS = 5.0
 _MAX_ANSWER = 65_536
+_DISK_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,18 @@ def doctor(
 
 def examine(settings: Settings) -> list[Finding]:
     """Look at everything that serving and the demo need."""
-    checks: list[Callable[[Settings], Finding]] = [_python, _opa, _embedded, _policies, _state, _port, _regal, _demo]
+    checks: list[Callable[[Settings], Finding]] = [
+        _python,
+        _opa,
+        _embedded,
+        _policies,
+        _state,
+        _disk,
+        _port,
+        _attestation,
+        _regal,
+        _demo,
+    ]
     return [check(settings) for check in checks]
 
 
@@ -125,6 +138,15 @@ def _state(settings: Settings) -> Finding:
     return Finding("state folder", ok, True, str(folder), "" if ok else "choose another with ZTFM_STATE_DIR")
 
 
+def _disk(settings: Settings) -> Finding:
+    """Return how much room the state folder has; where the database is elsewhere, it needs little."""
+    folder = settings.state_dir.resolve()
+    free = shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.is_dir())).free
+    ok = free >= _DISK_BYTES
+    remedy = "" if ok else f"make room, {_DISK_BYTES >> 20} MiB at least: what cannot be recorded is not given out"
+    return Finding("disk", ok, True, f"{free >> 20:,} MiB free", remedy)
+
+
 def _port(settings: Settings) -> Finding:
     place = f"{settings.listen_host}:{settings.listen_port}"
     try:
@@ -156,6 +178,18 @@ def _serving(settings: Settings) -> Finding | None:
     if answer.status == HTTPStatus.OK:
         return Finding("port", True, True, f"{place} and is ready")
     return Finding("port", False, True, f"{place} and is not ready: {failing}", "docs/runbooks/ZtfmNotReady.md")
+
+
+def _attestation(settings: Settings) -> Finding:
+    folder = settings.attestation_roots
+    if folder is None:
+        remedy = "only where devices prove their platforms: docs/attestation.md"
+        return Finding("attestation", False, False, "no roots", remedy)
+    try:
+        kinds = sorted(open_verifiers(folder))
+    except VerifierUnusable as error:
+        return Finding("attestation", False, True, str(folder), str(error))
+    return Finding("attestation", True, True, f"{', '.join(kinds) or 'no kind'}, by the roots of {folder}")
 
 
 def _regal(_settings: Settings) -> Finding:

@@ -10,8 +10,8 @@ from typing import Annotated, NoReturn, TypeVar
 import typer
 from pydantic import TypeAdapter, ValidationError
 
+from controlplane.cli.configured import load_settings
 from controlplane.cli.local import local_user
-from controlplane.cli.serve import load_settings
 from controlplane.cli.stores import existing_store
 from controlplane.contracts.base import Why
 from controlplane.contracts.holds import EVERYWHERE, Hold

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.progress import Progress
 
-from controlplane.cli.serve import load_settings
+from controlplane.cli.configured import load_settings
 from controlplane.cli.stores import existing_store
 from controlplane.identity.checking import Checked, check
 from controlplane.identity.comparing import compare

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from controlplane.capabilities.errors import KeyFileError
 from controlplane.capabilities.keyfiles import read_private
-from controlplane.cli.serve import load_settings
+from controlplane.cli.configured import load_settings
 from controlplane.cli.stores import on_store
 from controlplane.identifiers.followed import FollowedRecord
 from controlplane.identifiers.records import RecordInvalid, SignedRecord

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from controlplane.capabilities.errors import CapabilityError
-from controlplane.cli.serve import load_settings
+from controlplane.cli.configured import load_settings
 from controlplane.cli.stores import existing_store
 from controlplane.contracts.identity import Device, PublicKey, Trust
 from controlplane.identifiers.documents import DidDocument, Resolution, VerificationMethod

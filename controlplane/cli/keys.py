@@ -16,7 +16,7 @@ from controlplane.capabilities.errors import CapabilityError
 from controlplane.capabilities.keykeeping import KeyKeeper
 from controlplane.capabilities.keyring import stand
 from controlplane.capabilities.sealing import Sealer
-from controlplane.cli.serve import load_settings
+from controlplane.cli.configured import load_settings
 from controlplane.cli.stores import existing_store
 from controlplane.contracts.keys import KeyStanding, KeyStandings, KeyWithdrawal
 from controlplane.rotation import StoredNotices, build_keeper

@@ -27,10 +27,10 @@ from controlplane.authoring import (
 )
 from controlplane.authoring.explaining import Explanation
 from controlplane.authoring.tools import locate_linter
+from controlplane.cli.configured import load_settings
 from controlplane.cli.policy_explained import shown, told
 from controlplane.cli.policy_findings import counted, located, show_findings, tested_document, tested_line, undone
 from controlplane.cli.policy_watch import watch_checks, watch_tests
-from controlplane.cli.serve import load_settings
 from controlplane.contracts.policies import PolicyLayer
 from controlplane.sidecar import SidecarError, locate_opa
 from controlplane.sidecar.folders import product_folder, tools_folder

@@ -11,7 +11,7 @@ from controlplane.bundles import BundleRefused, BundleSigner, PolicyKeyError, re
 from controlplane.bundles.archive import MAX_PACKED_BYTES, write_archive
 from controlplane.bundles.layout import WASM
 from controlplane.bundles.verification import read_manifest
-from controlplane.cli.serve import load_settings
+from controlplane.cli.configured import load_settings
 from controlplane.contracts.policies import PolicyLayer, digest_of
 from controlplane.releases.building import build
 from controlplane.sidecar import BundleError, SidecarError, locate_opa

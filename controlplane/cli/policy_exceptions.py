@@ -3,16 +3,19 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from pydantic import ValidationError
 
+from controlplane.bundles.archive import read_archive
+from controlplane.bundles.errors import BundleRefused
+from controlplane.bundles.layout import DATA
+from controlplane.cli.configured import load_settings
 from controlplane.cli.local import local_user
 from controlplane.cli.moments import date, length
-from controlplane.cli.serve import load_settings
 from controlplane.cli.stores import existing_store
 from controlplane.contracts.base import is_identifier
 from controlplane.contracts.exceptions import (
@@ -74,9 +77,13 @@ def grant(
     """
     settings, now = load_settings(state_dir=state_dir), time.time()
     asked = _asked(subject, resource, action, waive, reason, _times(now, starts, until, lasts))
-    _check_length(settings, asked, now)
     made = _made(asked, approver, now)
-    if not _run("grant", settings, lambda store: store.exceptions.add(made)):
+
+    async def _grant(store: Store) -> bool:
+        _check(await _limits(settings, store), asked, now)
+        return await store.exceptions.add(made)
+
+    if not _run("grant", settings, _grant):
         _fail(
             "grant", f"too many have not ended: at most {MAX_ALIKE} for one subject, resource and action; revoke some"
         )
@@ -163,23 +170,39 @@ def _asked(
         raise typer.Exit(2) from None
 
 
-def _check_length(settings: Settings, asked: ExceptionRequest, now: float) -> None:
+def _check(limits: Mapping[str, Any], asked: ExceptionRequest, now: float) -> None:
     if asked.ends_at <= now:
         _fail("grant", "it would have ended already", 2)
-    most = _days_maximum(settings)
+    most = limits.get("exception_days_maximum")
+    if isinstance(most, bool) or not isinstance(most, int | float) or most > MAX_EXCEPTION_DAYS:
+        most = MAX_EXCEPTION_DAYS
     if asked.ends_at - (asked.starts_at or now) > most * DAY_SECONDS:
         _fail("grant", f"it would last too long: policy lets an exception last {most:g} days; grant it anew then", 2)
+    waivable = limits.get("waivable")
+    if isinstance(waivable, dict) and not set(asked.waives) <= waivable.keys():
+        _fail(
+            "grant",
+            f"--waive: {', '.join(sorted(set(asked.waives) - waivable.keys()))} cannot be waived; what can is"
+            f" {', '.join(sorted(waivable))}, by waivable in data/limits of the policies that are released",
+            2,
+        )
 
 
-def _days_maximum(settings: Settings) -> float:
-    """Return how long policy lets an exception last, days, where its folder is here; policy has the last word."""
-    path = (settings.policies or product_folder("policies")) / LIMITS
+async def _limits(settings: Settings, store: Store) -> Mapping[str, Any]:
+    """Return the limits of the policies that are released, or of the folder where none are; policy has the last word.
+
+    Empty where neither can be read. The signature is not looked at: this only tells sooner what policy would refuse.
+    """
     try:
-        most = json.loads(path.read_bytes())["exception_days_maximum"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return MAX_EXCEPTION_DAYS
-    is_number = isinstance(most, int | float) and not isinstance(most, bool)
-    return min(most, MAX_EXCEPTION_DAYS) if is_number else MAX_EXCEPTION_DAYS
+        released = (await store.releases.heads()).get("base")
+        body = await store.releases.body(released.digest) if released else None
+        if body is not None:
+            limits = json.loads(read_archive(body)[DATA])["data"]["limits"]
+        else:
+            limits = json.loads(((settings.policies or product_folder("policies")) / LIMITS).read_bytes())
+    except (BundleRefused, OSError, ValueError, KeyError, TypeError):
+        return {}
+    return limits if isinstance(limits, dict) else {}
 
 
 def _made(asked: ExceptionRequest, approver: str | None, now: float) -> GrantedException:

@@ -91,6 +91,8 @@ def _not_held(item: Requirement, root: Path | None) -> Iterator[str]:
     yield f"  {'waived ' if item.waived else 'MISSING'}  {item.code}  {_where(root, item.file, item.line)}"
     if item.message:
         yield f"           {item.message}\n           Remedy: {item.remedy}"
+    for difference in item.differences:
+        yield f"           {difference}"
     for condition in item.conditions:
         yield f"           not so: {condition.text}  ({_where(root, condition.file, condition.line)})"
         for name, value in condition.values.items():

@@ -18,11 +18,11 @@ from rich.console import Console
 
 from controlplane.authoring import AuthoringError, PolicyFolder
 from controlplane.bundles import PolicyKeyError, Trust
+from controlplane.cli.configured import load_settings
 from controlplane.cli.moments import moment
 from controlplane.cli.policy_explained import explained, show
 from controlplane.cli.policy_explained_site import SITE, show_site
 from controlplane.cli.policy_groups import TITLES, Row, show_groups
-from controlplane.cli.serve import load_settings
 from controlplane.contracts.decision import DecisionQuery
 from controlplane.contracts.shadow import DISAGREEMENTS
 from controlplane.history.changes import MAX_SUBJECTS, Comparison

@@ -12,8 +12,8 @@ import typer
 
 from controlplane.bundles import BundleRefused, PolicyKeyError
 from controlplane.bundles.archive import MAX_PACKED_BYTES
+from controlplane.cli.configured import load_settings
 from controlplane.cli.local import local_user
-from controlplane.cli.serve import load_settings
 from controlplane.cli.served import served
 from controlplane.cli.stores import existing_store
 from controlplane.contracts.policies import LAYERS, PolicyLayer, Refusal, Release
@@ -22,6 +22,7 @@ from controlplane.releases.errors import NoSuchRelease, ReleaseConflict
 from controlplane.releases.publishing import Publisher
 from controlplane.releases.standing import stand
 from controlplane.releasing import build_publisher, signer_of, trust_of
+from controlplane.serving_certificate import AUTHORITY, FOLDER
 from controlplane.settings import Settings
 from controlplane.sidecar import BundleError, SidecarError, locate_opa
 from controlplane.sidecar.errors import OpaFailed
@@ -134,7 +135,7 @@ def status(
         heads, history = asyncio.run(_with_store(settings, _work))
     except (StoreError, OSError) as error:
         _fail("status", str(error), FAULT)
-    serving = served(settings.resolved_public_url)
+    serving = served(settings.resolved_public_url, settings.state_dir / FOLDER / AUTHORITY)
     revision = "" if serving is None else str(serving.get("policy_revision", ""))
     refused = {} if serving is None else {item["layer"]: item["refused"] for item in serving.get("policies", ())}
     standing = stand(settings.engine, revision, settings.layers, heads, {}, time.time())

@@ -10,10 +10,10 @@ from typing import Annotated, NoReturn, TypeVar
 import typer
 
 from controlplane.bundles import BundleRefused, PolicyKeyError, VerifiedBundle
+from controlplane.cli.configured import load_settings
 from controlplane.cli.local import local_user
 from controlplane.cli.policy_groups import TITLES, Row, show_groups
 from controlplane.cli.policy_published import Uncounted, signed_body
-from controlplane.cli.serve import load_settings
 from controlplane.cli.stores import existing_store
 from controlplane.contracts.policies import PolicyLayer
 from controlplane.contracts.shadow import DISAGREEMENTS, ShadowReport

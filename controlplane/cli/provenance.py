@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from controlplane.capabilities.errors import KeyFileError
-from controlplane.cli.serve import load_settings
+from controlplane.cli.configured import load_settings
 from controlplane.cli.stores import on_store
 from controlplane.decisions.provenance import trace
 from controlplane.transparency.notes import NoteInvalid, Verifier

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn, Protocol, cast
 
 import typer
 
-from controlplane.cli.serve import load_settings
+from controlplane.cli.configured import load_settings
 from controlplane.cli.stores import existing_store
 from controlplane.contracts.rollback import Contribution
 from controlplane.contracts.rounds import Round

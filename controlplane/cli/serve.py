@@ -5,18 +5,19 @@ import json
 import signal
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import structlog
 import typer
 import uvloop
-from pydantic import ValidationError
 
 from controlplane.api.listening import ListenError
 from controlplane.api.serving import serving
-from controlplane.app import METRICS, StartFailed, build_app
+from controlplane.app import build_app
 from controlplane.capabilities.errors import CapabilityError
+from controlplane.cli.configured import load_settings
 from controlplane.entry import follow_certificate, open_listeners, reserve_listeners
+from controlplane.parts import METRICS, StartFailed
 from controlplane.settings import Settings
 from controlplane.sharing.counted import SHAPES
 from controlplane.sharing.memory import Memory
@@ -42,6 +43,9 @@ def serve(
         Literal["opa", "embedded"] | None,
         typer.Option(help="What evaluates policies: an OPA, or WebAssembly in this process where none can run."),
     ] = None,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Serve TLS 1.3 alone, with a certificate of this control plane's authority.")
+    ] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the start-up line as JSON.")] = False,
 ) -> None:
     """Keep a control plane with its OPA sidecar running until interrupted.
@@ -49,7 +53,13 @@ def serve(
     Example: `ztfm serve --port 8181 --state-dir state`
     """
     settings = load_settings(
-        listen_host=host, listen_port=port, state_dir=state_dir, policies=policies, workers=workers, engine=engine
+        listen_host=host,
+        listen_port=port,
+        state_dir=state_dir,
+        policies=policies,
+        workers=workers,
+        engine=engine,
+        tls_own=tls or None,
     )
     configure_logs(settings.log_level, json=settings.log_format == "json")
     try:
@@ -57,21 +67,6 @@ def serve(
     except (StartFailed, WorkerFailed, ListenError, SidecarError, StoreError, CapabilityError, OSError) as error:
         typer.echo(f"ztfm serve: {error}", err=True)
         raise typer.Exit(1) from None
-
-
-def load_settings(**given: Any) -> Settings:
-    """Return the settings from the environment, with what was given on the command line on top.
-
-    Exits with status 2 and the names of the settings that do not fit.
-    """
-    try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        for item in error.errors(include_input=False):
-            name = "_".join(str(part) for part in item["loc"]).upper()
-            name = name if name.startswith("OTEL_") else f"ZTFM_{name}"
-            typer.echo(f"{name if item['loc'] else 'settings'}: {item['msg']}", err=True)
-        raise typer.Exit(2) from None
 
 
 async def _run(settings: Settings, json_output: bool) -> None:
@@ -98,7 +93,7 @@ async def _serve(settings: Settings, json_output: bool) -> None:
     app = build_app(bound)
     async with serving(app, *listeners):
         collect_less_often()
-        app[METRICS].workers.set(1)
+        app[METRICS].edge.workers.set(1)
         _announce(bound, 1, json_output)
         await follow_certificate(bound, listeners)
         await asyncio.get_running_loop().create_future()

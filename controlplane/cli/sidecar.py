@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from controlplane.bundles import PolicyKeyError
-from controlplane.cli.serve import load_settings
+from controlplane.cli.configured import load_settings
 from controlplane.releasing import keys_for_opa, trust_of
+from controlplane.settings import Settings
 from controlplane.sidecar.configuring import CONFIG, KEPT, write_config
 from controlplane.sidecar.files import write_private
 from controlplane.sidecar.management import look
@@ -92,7 +93,7 @@ def status(
     Example: `ztfm sidecar status --url http://127.0.0.1:8182 --token-file state/opa/opa-token`
     """
     settings = load_settings(state_dir=state_dir)
-    listening = url or settings.opa_url or (f"http://{settings.opa_tcp}" if settings.opa_tcp else None)
+    listening = url or settings.opa_url or (_own(settings) if settings.opa_tcp else None)
     if listening is None:
         typer.echo("ztfm sidecar status: OPA listens on no TCP address: give --url, or set ZTFM_OPA_TCP", err=True)
         raise typer.Exit(2)
@@ -111,6 +112,11 @@ def status(
         typer.echo(f"OPA at {listening} decides by revision {condition.policy_revision} ({count} modules)")
     if condition.trouble or not condition.is_healthy:
         raise typer.Exit(1)
+
+
+def _own(settings: Settings) -> str:
+    scheme = "http" if settings.tls_cert_file is None else "https"
+    return f"{scheme}://{settings.opa_tcp}"
 
 
 def keep_token(path: Path, mode: int = 0o600) -> None:

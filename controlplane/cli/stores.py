@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import typer
 
-from controlplane.cli.serve import load_settings
+from controlplane.cli.configured import load_settings
 from controlplane.settings import Settings
 from controlplane.storage import Store, open_store
 from controlplane.storage.errors import StoreError

@@ -6,16 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography import x509
 
 from controlplane.capabilities.errors import CapabilityError
-from controlplane.cli.serve import load_settings
+from controlplane.cli.configured import load_settings
 from controlplane.entry import authorities_of
 from controlplane.identity.authorities import NoAuthority
-from controlplane.sidecar.files import write_private
-
-FOLDER = "tls"
+from controlplane.serving_certificate import AUTHORITY, CERTIFICATE, FOLDER, KEY, write_certificate
 
 app = typer.Typer(
     help="TLS certificates for loopback and labs.\n\nExample: `ztfm tls init --host 127.0.0.1`", no_args_is_help=True
@@ -41,23 +38,18 @@ def init(
     """
     settings = load_settings(state_dir=state_dir)
     folder = settings.state_dir.resolve() / FOLDER
-    key = generate_private_key(SECP256R1())
     try:
         now = time.time()
         authorities = authorities_of(settings).open(now)
-        certificate = authorities.signing(now).issue_server(host, key.public_key(), now)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-        write_private(folder / "server-key.pem", private)
-        (folder / "server.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-        (folder / "authority.pem").write_text(authorities.trusted_pem(now))
+        write_certificate(folder, host, authorities.signing(now), authorities.trusted_pem(now), now)
+        certificate = x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes())
     except (CapabilityError, NoAuthority, OSError, ValueError) as error:
         typer.echo(f"ztfm tls init: {error}", err=True)
         raise typer.Exit(1) from None
     files = {
-        "ZTFM_TLS_CERT_FILE": str(folder / "server.pem"),
-        "ZTFM_TLS_KEY_FILE": str(folder / "server-key.pem"),
-        "authority": str(folder / "authority.pem"),
+        "ZTFM_TLS_CERT_FILE": str(folder / CERTIFICATE),
+        "ZTFM_TLS_KEY_FILE": str(folder / KEY),
+        "authority": str(folder / AUTHORITY),
         "expires_at": certificate.not_valid_after_utc.isoformat(),
     }
     if json_output:

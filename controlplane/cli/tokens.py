@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from controlplane.cli.serve import load_settings
+from controlplane.cli.configured import load_settings
 from controlplane.identity.tokens import EnrolmentTokens
 from controlplane.settings import Settings
 from controlplane.storage import open_store
@@ -56,6 +56,12 @@ def issue(
 
 
 async def _issue(settings: Settings, roles: list[str], segment: str, lifetime: int, count: int) -> list[str]:
+    if settings.database_url is None and not settings.state_dir.exists():
+        typer.echo(
+            f"ztfm tokens issue: {settings.state_dir.resolve()} is new: a control plane that runs on another folder "
+            "will not know these tokens; give its folder as --state-dir",
+            err=True,
+        )
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = await open_store(settings.resolved_database_url)
     try:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 from controlplane.cli.asked import Unanswered
-from controlplane.cli.serve import load_settings
+from controlplane.cli.configured import load_settings
 from controlplane.cli.sources import Key, Source, StateDir, TokenFile, Url, Where, opened
 from controlplane.cli.terminal import is_capable, keys
 from controlplane.cli.top_frame import Frame

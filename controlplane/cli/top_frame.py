@@ -247,6 +247,7 @@ def _wrong(read: Readings) -> list[Wrong]:
                 say(f"policies of the layer {layer.get('layer')} were refused: {layer['refused']}", "ZtfmPolicyRefused")
     if read.change is not None:
         _count_wrong(read.change, say)
+        _count_denied(read.change, (read.ready or {}).get("policy_age_seconds"), say)
     found += [Wrong(fault, "what it names is shown as unknown until it can be read") for fault in read.faults]
     return found
 
@@ -267,6 +268,18 @@ def _count_wrong(change: Change, say: Callable[[str, str], None]) -> None:
         say(f"a rollback waits for its aggregator for {waits / 60:.0f} min", "ZtfmRollbackWaiting")
 
 
+def _count_denied(change: Change, policy_age: float | None, say: Callable[[str, str], None]) -> None:
+    """Say that fresh policies deny most of what is asked: they make no errors, so nothing else tells of it."""
+    decided = [(one, grew) for one, grew in change.each("ztfm_decisions_total") if one.get("action") != "search"]
+    many = sum(grew for _, grew in decided)
+    denied = sum(grew for one, grew in decided if one.get("outcome") == "deny")
+    if policy_age is not None and policy_age < _FRESH_SECONDS and denied >= _DENIED_LEAST and denied > 0.5 * many:
+        since = f"by policies that were published {policy_age / 60:.0f} min ago"
+        say(f"{denied / many:.0%} of decisions are denials, {since}", "ZtfmDenialsAfterPolicyChange")
+
+
+_FRESH_SECONDS = 3600.0
+_DENIED_LEAST = 10.0
 _ROLLBACK_SECONDS = 900.0
 
 _COUNTED_WRONG: tuple[tuple[str, dict[str, str], str, str], ...] = (

@@ -1,12 +1,14 @@
 """Who asks to do what to which thing: AuthZEN's information model (OpenID AuthZEN Authorization API 1.0)."""
 
+import operator
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
-from typing import Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from controlplane.contracts.attestation import Difference
 from controlplane.contracts.base import (
     MAX_CUSTOM_NAME,
     MAX_CUSTOM_PROPERTIES,
@@ -20,12 +22,16 @@ from controlplane.contracts.base import (
     ResourceName,
     StrictModel,
     Text,
+    Timestamp,
 )
 from controlplane.contracts.claims import Claims
 from controlplane.contracts.evidence import UpdateEvidence
 
 ActionName = Literal["model_access", "gradient_submission", "inference"]
-"""The three requests that policy decides for devices; each is a Rego package of the same name."""
+"""The requests that policy decides for devices; each is a Rego package of the same name. `docs/extending.md` says what
+another one takes."""
+
+ACTIONS: tuple[str, ...] = get_args(ActionName)
 
 Purpose = Literal["training", "serving"]
 """Why a model is pulled: to train in a round, or to serve it."""
@@ -264,9 +270,29 @@ class EvaluationsRequest(LenientModel):
         return value
 
 
+MAX_DIFFERENCES = 16
+
+
 class AccessReason(StrictModel):
-    """One thing that was missing, and what its owner can do about it."""
+    """One thing that was missing, and what its owner can do about it.
+
+    Attributes:
+        code: of the requirement.
+        message: what was missing.
+        remedy: what to do about it.
+        differences: the claims that are not what they should be, where it is about claims; left out where it is not.
+        until: when it will be met by itself, Unix seconds; left out where it will not, or nobody knows when.
+    """
 
     code: Label
     message: Text
     remedy: Text
+    differences: Annotated[list[Difference], Field(max_length=MAX_DIFFERENCES, exclude_if=operator.not_)] = Field(
+        default_factory=list
+    )
+    until: Annotated[Timestamp | None, Field(exclude_if=operator.not_)] = None
+
+    @property
+    def told(self) -> str:
+        """All of it in one line, for people."""
+        return " ".join([f"{self.code}: {self.message}", *(one.sentence for one in self.differences), self.remedy])

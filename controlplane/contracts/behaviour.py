@@ -214,6 +214,8 @@ class BehaviourTerms(StrictModel):
         worth: what an observation in a channel counts for trust, of what an update counts; others come far more often,
             and who is busy enough would soon have its updates forgotten.
         observation_seconds: length of the windows in which requests are observed.
+        hostile_share: of a round's members that may be hostile, where evidence is of groups' sums: what is promised to
+            an honest member holds up to it.
         calibration: scores of honest peers by class, ascending, as a calibration measured them; ``any`` is for classes
             without their own. Each has ``comparable`` scores at least: where there is no p-value, nobody would be kept
             out by it.
@@ -235,6 +237,7 @@ class BehaviourTerms(StrictModel):
         default_factory=lambda: dict(WORTH)
     )
     observation_seconds: Annotated[float, Field(ge=1.0, le=3600.0)] = 60.0
+    hostile_share: Share = 0.1
     calibration: Annotated[
         dict[Label, Annotated[list[Magnitude], Field(max_length=4096)]], Field(min_length=1, max_length=16)
     ]

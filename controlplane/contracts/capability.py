@@ -5,7 +5,10 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from controlplane.contracts.access import ActionName, InferenceSize, Purpose, Resource
+from controlplane.contracts.attestation import MAX_SHARDS
 from controlplane.contracts.base import Count, Digest, Identifier, Label, StrictModel, Thumbprint, Timestamp, Token
+from controlplane.contracts.confidentiality import Confidentiality
+from controlplane.contracts.privacy import PrivacyTerms
 
 MIN_LIFETIME_SECONDS = 5
 MAX_LIFETIME_SECONDS = 300
@@ -54,6 +57,11 @@ class Constraints(StrictModel):
         max_bytes: what is pulled or submitted is no larger than this.
         max_norm: the L2 norm of what is submitted is no larger than this.
         epsilon: what is submitted spends no more than this of a privacy budget.
+        privacy: what is submitted was clipped, and in the mode ``local`` noised, by these terms.
+        shards: only these parts of the weights; none for all, as of a model that is not given out by shards.
+        sealed_to: what is submitted comes sealed to the release key with this digest; none for in any way.
+        confidentiality: how what is submitted is to be hidden from whoever aggregates; none for ``plain``.
+        group: digest of the names of those whose updates what is submitted may be summed with; none for nobody's.
     """
 
     round_id: Identifier | None = None
@@ -66,6 +74,11 @@ class Constraints(StrictModel):
     max_bytes: Annotated[int, Field(gt=0, le=2**53)] | None = None
     max_norm: Annotated[float, Field(gt=0.0, le=1e12)] | None = None
     epsilon: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
+    privacy: PrivacyTerms | None = None
+    shards: Annotated[list[Label], Field(max_length=MAX_SHARDS)] | None = None
+    sealed_to: Digest | None = None
+    confidentiality: Confidentiality | None = None
+    group: Digest | None = None
 
 
 class AuthorizationDetail(StrictModel):

@@ -5,9 +5,14 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from controlplane.contracts.access import AccessReason
+from controlplane.contracts.attestation import MAX_SHARDS, AttestedObligation, EvidenceType, SealTerms
 from controlplane.contracts.base import Count, Identifier, Label, Name, ResourceName, StrictModel, Timestamp
 from controlplane.contracts.behaviour import BehaviourState
+from controlplane.contracts.budgets import LeaseTerms
+from controlplane.contracts.confidentiality import Confidentiality, GroupSize
+from controlplane.contracts.content import Decimals, Redacted, RequestsPerMinute, StepUpSeconds, Suppressed
 from controlplane.contracts.holds import HoldObligation
+from controlplane.contracts.privacy import PrivacyTerms
 
 Outcome = Literal["allow", "deny", "error"]
 """``error`` denies as ``deny`` does; it says that policy could not be asked."""
@@ -42,6 +47,23 @@ class Obligations(StrictModel):
         release: end what the alert had held.
         lifetime_seconds: upper bound on the life of what is issued.
         status: that a device has from now on, since its identity is not what the ledger says.
+        privacy: clip and noise, by the device or by the aggregator; what that costs is charged before anything is given
+            out.
+        attested: what a device's platform has proven from now on.
+        withdraw_attestation: what a device's platform had proven counts no more: its evidence contradicts it.
+        shards: the parts of a model's weights that may be pulled; none where it is not given out by shards.
+        release_to: the kind of evidence to whose release key a secret is sealed.
+        seal: an update is sealed to its aggregator's release key, whose evidence is as these terms ask.
+        confidentiality: what the aggregator may see of the updates of a round, or how one is submitted.
+        group_size: members of a group, where it sees the sums of groups alone.
+        lease: how much of which budgets a gateway may hold.
+        service: that a capability opens a way to on the network.
+        redact: which places of a content are blacked out.
+        decimals: to which the probabilities of an answer are rounded.
+        suppress: what is taken out of an answer.
+        watermark: tag that an answer bears.
+        requests_per_minute: the subject may ask no more often.
+        step_up_seconds: of a denial alone: how lately a capability must have been issued for this to be asked again.
     """
 
     clip_norm_ratio: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
@@ -61,6 +83,22 @@ class Obligations(StrictModel):
     release: bool | None = None
     lifetime_seconds: Annotated[float, Field(gt=0.0, le=86_400.0)] | None = None
     status: Literal["quarantined", "revoked"] | None = None
+    privacy: PrivacyTerms | None = None
+    attested: AttestedObligation | None = None
+    withdraw_attestation: bool | None = None
+    shards: Annotated[list[Label], Field(max_length=MAX_SHARDS)] | None = None
+    release_to: EvidenceType | None = None
+    seal: SealTerms | None = None
+    confidentiality: Confidentiality | None = None
+    group_size: GroupSize | None = None
+    lease: LeaseTerms | None = None
+    service: Label | None = None
+    redact: Redacted | None = None
+    decimals: Decimals | None = None
+    suppress: Suppressed | None = None
+    watermark: Label | None = None
+    requests_per_minute: RequestsPerMinute | None = None
+    step_up_seconds: StepUpSeconds | None = None
 
 
 class PolicyDecision(StrictModel):
@@ -120,6 +158,24 @@ class DecisionRecord(Decision):
     seconds: Annotated[float, Field(ge=0.0)] | None = None
     masked: list[str] = Field(default_factory=list)
     facts: dict[str, object]
+
+
+class ContentAnswer(StrictModel):
+    """What becomes of a prompt or an answer.
+
+    Attributes:
+        decision: it may pass, once the obligations are carried out.
+        decision_id: under which it is recorded.
+        reasons: what was missing; empty where it may pass.
+        obligations: what must be done with it; of a denial, ``step_up_seconds`` alone.
+    """
+
+    decision: bool
+    decision_id: Identifier
+    policy_revision: str
+    ttl_seconds: Annotated[float, Field(ge=0.0, le=300.0)]
+    reasons: Annotated[list[AccessReason], Field(max_length=MAX_REASONS)]
+    obligations: Obligations
 
 
 class DecisionQuery(StrictModel):

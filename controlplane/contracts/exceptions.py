@@ -4,19 +4,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from controlplane.contracts.base import Count, Identifier, Name, StrictModel, Timestamp, Why
+from controlplane.contracts.base import Count, Identifier, Label, Name, StrictModel, Timestamp, Why
 from controlplane.contracts.decision import MAX_PAGE_TOKEN
 
-Waivable = Literal[
-    "attestation_fresh",
-    "attestation_sufficient",
-    "network_allowed",
-    "requests_within_budget",
-    "tokens_within_budget",
-    "trust_sufficient",
-    "window_open",
-]
-"""The requirements that an exception can waive; policy holds the same list, and has the last word."""
+MAX_WAIVED = 16
+"""Requirements that one exception waives; as many as a decision can say were waived."""
 
 ExceptionState = Literal["scheduled", "current", "expired", "revoked"]
 """``scheduled`` begins later, ``current`` counts now, ``expired`` has ended, ``revoked`` was ended by somebody."""
@@ -50,7 +42,7 @@ class ExceptionFact(StrictModel):
     subject: Name
     resource: ExceptedResource
     action: ExceptedAction
-    waives: Annotated[dict[Waivable, bool], Field(min_length=1)]
+    waives: Annotated[dict[Label, bool], Field(min_length=1, max_length=MAX_WAIVED)]
     reason: Why
     approver: Name
     starts_at: Timestamp
@@ -63,7 +55,8 @@ class ExceptionRequest(StrictModel):
     Attributes:
         subject: whom it is for; nobody grants one to itself.
         resource: what it is for: the model, or what else is decided about.
-        waives: requirements that need not be met, each named once.
+        waives: requirements that need not be met, each named once. Policy says which can be waived: `waivable` of its
+            limits.
         reason: why; it is recorded with every decision that needs the exception.
         starts_at: from when it counts, Unix seconds; none for now.
         ends_at: from when it counts no more, Unix seconds.
@@ -72,7 +65,7 @@ class ExceptionRequest(StrictModel):
     subject: Identifier
     resource: ExceptedResource
     action: ExceptedAction
-    waives: Annotated[list[Waivable], Field(min_length=1, max_length=7)]
+    waives: Annotated[list[Label], Field(min_length=1, max_length=MAX_WAIVED)]
     reason: Why
     starts_at: Timestamp | None = None
     ends_at: Timestamp
@@ -100,7 +93,7 @@ class GrantedException(StrictModel):
     subject: Identifier
     resource: ExceptedResource
     action: ExceptedAction
-    waives: Annotated[list[Waivable], Field(min_length=1, max_length=7)]
+    waives: Annotated[list[Label], Field(min_length=1, max_length=MAX_WAIVED)]
     reason: Why
     approver: Name
     granted_at: Timestamp

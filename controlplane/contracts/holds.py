@@ -4,9 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from controlplane.contracts.access import ACTIONS, ActionName
 from controlplane.contracts.base import Count, Identifier, Label, Name, StrictModel, Timestamp, Why
 
-HeldAction = Literal["gradient_submission", "inference", "model_access"]
+HeldAction = ActionName
 """What can be held: the product's own actions. The control plane's own API and enrolment cannot."""
 
 EVERYWHERE = "*"
@@ -25,7 +26,7 @@ HeldSegment = Label | Literal["*"]
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 """Alertmanager's name of an alert: a hash of its labels."""
 
-HeldActions = Annotated[list[HeldAction], Field(min_length=1, max_length=3)]
+HeldActions = Annotated[list[HeldAction], Field(min_length=1, max_length=len(ACTIONS))]
 
 HoldState = Literal["current", "expired", "released"]
 """``current`` counts now, ``expired`` has ended by itself, ``released`` was ended before."""

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from controlplane.contracts.base import Count, Identifier, Label, Share, StrictModel, Thumbprint, Timestamp, Token
 from controlplane.contracts.svids import SpiffeName
+from controlplane.contracts.trusthistory import TrustHistory
 
 AttestationLevel = Literal["none", "software", "hardware"]
 """How far a platform's state is proven, weakest first."""
@@ -113,20 +114,32 @@ class Attestation(StrictModel):
     Attributes:
         level: the strongest level for which evidence was appraised.
         verified_at: Unix seconds of that appraisal; none when the level is none.
+        expires_at: until when it counts, Unix seconds; none where that follows from its age alone.
     """
 
     level: AttestationLevel = "none"
     verified_at: Timestamp | None = None
+    expires_at: Timestamp | None = None
 
     @model_validator(mode="after")
     def _dated(self) -> Self:
         if (self.level == "none") != (self.verified_at is None):
             raise ValueError("an attested level needs the time of its appraisal, and no level has none")
+        if self.level == "none" and self.expires_at is not None:
+            raise ValueError("what is not proven does not expire")
         return self
+
+    def holds_at(self, now: float) -> bool:
+        """Whether it has not expired at ``now`` (Unix seconds)."""
+        return self.expires_at is None or now < self.expires_at
 
 
 class Device(StrictModel):
-    """A registered subject with everything that decisions read about it."""
+    """A registered subject with everything that decisions read about it.
+
+    Attributes:
+        trust_history: none where nobody has looked at its trust yet, as of one that was let back by a person.
+    """
 
     id: Identifier
     key: PublicKey
@@ -136,6 +149,7 @@ class Device(StrictModel):
     status: DeviceStatus
     attestation: Attestation
     trust: Trust
+    trust_history: TrustHistory | None = None
     enrolled_at: Timestamp
 
 

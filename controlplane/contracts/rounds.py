@@ -2,16 +2,21 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from controlplane.contracts.access import AccessReason, Verification
 from controlplane.contracts.base import Count, Digest, Identifier, Share, StrictModel, Timestamp, Token
 from controlplane.contracts.behaviour import Attribution, BehaviourState
+from controlplane.contracts.confidentiality import Confidentiality, GroupSize, GroupSum
 from controlplane.contracts.decision import Aggregation
 from controlplane.contracts.evidence import UpdateEvidence
+from controlplane.contracts.privacy import PrivacyTerms
 from controlplane.contracts.rollback import Rollback
 
 RoundState = Literal["open", "closed"]
+
+Grouping = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
+"""32 random bytes in base64url."""
 
 MAX_MEMBERS = 10_000
 MAX_UPDATES = 1_000
@@ -49,6 +54,11 @@ class Round(StrictModel):
 
     Attributes:
         aggregation: how its updates are brought together, as policy picked when it was opened.
+        privacy: clip every update and add noise to their sum by these terms, which were charged when it was opened;
+            none where policy asks for none.
+        confidentiality: what its aggregator sees of its updates, as policy picked when it was opened.
+        group_size: members of a group, where it sees the sums of groups alone.
+        grouping: from which who is in which group follows; made here when it was opened, so that nobody picks it.
     """
 
     id: Identifier
@@ -60,6 +70,10 @@ class Round(StrictModel):
     closes_at: Timestamp
     state: RoundState
     aggregation: Aggregation = "mean"
+    privacy: PrivacyTerms | None = None
+    confidentiality: Confidentiality = "plain"
+    group_size: GroupSize | None = None
+    grouping: Grouping | None = None
 
 
 class RoundQuery(StrictModel):
@@ -115,12 +129,14 @@ class UpdateReport(StrictModel):
         capability: the capability that came with it; consumed by this report.
         verification: whether capability and key proof held at the enforcement point.
         evidence: what screening measured; absent when the update was dropped before screening.
+        group: whose sum the evidence is of; absent where it is of the update.
     """
 
     subject: Identifier
     capability: Annotated[Token | None, Field(repr=False)]
     verification: Verification
     evidence: UpdateEvidence | None = None
+    group: GroupSum | None = None
 
 
 class UpdateReports(StrictModel):

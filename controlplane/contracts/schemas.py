@@ -7,6 +7,7 @@ path below it pass.
 
 import argparse
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from controlplane.contracts.facts import INPUTS
 
 _NULL = {"type": "null"}
+_ATTRIBUTE = re.compile(r" {4}(?P<name>[a-z][a-z0-9_]*): (?P<text>.+)")
 _KEPT = {"type", "properties", "required", "items", "additionalProperties", "enum", "anyOf", "description"}
 
 
@@ -42,9 +44,26 @@ def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
         return _inline(some[0], definitions)
     kept = {key: value for key, value in node.items() if key in _KEPT and isinstance(key, str)}
     if "properties" in kept:
-        properties = {name: _inline(value, definitions) for name, value in kept.pop("properties").items()}
+        meanings = attributes(str(node.get("description", "")))
+        properties = {
+            name: {**({"description": meanings[name]} if name in meanings else {}), **_inline(value, definitions)}
+            for name, value in kept.pop("properties").items()
+        }
         return {**{key: _inline(value, definitions) for key, value in kept.items()}, "properties": properties}
     return {key: _inline(value, definitions) for key, value in kept.items()}
+
+
+def attributes(docstring: str) -> dict[str, str]:
+    """Return what a class's docstring says of its attributes, in one line each."""
+    found: dict[str, list[str]] = {}
+    section = docstring.partition("\nAttributes:\n")[2].partition("\n\n")[0]
+    for line in section.splitlines():
+        begun = _ATTRIBUTE.fullmatch(line)
+        if begun:
+            found[begun["name"]] = [begun["text"]]
+        elif found and line.startswith(" " * 8):
+            next(reversed(found.values())).append(line.strip())
+    return {name: " ".join(lines).replace("``", "`") for name, lines in found.items()}
 
 
 def write_schemas(folder: Path) -> list[Path]:

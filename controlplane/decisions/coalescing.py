@@ -94,6 +94,7 @@ class Coalescer:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._pump_scheduled = False
         self._expiry: asyncio.TimerHandle | None = None
+        self._asked = 0
 
     async def ask(self, package: str, facts: bytes) -> Answer:
         """Answer one question, within the deadline, whatever happens to the engine."""
@@ -184,8 +185,9 @@ class Coalescer:
         timeout = min(question.deadline for question in batch) - started
         if timeout <= 0:
             return BatchFault("deadline", whole=False)
+        first, self._asked = self._asked, self._asked + len(batch)
         try:
-            answer = await self._transport.send(encode_batch([(q.package, q.facts) for q in batch]), timeout)
+            answer = await self._transport.send(encode_batch([(q.package, q.facts) for q in batch], first), timeout)
         except BatchFault as fault:
             if fault.whole:
                 self._breaker.failed()
@@ -193,7 +195,7 @@ class Coalescer:
             return fault
         self._breaker.succeeded()
         self._observer.call("ok", self._clock() - started, len(batch))
-        _distribute(batch, answer)
+        _distribute(batch, answer, first)
         return None
 
 
@@ -202,19 +204,24 @@ def _result_of(fault: BatchFault) -> str:
     return known.get(fault.cause, "error")
 
 
-def _distribute(batch: list[_Question], answer: BatchAnswer) -> None:
-    for index, question in enumerate(batch):
+def _distribute(batch: list[_Question], answer: BatchAnswer, first: int) -> None:
+    for index, question in enumerate(batch, first):
         document = answer.documents.get(str(index))
         question.settle(Unanswered("undefined") if document is None else Answered(document, answer.revision))
 
 
-def encode_batch(questions: list[tuple[str, bytes]]) -> bytes:
+def encode_batch(questions: list[tuple[str, bytes]], first: int = 0) -> bytes:
     """Return the batch's request body: the facts by package and by an id that this side assigns.
 
     The facts are JSON already and are joined, not parsed again.
+
+    Args:
+        questions: packages and facts.
+        first: id of the first question, the others follow it. No id is used twice, so that an answer to another
+            query, which a proxy or a connection mixed up, answers nothing here.
     """
     by_package: dict[str, list[bytes]] = {}
-    for index, (package, facts) in enumerate(questions):
+    for index, (package, facts) in enumerate(questions, first):
         by_package.setdefault(package, []).append(b'"%d":%b' % (index, facts))
     packages = (b'"%b":{%b}' % (package.encode(), b",".join(parts)) for package, parts in by_package.items())
     return b'{"input":{%b}}' % b",".join(packages)

@@ -1,7 +1,7 @@
 """The granted exceptions that have not ended, in memory: looked up by request, in step with the store."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -9,15 +9,9 @@ import structlog
 
 from controlplane.contracts.exceptions import DAY_SECONDS, MAX_ALIKE
 from controlplane.decisions.exceptionuses import ExceptionUses
+from controlplane.decisions.following import MAX_SILENCE_SECONDS, Sleep, again, in_step
 from controlplane.storage.exceptions import MAX_LIVE, LiveException, Mark, Uses
 
-EVERY_SECONDS = 0.5
-"""How often the store is looked at: an exception that is revoked anywhere ends here soon after."""
-
-MAX_SILENCE_SECONDS = 10.0
-"""While the store cannot be read for longer, no exception counts: one may have been revoked meanwhile."""
-
-READ_SECONDS = 5.0
 ENDING_EVERY_SECONDS = 60.0
 PAGE = 1000
 MAX_LOGGED = 100
@@ -144,45 +138,27 @@ class CurrentExceptions:
             raise
 
     @asynccontextmanager
-    async def following(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> AsyncIterator[None]:
+    async def following(self, sleep: Sleep = asyncio.sleep) -> AsyncIterator[None]:
         """Be in step with the store for as long as the context is entered; uses are written when it is left.
 
         Raises:
             StoreUnavailable: the exceptions cannot be read to begin with.
         """
-        await self.refresh()
-        tasks = [
-            asyncio.create_task(self._repeat(work, sleep), name="exceptions") for work in (self._look, self._count)
-        ]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            # What a cancelled task was writing is written all the same; this is the rest.
+        async with in_step("exceptions", self._look, sleep):
             try:
-                await self.flush()
-            except Exception as error:  # noqa: BLE001 - nothing else may be kept from ending
-                _log.error("exception_uses_lost", error=type(error).__name__)
-
-    async def _repeat(self, work: Callable[[], Awaitable[None]], sleep: Callable[[float], Awaitable[None]]) -> None:
-        is_failing = False
-        while True:
-            try:
-                await work()
-            except Exception as error:  # noqa: BLE001 - it is logged and shown, and soon no exception counts
-                if not is_failing:
-                    _log.error("exceptions_not_in_step", error=str(error) or type(error).__name__)
-                is_failing = True
-            else:
-                is_failing = False
-            await sleep(EVERY_SECONDS)
+                # Not within a time: of a writing that is given up nobody knows whether it was done.
+                async with again("exceptions", "exceptions_not_in_step", self._count, sleep):
+                    yield
+            finally:
+                # What a cancelled task was writing is written all the same; this is the rest.
+                try:
+                    await self.flush()
+                except Exception as error:  # noqa: BLE001 - nothing else may be kept from ending
+                    _log.error("exception_uses_lost", error=type(error).__name__)
 
     async def _look(self) -> None:
         try:
-            async with asyncio.timeout(READ_SECONDS):
-                await self.refresh()
+            await self.refresh()
         finally:
             self._observer.excepting(len(self), self.age_seconds)
 

@@ -1,20 +1,25 @@
 """Gather the facts of a request. What the control plane knows wins over what it is told."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from controlplane.contracts.access import AccessRequest, EvaluationRequest, OpenModel, RequestContext
+from controlplane.capabilities.grouping import group_of
+from controlplane.contracts.access import ACTIONS, AccessRequest, EvaluationRequest, OpenModel, RequestContext
 from controlplane.contracts.evidence import UpdateEvidence
-from controlplane.contracts.facts.access import GradientSubmissionContext, InferenceContext, ModelAccessContext
+from controlplane.contracts.facts import FACTS
 from controlplane.contracts.facts.subjects import SubjectFacts
-from controlplane.contracts.identity import Device
+from controlplane.contracts.identity import Attestation, Device
+from controlplane.contracts.privacy import PrivacyTerms
+from controlplane.decisions.models import ModelBook
+from controlplane.decisions.proven import Results, counting, result_facts
 from controlplane.decisions.rounds import RoundBook
-from controlplane.decisions.usage import Usage, UsageWindow
+from controlplane.decisions.usage import Usage, UsageSource
 
+_UNPROVEN = Attestation()
 _OWNED_OF_SUBJECT = frozenset(SubjectFacts.model_fields)
-_OWNED_OF_CONTEXT = frozenset().union(
-    *(model.model_fields for model in (ModelAccessContext, GradientSubmissionContext, InferenceContext)),
-    RequestContext.model_fields,
+_OWNED_OF_CONTEXT = frozenset(RequestContext.model_fields).union(
+    *(FACTS[action].model_fields["context"].annotation.model_fields for action in ACTIONS)  # type: ignore[union-attr]
 )
 
 
@@ -22,17 +27,30 @@ def subject_facts(device: Device | None, now: float) -> dict[str, Any] | None:
     """Return what is known of a subject at ``now`` (Unix seconds), or none for a stranger."""
     if device is None:
         return None
-    attestation: dict[str, Any] = {"level": device.attestation.level}
-    if device.attestation.verified_at is not None:
-        attestation["age_seconds"] = max(0.0, now - device.attestation.verified_at)
+    proven = device.attestation if device.attestation.holds_at(now) else _UNPROVEN
+    attestation: dict[str, Any] = {"level": proven.level}
+    if proven.verified_at is not None:
+        attestation["age_seconds"] = max(0.0, now - proven.verified_at)
     return {
         "status": device.status,
         "roles": device.roles,
         "segment": device.segment,
         "key_thumbprint": device.key_thumbprint,
         "attestation": attestation,
-        "trust": {"score": device.trust.score, "observations": device.trust.observations},
+        "trust": _trust_facts(device, now),
     }
+
+
+def _trust_facts(device: Device, now: float) -> dict[str, Any]:
+    trust: dict[str, Any] = {"score": device.trust.score, "observations": device.trust.observations}
+    history = device.trust_history
+    if history is not None:
+        trust["history"] = {
+            "known_seconds": max(0.0, now - history.begun),
+            "steady_seconds": max(0.0, now - history.steady_since),
+            "lowest": history.lowest(now),
+        }
+    return trust
 
 
 def added(properties: OpenModel | None, owned: frozenset[str]) -> dict[str, Any]:
@@ -46,6 +64,20 @@ class ExceptionSource(Protocol):
 
     def of(self, subject: str, resource: str, action: str, now: float) -> Mapping[str, Mapping[str, Any]]:
         """Return the facts of the exceptions that are current at ``now`` (Unix seconds) for a request, by id."""
+        ...
+
+
+class PrivacySource(Protocol):
+    """Knows what noise costs; `decisions.privacy` does."""
+
+    async def submission(self, model: str, device: str, charged: PrivacyTerms | None) -> dict[str, Any] | None:
+        """Return the `PrivacyFact` of a submission, none of a model without a plan.
+
+        Args:
+            model: that is trained.
+            device: that submits.
+            charged: what the round was charged for.
+        """
         ...
 
 
@@ -63,16 +95,24 @@ class Gatherer:
     def __init__(
         self,
         rounds: RoundBook,
-        usage: UsageWindow,
+        usage: UsageSource,
         clock: Callable[[], float],
         exceptions: ExceptionSource,
         holds: HoldSource,
+        models: ModelBook | None = None,
+        devices: Callable[[str], Awaitable[Device | None]] | None = None,
+        privacy: PrivacySource | None = None,
+        results: Results | None = None,
     ) -> None:
         self._rounds = rounds
         self._usage = usage
         self._clock = clock
         self._exceptions = exceptions
         self._holds = holds
+        self._models = models
+        self._devices = devices
+        self._privacy = privacy
+        self._results = results
 
     async def gather(
         self,
@@ -96,7 +136,7 @@ class Gatherer:
         now = self._clock()
         stated = request.context or RequestContext()
         context = added(stated, _OWNED_OF_CONTEXT)
-        context |= self._circumstances(device, _tokens(request), now, address, search)
+        context |= await self._circumstances(device, _tokens(request), now, address, search)
         context |= self.excepted(request.subject.id, request.resource.id, request.action.name, now)
         context["holds"] = self._holds.of(device.segment if device else None, request.action.name)
         if stated.network:
@@ -108,14 +148,20 @@ class Gatherer:
             seen = await self._seen_round(request, stated.round_id, submissions)
             if seen is not None:
                 context["round"] = seen
-        if request.action.name == "model_access" and stated.purpose is not None:
-            context["purpose"] = stated.purpose
+        if request.action.name == "model_access":
+            if stated.purpose is not None:
+                context["purpose"] = stated.purpose
+            vouched = await self._vouched(request, stated.round_id)
+            if vouched:
+                context["integrity"] = vouched
         if request.action.name == "gradient_submission":
             context["phase"] = "grant" if admit is None else "admit"
             context.update(admit or {})
+            if admit is None and device is not None:
+                context |= await self._noise(request.resource.id, device, stated.round_id)
         return self._document(request, device, context, now)
 
-    def gather_other(
+    async def gather_other(
         self, request: EvaluationRequest, device: Device | None, address: str, search: str = ""
     ) -> dict[str, Any]:
         """Return the `OtherFacts` of ``request``, whose claims are those that this caller is believed in.
@@ -136,7 +182,7 @@ class Gatherer:
             "action": {"name": request.action.name},
             "resource": {"type": request.resource.type, "id": request.resource.id},
             "context": {
-                **self._circumstances(device, 0, now, address, search),
+                **await self._circumstances(device, 0, now, address, search),
                 **self.excepted(request.subject.id, request.resource.id, request.action.name, now),
             },
             "claims": {
@@ -146,6 +192,17 @@ class Gatherer:
                 "context": request.context,
             },
         }
+
+    async def proven(self, device: Device | None) -> dict[str, Any]:
+        """Return the `ProvenFacts` of a device now; none of one that is not active.
+
+        Raises:
+            StoreUnavailable: the store failed; nothing is decided then.
+        """
+        if self._results is None or device is None or device.status != "active":
+            return {}
+        now = self._clock()
+        return {kind: result_facts(one, now) for kind, one in counting(await self._results.of(device.id), now).items()}
 
     def excepted(self, subject: str, resource: str, action: str, now: float) -> dict[str, Any]:
         """Return the part of a context that says which exceptions are current at ``now``; empty when none is."""
@@ -164,16 +221,46 @@ class Gatherer:
             return seen
         if submissions is None:
             submissions = await self._rounds.submissions(round_id, request.subject.id)
-        return {**seen, "submissions": submissions}
+        return {**seen, "submissions": submissions, **await self._hidden(round_id, request.subject.id)}
 
-    def _circumstances(
+    async def _hidden(self, round_id: str, subject: str) -> dict[str, Any]:
+        """What the round's aggregator sees; its platform, or who is in the subject's group, where that is asked for."""
+        found = await self._rounds.get(round_id)
+        if found is None:
+            return {}
+        hidden: dict[str, Any] = {"confidentiality": found.confidentiality}
+        if found.confidentiality == "tee" and self._devices is not None:
+            aggregator = await self._devices(found.opened_by)
+            known = subject_facts(aggregator, self._clock())
+            if known is not None:
+                hidden["aggregator"] = {**known["attestation"], "results": await self.proven(aggregator)}
+        if found.grouping is not None and found.group_size is not None and self._devices is not None:
+            group = group_of(found.grouping, found.members, found.group_size, subject)
+            others = await asyncio.gather(*map(self._devices, group))
+            hidden["strangers"] = sum(one is None or one.status == "revoked" for one in others)
+        return hidden
+
+    async def _vouched(self, request: AccessRequest, round_id: str | None) -> dict[str, Any]:
+        if self._models is None:
+            return {}
+        stated = request.resource.properties
+        return await self._models.facts(request.resource.id, stated.digest if stated else None, round_id)
+
+    async def _noise(self, model: str, device: Device, round_id: str | None) -> dict[str, Any]:
+        if self._privacy is None:
+            return {}
+        opened = await self._rounds.get(round_id) if round_id is not None else None
+        found = await self._privacy.submission(model, device.id, opened.privacy if opened else None)
+        return {} if found is None else {"privacy": found}
+
+    async def _circumstances(
         self, device: Device | None, tokens: int, now: float, address: str, search: str
     ) -> dict[str, Any]:
         if device is None:
             # Names that nobody registered are not remembered: they could push out those that are.
             used = Usage(0, 0)
         else:
-            used = self._usage.look(device.id) if search else self._usage.reserve(device.id, tokens)
+            used = await (self._usage.look(device.id) if search else self._usage.reserve(device.id, tokens))
         usage = {"window_seconds": self._usage.window_seconds, "requests": used.requests, "tokens": used.tokens}
         around = {"time": now, "network": {"address": address}, "usage": usage}
         return {**around, "search": search} if search else around

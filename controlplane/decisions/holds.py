@@ -1,22 +1,14 @@
 """What is held, in memory: looked up by segment and action, in step with the store."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 import structlog
 
 from controlplane.contracts.holds import EVERYWHERE, Hold
-from controlplane.storage.errors import StoreUnavailable
-
-EVERY_SECONDS = 0.5
-"""How often the store is looked at: what is held anywhere is denied here soon after."""
-
-MAX_SILENCE_SECONDS = 10.0
-"""While the store cannot be read for longer, it is not known what is held: something may be since."""
-
-READ_SECONDS = 5.0
+from controlplane.decisions.following import MAX_SILENCE_SECONDS, Sleep, in_step
 
 _NOTHING: Mapping[str, Any] = {"known": True, "current": {}}
 _UNKNOWN: Mapping[str, Any] = {"known": False, "current": {}}
@@ -97,37 +89,9 @@ class CurrentHolds:
             self._read_at = read_at
         self._observer.holding(len(self))
 
-    @asynccontextmanager
-    async def following(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> AsyncIterator[None]:
-        """Be in step with the store for as long as the context is entered.
-
-        Raises:
-            StoreUnavailable: the holds cannot be read to begin with.
-        """
-        await self.refresh()
-        task = asyncio.create_task(self._follow(sleep), name="holds")
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _follow(self, sleep: Callable[[float], Awaitable[None]]) -> None:
-        is_failing = False
-        while True:
-            await sleep(EVERY_SECONDS)
-            try:
-                async with asyncio.timeout(READ_SECONDS):
-                    await self.refresh()
-            except (StoreUnavailable, TimeoutError) as error:
-                if not is_failing:
-                    _log.error("holds_not_in_step", error=str(error) or type(error).__name__)
-                is_failing = True
-            except Exception:  # noqa: BLE001 - nobody foresaw it; it is logged, and soon everything is denied
-                _log.exception("holds_not_in_step")
-                is_failing = True
-            else:
-                is_failing = False
+    def following(self, sleep: Sleep = asyncio.sleep) -> AbstractAsyncContextManager[None]:
+        """Be in step with the store for as long as the context is entered; see `in_step`."""
+        return in_step("holds", self.refresh, sleep)
 
     def _take(self, holds: Sequence[Hold]) -> None:
         facts = {hold.id: hold.fact().model_dump() for hold in holds}

@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import orjson
 
+from controlplane.capabilities.channels import client_context
 from controlplane.contracts.policies import PolicyLayer
 from controlplane.decisions.engine import BatchAnswer, BatchFault
 from controlplane.telemetry.tracing import UNTRACED, Tracing
@@ -22,6 +23,9 @@ BATCH_PATH = "/v1/data/combined/batch"
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 _REFUSING = frozenset({401, 403, 429, 502, 503, 504})
 """Statuses with which OPA, or a proxy before it, refuses every question alike."""
+
+_FAULTS = frozenset({"code", "errors"})
+"""What OPA's body has where it failed: what stands beside it is no answer, whatever the status."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class OpaTransport:
         if address.socket is not None:
             connector = aiohttp.UnixConnector(path=str(address.socket), limit=connections)
         else:
-            connector = aiohttp.TCPConnector(limit=connections)
+            connector = aiohttp.TCPConnector(limit=connections, ssl=client_context())
         self._session = aiohttp.ClientSession(
             connector=connector,
             headers={
@@ -134,7 +138,7 @@ def parse_answer(raw: bytes) -> BatchAnswer:
     except orjson.JSONDecodeError:
         raise BatchFault("malformed", whole=False) from None
     result = document.get("result") if isinstance(document, dict) else None
-    if not isinstance(result, dict):
+    if not isinstance(result, dict) or not _FAULTS.isdisjoint(document):
         raise BatchFault("undefined", whole=True)
     revision, documents = result.get("revision"), result.get("decisions")
     if not isinstance(revision, str) or not revision or not isinstance(documents, dict):

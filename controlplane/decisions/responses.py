@@ -125,7 +125,7 @@ def unmoved(case: Case) -> Response:
     before = case.before
     is_learnt = case.judged is not None and case.judged.p_value is not None
     trust = _trust(case) if is_learnt else before.kept.trust
-    device = before.device.model_copy(update={"status": before.kept.status, "trust": trust})
+    device = _device(case, trust)
     fact = case.in_force.judge.fact(before.kept.record, case.judged, case.now)
     observed = Observed(
         subject=device.id,
@@ -141,7 +141,7 @@ def unmoved(case: Case) -> Response:
 async def respond(decider: Decides, case: Case) -> Response:
     """Ask policy where a subject stands from now on."""
     before, judged = case.before, case.judged
-    device = before.device.model_copy(update={"status": before.kept.status, "trust": _trust(case)})
+    device = _device(case, _trust(case))
     fact = case.in_force.judge.fact(before.kept.record, judged, case.now)
     decision = await decider.decide(PACKAGE, _facts(case, device, fact))
     was, state = before.state, state_after(decision, before)
@@ -174,6 +174,15 @@ def state_after(decision: Decision, before: Before) -> BehaviourState:
     if wanted is None or not is_said or (wanted == "quarantined" and before.is_held):
         return "watched" if before.state == "trusted" else before.state
     return wanted
+
+
+def _device(case: Case, trust: Trust) -> Device:
+    """The subject as it stands with what was observed; what is kept of its trust's history, the store says."""
+    kept, history = case.before.kept, case.before.device.trust_history
+    if history is not None:
+        history = history.after(trust.score, case.now) if history.score == kept.trust.score else None
+    changes = {"status": kept.status, "trust": trust, "trust_history": history}
+    return case.before.device.model_copy(update=changes)
 
 
 def _facts(case: Case, device: Device, fact: BehaviourFact) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """Rollbacks as they are ordered: by a person, or by the policy that responds to behaviour; and what waits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import structlog
 
 from controlplane.contracts.rollback import Rollback, RollbackResult, RollbackState
 from controlplane.contracts.rounds import Round
+from controlplane.decisions.following import Sleep, again
 from controlplane.decisions.ids import new_id
 from controlplane.storage.rollbacks import OTHER_WEIGHTS, Waiting
 from controlplane.storage.undoing import Ordered, Undoing
@@ -196,16 +197,12 @@ class RollbackBook:
             stated = {"id": name, "model": opened.model, "round_id": opened.id, "opened_by": opened.opened_by}
             _log.error("rollback_not_carried_out", **stated, fault=OTHER_WEIGHTS, remedy="order it anew")
 
-    @asynccontextmanager
-    async def following(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> AsyncIterator[None]:
-        """Show how long orders wait, for as long as the context is entered."""
-        task = asyncio.create_task(self._follow(sleep), name="rollbacks")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+    def following(self, sleep: Sleep = asyncio.sleep) -> AbstractAsyncContextManager[None]:
+        """Show how long orders wait, for as long as the context is entered.
+
+        What waits is handed out with the next report, also where it cannot be shown.
+        """
+        return again("rollbacks", "rollbacks_not_read", self._look, sleep, every=EVERY_SECONDS)
 
     def _tell(self, model: str, subjects: Sequence[str], given: Ordered) -> None:
         if given.rollback is None:
@@ -218,21 +215,11 @@ class RollbackBook:
         if self._observer is not None:
             self._observer.rollback(outcome)
 
-    async def _follow(self, sleep: Callable[[float], Awaitable[None]]) -> None:
-        is_failing = False
-        while True:
-            try:
-                found = await self._store.waiting()
-                age = 0.0 if found.oldest_at is None else max(0.0, self._clock() - found.oldest_at)
-                if self._observer is not None:
-                    self._observer.rollbacks_waiting(found.orders, age)
-            except Exception as error:  # noqa: BLE001 - logged; what waits is handed out with the next report all the same
-                if not is_failing:
-                    _log.error("rollbacks_not_read", error=type(error).__name__)
-                is_failing = True
-            else:
-                is_failing = False
-            await sleep(EVERY_SECONDS)
+    async def _look(self) -> None:
+        found = await self._store.waiting()
+        age = 0.0 if found.oldest_at is None else max(0.0, self._clock() - found.oldest_at)
+        if self._observer is not None:
+            self._observer.rollbacks_waiting(found.orders, age)
 
 
 def _shown(rollback: Rollback) -> dict[str, object]:

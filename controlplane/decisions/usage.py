@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from controlplane.decisions.cells import Cell, Cells, OwnCells
 
@@ -12,6 +13,57 @@ class Usage:
 
     requests: int
     tokens: int
+
+
+class UsageSource(Protocol):
+    """Counts what subjects use: on one machine, or over all replicas (`sharing.windows`)."""
+
+    window_seconds: float
+    """Length of the window."""
+
+    async def reserve(self, subject: str, tokens: int = 0) -> Usage:
+        """Return what ``subject`` used before this request, and count this request and its tokens.
+
+        Raises:
+            StoreUnavailable: who counts was not there to ask.
+        """
+        ...
+
+    async def look(self, subject: str) -> Usage:
+        """Return what ``subject`` used, and count nothing.
+
+        Raises:
+            StoreUnavailable: who counts was not there to ask.
+        """
+        ...
+
+    def release(self, subject: str, tokens: int) -> None:
+        """Give back tokens that were reserved and not granted."""
+        ...
+
+
+class MachineUsage:
+    """A `UsageSource` of one machine, whose workers count in memory that they have together.
+
+    Args:
+        window: counts.
+    """
+
+    def __init__(self, window: "UsageWindow") -> None:
+        self.window_seconds = window.window_seconds
+        self._window = window
+
+    async def reserve(self, subject: str, tokens: int = 0) -> Usage:
+        """Return what ``subject`` used before this request, and count this request and its tokens."""
+        return self._window.reserve(subject, tokens)
+
+    async def look(self, subject: str) -> Usage:
+        """Return what ``subject`` used, and count nothing."""
+        return self._window.look(subject)
+
+    def release(self, subject: str, tokens: int) -> None:
+        """Give back tokens that were reserved and not granted."""
+        self._window.release(subject, tokens)
 
 
 class UsageWindow:
@@ -74,8 +126,11 @@ class UsageWindow:
         """Return start, requests and tokens of the window that ``now`` lies in, then those of the one before."""
         if cell is None:
             return now, 0.0, 0.0, 0.0, 0.0
-        start, requests, tokens, _, _ = cell
+        start, requests, tokens, *earlier = cell
         elapsed = now - start
+        if elapsed < 0.0:
+            # A clock that steps back must not lock anybody out: what was counted counts on, for a window from now.
+            return now, requests, tokens, *earlier
         if elapsed >= 2 * self.window_seconds:
             return now, 0.0, 0.0, 0.0, 0.0
         if elapsed >= self.window_seconds:

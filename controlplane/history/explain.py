@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from controlplane.authoring import explain as explain_request
 from controlplane.authoring.explaining import Explanation, Requirement
 from controlplane.authoring.folder import PolicyFolder
 from controlplane.authoring.requesting import Request
+from controlplane.contracts.attestation import Difference
 from controlplane.history.engine import deciding
 from controlplane.history.masked import masked_and_read, rego_package
 from controlplane.history.nearest import Nearest, Search
@@ -87,9 +90,18 @@ def _as_recorded(again: Explanation, recorded: Recorded) -> Explanation:
                 waived=code in waived,
                 message=str(reason.get("message", "")),
                 remedy=str(reason.get("remedy", "")),
+                differences=_differences(reason),
             )
         )
     stated = document["obligations"].items()
     obligations = {name: value for name, value in stated if value is not None and value is not False and value != []}
     is_allowed = document["outcome"] == "allow"
     return Explanation(again.package, is_allowed, document["ttl_seconds"], obligations, requirements)
+
+
+def _differences(reason: dict[str, Any]) -> list[str]:
+    """Return a sentence for each claim that a recorded reason names; none for what somebody else wrote there."""
+    try:
+        return [Difference.model_validate(one).sentence for one in reason.get("differences") or ()]
+    except (ValidationError, TypeError):
+        return []

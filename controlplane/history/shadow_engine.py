@@ -19,7 +19,7 @@ RUNS_FOR = "candidate"
 
 
 class ShadowEngine:
-    """A `PolicyEngine` that answers by one revision of the base and by nothing else.
+    """A `PolicyEngine` that answers by one revision of the base, and by every layer below it, and by nothing else.
 
     Args:
         folder: of the OPA: its socket, its token, and which candidate it runs for; nothing of it need be there yet.
@@ -76,7 +76,9 @@ class ShadowEngine:
                 await transport.close()
 
     def _is_candidates(self, revision: str) -> bool:
-        return split(revision)["base"] == self._shadow.revision
+        # A layer that is not there yet denies everything, which is no answer of the candidate's.
+        layers = split(revision)
+        return layers["base"] == self._shadow.revision and all(layers.values())
 
     def _read(self) -> str:
         try:

@@ -20,6 +20,7 @@ RefusalCause = Literal[
     "already_registered",
     "unknown_subject",
     "is_revoked",
+    "is_quarantined",
     "out_of_sequence",
     "other_previous",
     "other_issuer",

@@ -147,6 +147,10 @@ class Registry:
             self._announce(notice)
         return is_known
 
+    def changed(self, device_id: str) -> None:
+        """Forget what is remembered of a device: it was changed in the store, past this registry."""
+        self._forget({device_id})
+
     def _notice(self, subjects: Collection[str], status: DeviceStatus, initiator: Initiator) -> Notice:
         if self._announcer is None or not subjects:
             return Notice()

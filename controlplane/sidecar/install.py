@@ -85,7 +85,7 @@ def install(tool: str, tools: Path) -> Path:
         except OpaNotFound as error:
             if os.environ.get("OPA_BIN"):
                 raise
-            tried = [str(error).splitlines()[-1].strip()]
+            tried = [str(error).splitlines()[-1].strip().removeprefix("tried ")]
     else:
         existing = (
             os.environ.get("REGAL_BIN") or shutil.which("regal") or (destination if destination.exists() else None)
@@ -99,7 +99,8 @@ def install(tool: str, tools: Path) -> Path:
         if reason is None:
             return destination
         tried.append(reason)
-    print(f"building {tool} with Go (a minute or two, once) ...", file=sys.stderr, flush=True)
+    if shutil.which("go") is not None:
+        print(f"building {tool} with Go (a minute or two, once) ...", file=sys.stderr, flush=True)
     reason = build_from_module(tool, destination)
     if reason is None:
         return destination
@@ -115,6 +116,11 @@ _WITHOUT = """going on without OPA: the embedded engine evaluates the built-in p
 `ztfm serve --engine embedded`. Writing, testing and publishing policies need OPA (docs/embedded.md)."""
 
 
+_WITHOUT_LINTER = """no regal, the linter for Rego, was found; its releases are not fetched. Any of these gives you one:
+  - set REGAL_BIN to the path of a regal binary, or put regal on your PATH (https://github.com/open-policy-agent/regal)
+  - install Go 1.26 or later and run: python -m controlplane.sidecar.install --regal"""
+
+
 def main() -> int:
     """Install from the command line; print the paths."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -125,7 +131,7 @@ def main() -> int:
         try:
             print(install(tool, tools_folder()))
         except OpaNotFound as error:
-            print(error if tool == "opa" else str(error).removeprefix(WAYS), file=sys.stderr)
+            print(error if tool == "opa" else _WITHOUT_LINTER + str(error).removeprefix(WAYS), file=sys.stderr)
             if tool == "opa" and arguments.or_embedded and _can_do_without():
                 print(_WITHOUT, file=sys.stderr)
                 continue

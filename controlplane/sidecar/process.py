@@ -50,6 +50,8 @@ class SidecarOptions:
         modules: what OPA has beside its bundles, and no bundle can change: ``system.authz`` of its own API, and how
             layers are combined.
         tcp: also listen on this ``host:port``.
+        certificate: PEM file that it serves TLS 1.3 with at ``tcp``; none serves it plain.
+        key: PEM file with its private key.
         layers: those that decide, the base first.
         keys: public keys by id, as PEM; OPA takes no bundle that none of them signed. None takes unsigned ones.
         is_aside: nobody waits for its answers; it gives way to everything else on the machine.
@@ -59,6 +61,8 @@ class SidecarOptions:
     folder: Path
     modules: tuple[Path, ...]
     tcp: str | None = None
+    certificate: Path | None = None
+    key: Path | None = None
     layers: tuple[PolicyLayer, ...] = ("base",)
     keys: Mapping[str, str] | None = None
     is_aside: bool = False
@@ -169,7 +173,11 @@ class Sidecar:
     def _command(self) -> list[str]:
         options = self.options
         command = [str(options.opa.path), "run", "--server", "--addr", f"unix://{options.socket}"]
-        if options.tcp:
+        if options.tcp and options.certificate is not None:
+            command += ["--addr", f"https://{options.tcp}", "--tls-cert-file", str(options.certificate)]
+            command += ["--tls-private-key-file", str(options.key), "--min-tls-version", "1.3"]
+            command += ["--tls-cert-refresh-period", "60s"]
+        elif options.tcp:
             command += ["--addr", options.tcp]
         return [
             *command,

@@ -20,8 +20,13 @@ Synchronous = Literal["NORMAL", "FULL"]
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 _POSTGRES_OPTIONS = frozenset({"host", "passfile", "prepared_statement_cache_size", "ssl"})
-_READERS = 4
+READERS = 4
+"""Threads that read a SQLite file at once."""
 _POSTGRES_CONNECTIONS = 10
+
+IDLE_SECONDS = 3.0
+"""How long a transaction may wait for its next statement. Whoever is cut off in the middle of one, the network gone and
+nothing said, holds its locks for so long, and not until the server's TCP has given up, hours later."""
 
 
 def read_address(url: str) -> URL:
@@ -61,40 +66,31 @@ def shown(address: URL) -> str:
 def migration_engine(address: URL) -> AsyncEngine:
     """Return an engine of one writing connection that is not kept."""
     if address.get_backend_name() == "sqlite":
-        return _sqlite(address, "NORMAL", writes=True, poolclass=NullPool)
+        engine = _sqlite(address, "NORMAL", writes=True, poolclass=NullPool)
+        # A column is taken out of a table by making it anew: what refers to its rows must not go with the old one.
+        event.listen(engine.sync_engine, "connect", _refer_to_what_is_not_there)
+        return engine
     return _postgres(address, poolclass=NullPool)
 
 
-def engines(address: URL, synchronous: Synchronous = "NORMAL") -> tuple[AsyncEngine, AsyncEngine]:
-    """Return the engine that writes and the engine that reads.
-
-    SQLite has one writer at a time anyway: one connection that all writes of this process queue for is
-    faster than several that poll for the lock. PostgreSQL shares one pool.
-    """
-    if address.get_backend_name() == "sqlite":
-        writer = _sqlite(address, synchronous, writes=True, pool_size=1, max_overflow=0, pool_timeout=WAIT_SECONDS)
-        reader = _sqlite(
-            address,
-            synchronous,
-            writes=False,
-            pool_size=_READERS,
-            max_overflow=0,
-            pool_timeout=WAIT_SECONDS,
-            pool_reset_on_return=None,
-        )
-        return writer, reader
-    writer = _postgres(address, pool_size=_POSTGRES_CONNECTIONS, max_overflow=0, pool_timeout=WAIT_SECONDS)
-    return writer, writer.execution_options(isolation_level="AUTOCOMMIT")
-
-
-def bulk_engine(address: URL, synchronous: Synchronous) -> Engine:
-    """Return a blocking engine of one writing SQLite connection, for use by one thread at a time."""
-    blocking = address.set(drivername="sqlite+pysqlite")
-    engine = create_engine(
-        blocking, connect_args={"timeout": WAIT_SECONDS}, hide_parameters=True, pool_size=1, max_overflow=0
-    )
-    _prepare_sqlite(engine, synchronous, writes=True)
+def postgres_engine(address: URL) -> AsyncEngine:
+    """Return an engine whose pool all of a process shares."""
+    engine = _postgres(address, pool_size=_POSTGRES_CONNECTIONS, max_overflow=0, pool_timeout=WAIT_SECONDS)
+    event.listen(engine.sync_engine, "connect", _end_when_cut_off)
     return engine
+
+
+def sqlite_engines(address: URL, synchronous: Synchronous) -> tuple[Engine, Engine]:
+    """Return the blocking engine of one writing connection, and that of as many reading ones as there are `READERS`."""
+    blocking = address.set(drivername="sqlite+pysqlite")
+    # One thread at a time has a connection, but not always the same one.
+    connect = {"timeout": WAIT_SECONDS, "check_same_thread": False}
+    pool: dict[str, Any] = {"max_overflow": 0, "pool_timeout": WAIT_SECONDS, "hide_parameters": True}
+    writer = create_engine(blocking, connect_args=connect, pool_size=1, **pool)
+    reader = create_engine(blocking, connect_args=connect, pool_size=READERS, pool_reset_on_return=None, **pool)
+    _prepare_sqlite(writer, synchronous, writes=True)
+    _prepare_sqlite(reader, synchronous, writes=False)
+    return writer, reader
 
 
 def create_file(address: URL) -> None:
@@ -121,6 +117,18 @@ def _sqlite(address: URL, synchronous: Synchronous, *, writes: bool, **pool: Any
     engine = create_async_engine(address, connect_args={"timeout": WAIT_SECONDS}, hide_parameters=True, **pool)
     _prepare_sqlite(engine.sync_engine, synchronous, writes=writes)
     return engine
+
+
+def _end_when_cut_off(connection: Any, _record: object) -> None:
+    # Not among the settings that a connection begins with: poolers in between refuse those that they do not know.
+    setting = f"SET idle_in_transaction_session_timeout = {int(IDLE_SECONDS * 1000)}"
+    connection.run_async(lambda driver: driver.execute(setting))
+
+
+def _refer_to_what_is_not_there(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = OFF")
+    cursor.close()
 
 
 def _prepare_sqlite(engine: Engine, synchronous: Synchronous, *, writes: bool) -> None:

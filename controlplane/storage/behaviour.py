@@ -26,11 +26,13 @@ from controlplane.contracts.identity import Trust
 from controlplane.contracts.observed import Kept, Observed, Tell
 from controlplane.contracts.rollback import Contribution
 from controlplane.contracts.standing import MAX_STANDINGS, BehaviourStanding, StandingOrder
+from controlplane.contracts.trusthistory import TrustHistory
 from controlplane.storage.contributions import add_contributions
 from controlplane.storage.database import Database
 from controlplane.storage.observations import add_scores, add_verdicts
 from controlplane.storage.revocations import write_notice
-from controlplane.storage.tables import behaviour, devices
+from controlplane.storage.tables import devices
+from controlplane.storage.tables_behaviour import behaviour
 from controlplane.storage.undoing import Ordered, Undoing, give_orders
 
 _DEVICES = (
@@ -39,6 +41,7 @@ _DEVICES = (
     .values(
         trust_score=bindparam("score", type_=Double),
         trust_observations=bindparam("seen", type_=Integer),
+        trust_history=bindparam("history", type_=String),
         status=case(
             ((bindparam("becomes", type_=String) == "quarantined") & (devices.c.status == "active"), "quarantined"),
             ((bindparam("becomes", type_=String) == "active") & (devices.c.status == "quarantined"), "active"),
@@ -151,17 +154,21 @@ class Behaviour:
         given = json.dumps([_values(one) for one in ordered], allow_nan=False)
         # Whoever changes a device's status locks the device first, then its record: so must this.
         lock = (
-            select(devices.c.id).where(devices.c.id.in_(names)).order_by(devices.c.id).with_for_update(key_share=True)
+            select(devices.c.id, devices.c.trust_score, devices.c.trust_history)
+            .where(devices.c.id.in_(names))
+            .order_by(devices.c.id)
+            .with_for_update(key_share=True)
         )
 
         async def _record(connection: AsyncConnection) -> Recorded:
-            await connection.execute(lock)
+            rows = await connection.execute(lock)
+            histories = {row.id: TrustHistory.read(row.trust_history, row.trust_score) for row in rows}
             written = frozenset((await connection.execute(self._records, {"given": given})).scalars().all())
             stale = frozenset(names) - written
             if not written:
                 return Recorded(stale, [()] * len(orders))
             kept = [one for one in ordered if one.subject in written]
-            await connection.execute(_DEVICES, [_changes(one) for one in kept])
+            await connection.execute(_DEVICES, [_changes(one, histories[one.subject]) for one in kept])
             await add_scores(connection, kept)
             await add_verdicts(connection, kept)
             await add_contributions(connection, [one for one in contributions if one.subject not in stale])
@@ -258,11 +265,15 @@ def _values(one: Observed) -> dict[str, Any]:
     }
 
 
-def _changes(one: Observed) -> dict[str, Any]:
+def _changes(one: Observed, known: TrustHistory | None) -> dict[str, Any]:
+    # Where time alone has passed, nothing was observed, and where the subject stands has changed.
+    now = max(one.record.observed_at, one.record.since)
+    history = known.after(one.trust.score, now) if known else TrustHistory.of(one.trust.score, now)
     return {
         "device": one.subject,
         "score": one.trust.score,
         "seen": one.trust.observations,
+        "history": history.model_dump_json(),
         "becomes": one.status or "",
     }
 

@@ -7,7 +7,8 @@ from sqlalchemy import delete
 from controlplane.contracts.capability import MAX_LIFETIME_SECONDS
 from controlplane.storage.counting import Counts
 from controlplane.storage.database import Database
-from controlplane.storage.tables import capability_uses
+from controlplane.storage.steady import Steady
+from controlplane.storage.tables_capabilities import capability_uses
 
 _CLOCKS_SECONDS = 60
 """How far the clocks of replicas, and a verifier's leeway, may reach into the future."""
@@ -19,16 +20,18 @@ class Capabilities:
     def __init__(self, database: Database, counts: Counts) -> None:
         self._database = database
         self._counts = counts
+        self._steady = Steady()
 
     async def consume(self, jtis: Mapping[str, float]) -> dict[str, int]:
         """Count one use of each capability, by id with its expiry (Unix seconds), and return the uses before.
 
         Uses that must have expired are forgotten on the way: a capability that holds now expires within 300 s,
-        so whatever expired 300 s, and some for the clocks, before the earliest of these is past. They are
-        forgotten first: after the count nothing may fail, or trying again would find the capabilities used.
+        so whatever expired 300 s, and some for the clocks, before the earliest of these is past; what was dated by
+        a clock that jumped ahead says less. They are forgotten first: after the count nothing may fail, or trying
+        again would find the capabilities used.
         """
         if jtis:
-            await self.purge(min(jtis.values()) - MAX_LIFETIME_SECONDS - _CLOCKS_SECONDS)
+            await self.purge(self._steady.follow(min(jtis.values()) - MAX_LIFETIME_SECONDS - _CLOCKS_SECONDS))
         return await self._counts.capabilities(jtis)
 
     async def give_back(self, jtis: Collection[str]) -> None:

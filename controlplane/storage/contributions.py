@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.contracts.base import is_identifier
 from controlplane.contracts.rollback import Contribution
 from controlplane.storage.database import Database
-from controlplane.storage.tables import contributions, rounds
+from controlplane.storage.tables_rounds import contributions, rounds
 
 MAX_LISTED = 10_000
 

@@ -7,7 +7,8 @@ from sqlalchemy import Column, ColumnElement, Row, TextClause, select, text, tru
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.storage.database import Database
-from controlplane.storage.tables import capability_uses, submissions
+from controlplane.storage.tables_capabilities import capability_uses
+from controlplane.storage.tables_rounds import submissions
 
 MAX_COUNTED = 10_000
 

@@ -1,19 +1,19 @@
 """Connections to one database, and every fault of it under one name."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, Executable, Row
+from sqlalchemy import URL, Connection, Executable, Row, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane.storage import addresses
-from controlplane.storage.addresses import Synchronous, bulk_engine, engines, shown
+from controlplane.storage.addresses import Synchronous, shown
+from controlplane.storage.backends import Backend, OneFile, Pool
 from controlplane.storage.errors import StoreUnavailable
+from controlplane.storage.lines import Line
 
 T = TypeVar("T")
 
@@ -45,6 +45,9 @@ class Spans(Protocol):
 
 _UNTRACED: AbstractContextManager[object] = nullcontext()
 
+_HARMLESS = text("UPDATE alembic_version SET version_num = version_num")
+"""A write that changes nothing, of one row that each database has; a full disk refuses it like any other."""
+
 
 class Database:
     """One database: writing in transactions, reading without.
@@ -63,24 +66,39 @@ class Database:
         self._spans = spans
         self._said = {"db.system.name": self.kind}
         self._where = shown(address)
-        self._writer, self._reader = engines(address, synchronous)
-        # SQLite alone: many rows cross to its thread and back once, not once for every step of the transaction.
-        self._bulk = bulk_engine(address, synchronous) if self.kind == "sqlite" else None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ztfm-bulk")
-        # Its two writing connections take turns here: waiting for SQLite's own lock means polling.
-        self._turn = asyncio.Lock()
+        self._backend: Backend = OneFile(address, synchronous) if self.kind == "sqlite" else Pool(address)
         self._under_way: set[asyncio.Task[Any]] = set()
         self._file = Path(str(address.database)) if self.kind == "sqlite" else None
         self._identity = _identity(self._file)
         self._is_open = True
+        self._refused = False
+        self._trying: asyncio.Task[int] | None = None
+
+    async def ping(self) -> None:
+        """Return when the database answers, and has not refused what was last written.
+
+        Where it did, it is tried whether it takes anything again: a full disk or a lock leaves reading as it was.
+
+        Raises:
+            StoreUnavailable: it does not answer, or takes nothing.
+        """
+        await self.read("reach the database", text("SELECT 1"))
+        if self._refused:
+            if self._trying is None or self._trying.done():
+                self._trying = asyncio.create_task(self.change("write anything", _HARMLESS))
+                self._trying.add_done_callback(lambda task: task.cancelled() or task.exception())
+            # One who gives up waiting must not leave a second one to wait behind the first.
+            await asyncio.shield(self._trying)
 
     async def write(self, what: str, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Do ``work`` in a transaction and return what it returns: all of it is written, or nothing.
 
+        It awaits nothing but its connection: to SQLite it runs in a thread without an event loop.
+
         Raises:
             StoreUnavailable: the driver failed while doing ``what``.
         """
-        return await self._finish(what, self._transaction(work))
+        return await self._noting(self.finish(what, self._backend.write(work)))
 
     async def change(self, what: str, statement: Executable, parameters: Parameters | None = None) -> int:
         """Run one statement in a transaction and return how many rows it changed.
@@ -100,7 +118,7 @@ class Database:
         Raises:
             StoreUnavailable: the driver failed while doing ``what``.
         """
-        return await self._finish(what, self._blocking(work))
+        return await self._noting(self.finish(what, self._backend.bulk(work)))
 
     async def read(self, what: str, query: Executable) -> Sequence[Row[Any]]:
         """Return the rows of one query.
@@ -108,7 +126,11 @@ class Database:
         Raises:
             StoreUnavailable: the driver failed while doing ``what``.
         """
-        return await self._finish(what, self._query(query))
+        return await self.finish(what, self._backend.read(query))
+
+    def line(self) -> "Alone":
+        """Return a way to run statements that stand alone, over a connection that is kept for it."""
+        return Alone(self, self._backend.line() if isinstance(self._backend, Pool) else None)
 
     @contextmanager
     def understanding(self, what: str) -> Iterator[None]:
@@ -128,42 +150,28 @@ class Database:
         self._is_open = False
         if self._under_way:
             await asyncio.wait(self._under_way)
-        await self._reader.dispose()
-        await self._writer.dispose()
-        if self._bulk is not None:
-            self._bulk.dispose()
-        self._thread.shutdown()
+        await self._backend.close()
 
-    async def _transaction(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        async with self._own_turn(), self._writer.begin() as connection:
-            return await work(connection)
-
-    async def _blocking(self, work: Callable[[Connection], T]) -> T:
-        if self._bulk is None:
-            async with self._writer.begin() as connection:
-                return await connection.run_sync(work)
-        async with self._own_turn():
-            return await asyncio.get_running_loop().run_in_executor(self._thread, _transaction, self._bulk, work)
-
-    @asynccontextmanager
-    async def _own_turn(self) -> AsyncIterator[None]:
-        if self._bulk is None:
-            yield
-            return
+    async def _noting(self, writing: Coroutine[Any, Any, T]) -> T:
+        """Remember whether the last write was refused."""
         try:
-            await asyncio.wait_for(self._turn.acquire(), addresses.WAIT_SECONDS)
-        except TimeoutError:
-            raise TimeoutError("other writers did not end in time") from None
-        try:
-            yield
-        finally:
-            self._turn.release()
+            done = await writing
+        except StoreUnavailable:
+            self._refused = True
+            raise
+        self._refused = False
+        return done
 
-    async def _query(self, query: Executable) -> Sequence[Row[Any]]:
-        async with self._reader.connect() as connection:
-            return (await connection.execute(query)).all()
+    def refused(self, what: str, why: str) -> StoreUnavailable:
+        """Return the fault that says why something was not done."""
+        return StoreUnavailable(what, self._where, why)
 
-    async def _finish(self, what: str, work: Coroutine[Any, Any, T]) -> T:
+    async def finish(self, what: str, work: Coroutine[Any, Any, T]) -> T:
+        """Return what ``work`` does, which is brought to its end even when its caller is cancelled.
+
+        Raises:
+            StoreUnavailable: the driver failed while doing ``what``.
+        """
         if not self._is_open:
             work.close()
             raise StoreUnavailable(what, self._where, "the store was closed")
@@ -187,9 +195,27 @@ class Database:
             task.exception()
 
 
-def _transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
-    with engine.begin() as connection:
-        return work(connection)
+class Alone:
+    """Runs statements, each in a transaction of its own, one after the other.
+
+    Args:
+        database: whose they are.
+        line: the connection; none on SQLite, where there is no such way.
+    """
+
+    def __init__(self, database: Database, line: Line | None) -> None:
+        self._database = database
+        self._line = line
+
+    async def fetch(self, what: str, statement: str, *parameters: Any) -> Sequence[Any]:
+        """Return the rows of a statement by column names; ``$1`` in it is the first parameter.
+
+        Raises:
+            StoreUnavailable: the driver failed while doing ``what``, or this is no PostgreSQL.
+        """
+        if self._line is None:
+            raise self._database.refused(what, "only PostgreSQL can be asked")
+        return await self._database.finish(what, self._line.fetch(statement, *parameters))
 
 
 def _identity(file: Path | None) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.contracts.base import is_identifier
 from controlplane.storage.database import Database
 from controlplane.storage.log import append, erase
-from controlplane.storage.tables import decisions
+from controlplane.storage.tables_log import decisions
 
 DecisionRow = tuple[str, float, str, str, str, bytes]
 """Id, time (Unix seconds), action, subject, outcome, and the record as JSON."""

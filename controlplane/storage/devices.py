@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.contracts.base import is_identifier
 from controlplane.contracts.events import Notice
 from controlplane.contracts.identity import Attestation, Device, DeviceStatus, PublicKey, Trust
+from controlplane.contracts.trusthistory import TrustHistory
 from controlplane.storage.behaviour import hold, renew
 from controlplane.storage.database import Database
+from controlplane.storage.errors import StoreUnavailable
 from controlplane.storage.identities import Identities, is_retired, note_pending
 from controlplane.storage.lookups import Coalesced
 from controlplane.storage.revocations import write_notice
@@ -38,11 +40,11 @@ class Devices:
 
     async def get(self, device_id: str) -> Device | None:
         """Return a device by id, or none."""
-        return await self._by_id.get(device_id) if is_identifier(device_id) else None
+        return _whole(await self._by_id.get(device_id)) if is_identifier(device_id) else None
 
     async def by_thumbprint(self, thumbprint: str) -> Device | None:
         """Return a device by its key's thumbprint, or none."""
-        return await self._by_thumbprint.get(thumbprint)
+        return _whole(await self._by_thumbprint.get(thumbprint))
 
     async def set_status(
         self, device_id: str, status: DeviceStatus, notice: Notice | None = None, newcomer: Trust | None = None
@@ -71,7 +73,11 @@ class Devices:
             changes: dict[str, Any] = {"status": status}
             if status == "active" and was == "quarantined":
                 if newcomer is not None:
-                    changes |= {"trust_score": newcomer.score, "trust_observations": newcomer.observations}
+                    changes |= {
+                        "trust_score": newcomer.score,
+                        "trust_observations": newcomer.observations,
+                        "trust_history": None,
+                    }
                 await renew(connection, device_id)
             elif status != "active":
                 await hold(connection, device_id)
@@ -99,7 +105,8 @@ class Devices:
         """
         query = _in_segment(segment).where(devices.c.id > after).order_by(devices.c.id)
         rows = await self._database.read("list devices", query.limit(min(max(limit, 1), MAX_PAGE)))
-        return [_device(row) for row in rows]
+        with self._database.understanding("list devices"):
+            return [_device(row) for row in rows]
 
     async def by_trust(
         self, after: tuple[float, str] = (-1.0, ""), limit: int = 100, *, segment: str | None = None
@@ -114,11 +121,26 @@ class Devices:
         place = tuple_(devices.c.trust_score, devices.c.id)
         query = _in_segment(segment).where(place > after).order_by(devices.c.trust_score, devices.c.id)
         rows = await self._database.read("list devices", query.limit(min(max(limit, 1), MAX_PAGE)))
-        return [_device(row) for row in rows]
+        with self._database.understanding("list devices"):
+            return [_device(row) for row in rows]
 
-    async def _look(self, column: Column[str], keys: Sequence[str]) -> dict[str, Device]:
+    async def _look(self, column: Column[str], keys: Sequence[str]) -> dict[str, Device | StoreUnavailable]:
         rows = await self._database.read("look up devices", select(devices).where(column.in_(keys)))
-        return {row._mapping[column]: _device(row) for row in rows}
+        return {row._mapping[column]: self._read(row) for row in rows}
+
+    def _read(self, row: Row[Any]) -> Device | StoreUnavailable:
+        """Return a device, or why its row is none: others are looked up in the same query, and theirs are."""
+        try:
+            with self._database.understanding("look up a device"):
+                return _device(row)
+        except StoreUnavailable as error:
+            return error
+
+
+def _whole(found: Device | StoreUnavailable | None) -> Device | None:
+    if isinstance(found, StoreUnavailable):
+        raise found
+    return found
 
 
 def _in_segment(segment: str | None) -> Select[Any]:
@@ -170,8 +192,10 @@ def _values(device: Device) -> dict[str, Any]:
         "status": device.status,
         "attestation_level": device.attestation.level,
         "attestation_verified_at": device.attestation.verified_at,
+        "attestation_expires_at": device.attestation.expires_at,
         "trust_score": device.trust.score,
         "trust_observations": device.trust.observations,
+        "trust_history": device.trust_history and device.trust_history.model_dump_json(),
         "enrolled_at": device.enrolled_at,
     }
 
@@ -184,7 +208,12 @@ def _device(row: Row[Any]) -> Device:
         roles=json.loads(row.roles),
         segment=row.segment,
         status=row.status,
-        attestation=Attestation(level=row.attestation_level, verified_at=row.attestation_verified_at),
+        attestation=Attestation(
+            level=row.attestation_level,
+            verified_at=row.attestation_verified_at,
+            expires_at=row.attestation_expires_at,
+        ),
         trust=Trust(score=row.trust_score, observations=row.trust_observations),
+        trust_history=TrustHistory.read(row.trust_history, row.trust_score),
         enrolled_at=row.enrolled_at,
     )

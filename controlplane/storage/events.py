@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.contracts.events import SecurityEvent
 from controlplane.storage.database import Database
 from controlplane.storage.log import log
-from controlplane.storage.tables import security_events as events
+from controlplane.storage.tables_capabilities import security_events as events
 
 EventRow = tuple[int, float, bytes]
 """Sequence, time (Unix seconds), and the `SecurityEvent` as JSON."""

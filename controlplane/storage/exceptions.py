@@ -33,7 +33,7 @@ from controlplane.contracts.exceptions import (
 from controlplane.storage.database import Database
 from controlplane.storage.decisions import LAST_ID
 from controlplane.storage.log import log
-from controlplane.storage.tables import policy_exceptions as exceptions
+from controlplane.storage.tables_policies import policy_exceptions as exceptions
 
 MAX_LIVE = 100_000
 """Exceptions that have not ended; while there are so many, no more are granted."""
@@ -87,7 +87,10 @@ class LiveException(NamedTuple):
         """
         told = self._asdict()
         del told["id"]
-        return ExceptionFact.model_validate({**told, "waives": dict.fromkeys(json.loads(self.waives), True)})
+        waives = json.loads(self.waives)
+        if not isinstance(waives, list):
+            raise ValueError("what an exception waives is a list")
+        return ExceptionFact.model_validate({**told, "waives": dict.fromkeys(waives, True)})
 
 
 _LIVE = tuple(exceptions.c[name] for name in LiveException._fields)

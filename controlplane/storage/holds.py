@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.contracts.base import is_identifier
 from controlplane.contracts.holds import HOLD_PREFIX, MAX_HOLDS, Hold, hold_state
 from controlplane.storage.database import Database
-from controlplane.storage.tables import holds
+from controlplane.storage.tables_policies import holds
 
 MAX_PAGE = 1000
 

@@ -19,17 +19,13 @@ from controlplane.identifiers.histories import Identity, RecordRefused, judge
 from controlplane.identifiers.names import device_id
 from controlplane.identifiers.records import Record, SignedRecord
 from controlplane.jose.keys import thumbprint
+from controlplane.storage.attestations import forget_attestations
 from controlplane.storage.database import Database
 from controlplane.storage.identity_log import insert_record
 from controlplane.storage.knowing import identity_of, known_in, looks, merged, row_identity
 from controlplane.storage.revocations import write_notice
-from controlplane.storage.tables import (
-    device_keys,
-    devices,
-    identity_pending,
-    identity_records,
-    ledger_cursors,
-)
+from controlplane.storage.tables import devices
+from controlplane.storage.tables_identity import device_keys, identity_pending, identity_records, ledger_cursors
 
 MOST_PENDING = 200
 """Devices whose records are made at once."""
@@ -167,6 +163,9 @@ class Identities:
                 raise RecordRefused("unknown_subject", f"it is no rotation of the key of {device}")
             if row.status == "revoked":
                 raise RecordRefused("is_revoked", f"{device} is revoked, which is final")
+            if row.status != "active":
+                # It was set apart after policy had answered.
+                raise RecordRefused("is_quarantined", f"{device} is set apart; try again once it is let back")
             if abs(record.statement.time_ms / 1000 - now) > MOST_APART_SECONDS:
                 raise RecordRefused("wrong_time", "it was said at another time than now; compare the clocks")
             if known.key != PublicKey(kty="EC", crv="P-256", x=row.key_x, y=row.key_y):
@@ -184,8 +183,10 @@ class Identities:
                 "key_y": after.key.y,
                 "attestation_level": Attestation().level,
                 "attestation_verified_at": None,
+                "attestation_expires_at": None,
             }
             await connection.execute(update(devices).where(devices.c.id == device).values(changes))
+            await forget_attestations(connection, device)
             await write_notice(connection, notice, begun)
             await self._write(connection, author, record.signed, now)
 

@@ -11,7 +11,8 @@ from controlplane.identifiers.records import Record, SignedRecord
 from controlplane.identifiers.shown import encode_record
 from controlplane.storage.database import Database
 from controlplane.storage.log import append, take_turn
-from controlplane.storage.tables import identity_records, log_entries
+from controlplane.storage.tables_identity import identity_records
+from controlplane.storage.tables_log import log_entries
 from controlplane.transparency.entries import identity_name
 
 _MOST_NUMBER = 2**31 - 1

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.contracts.identity import PublicKey
 from controlplane.identifiers.histories import Identity
 from controlplane.identifiers.records import Record, SignedRecord
-from controlplane.storage.tables import identities, identity_records
+from controlplane.storage.tables_identity import identities, identity_records
 
 
 def identity_of(record: Record, before: Identity | None = None) -> Identity:

@@ -14,7 +14,8 @@ from controlplane.identifiers.histories import Identity
 from controlplane.identifiers.records import SignedRecord
 from controlplane.storage.database import Database
 from controlplane.storage.knowing import row_identity
-from controlplane.storage.tables import devices, identities, identity_records, ledger_cursors, ledger_records
+from controlplane.storage.tables import devices
+from controlplane.storage.tables_identity import identities, identity_records, ledger_cursors, ledger_records
 
 PAGE = 500
 """Records or devices that are read at once."""

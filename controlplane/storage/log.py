@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.contracts.base import is_identifier
 from controlplane.storage.database import Database
-from controlplane.storage.tables import decisions
-from controlplane.storage.tables import log_checkpoints as checkpoints
-from controlplane.storage.tables import log_entries as entries
-from controlplane.storage.tables import log_tiles as tiles
+from controlplane.storage.tables_log import decisions
+from controlplane.storage.tables_log import log_checkpoints as checkpoints
+from controlplane.storage.tables_log import log_entries as entries
+from controlplane.storage.tables_log import log_tiles as tiles
 from controlplane.transparency.entries import Entry, EntryKind, commit, encode, new_salt
 from controlplane.transparency.merkle import Subtree, folded, leaf_hash
 

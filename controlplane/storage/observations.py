@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.contracts.behaviour import Channel, Verdict
 from controlplane.contracts.observed import Observed
 from controlplane.storage.database import Database
-from controlplane.storage.tables import behaviour, behaviour_scores, behaviour_verdicts
+from controlplane.storage.tables_behaviour import behaviour, behaviour_scores, behaviour_verdicts
 
 MOST_SCORES = 4096
 """Of one class, the latest so many are looked at."""

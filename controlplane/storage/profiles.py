@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.contracts.behaviour import Channel
 from controlplane.storage.database import Database
-from controlplane.storage.tables import behaviour_profiles as profiles
+from controlplane.storage.tables_behaviour import behaviour_profiles as profiles
 
 MAX_BYTES = 16_384
 """Of a document."""

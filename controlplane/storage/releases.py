@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.contracts.policies import LAYERS, PolicyLayer, Release, ReleaseOrigin, digest_of
 from controlplane.storage.database import Database
 from controlplane.storage.log import log
-from controlplane.storage.tables import policy_bundles as bundles
-from controlplane.storage.tables import policy_releases as releases
-from controlplane.storage.tables import policy_shadows as shadows
+from controlplane.storage.tables_policies import policy_bundles as bundles
+from controlplane.storage.tables_policies import policy_releases as releases
+from controlplane.storage.tables_policies import policy_shadows as shadows
 
 KEPT = 50
 """Releases of a layer that are kept, newest first."""

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.contracts.events import Events, Notice, Revocation, RevocationKind
 from controlplane.storage.database import Database
 from controlplane.storage.events import append_events, take_turn
-from controlplane.storage.tables import revocations
+from controlplane.storage.tables_capabilities import revocations
 
 SHORT_SECONDS = 0.1
 """A wait that makes no difference: revocations reach two seconds further, of which replicas use less."""

@@ -10,7 +10,7 @@ from controlplane.contracts.base import is_identifier
 from controlplane.contracts.rollback import Rollback, RollbackResult, RollbackState
 from controlplane.contracts.rounds import Round
 from controlplane.storage.database import Database
-from controlplane.storage.tables import contributions, rollbacks, rounds
+from controlplane.storage.tables_rounds import contributions, rollbacks, rounds
 from controlplane.storage.undoing import IS_OUTSTANDING, Ordered, as_rollback, give_order, outstanding_of
 
 MOST_AT_ONCE = 64

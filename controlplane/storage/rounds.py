@@ -12,9 +12,12 @@ from controlplane.contracts.rounds import MAX_MEMBERS, MAX_ROUNDS, Round, RoundQ
 from controlplane.storage.counting import Counts
 from controlplane.storage.database import Database
 from controlplane.storage.lookups import Coalesced
-from controlplane.storage.tables import contributions, rounds, submissions
+from controlplane.storage.tables_rounds import contributions, rounds, submissions
 
 _Submission = tuple[str, str]
+
+_UNTOLD = frozenset({"members", "state", "privacy", "confidentiality", "group_size", "grouping"})
+"""Columns that a round in numbers says nothing of, or says otherwise."""
 
 
 class Rounds:
@@ -28,7 +31,8 @@ class Rounds:
 
     async def add(self, opened: Round) -> bool:
         """Keep a new round; false when its id is taken."""
-        values = {**opened.model_dump(), "members": json.dumps(opened.members)}
+        terms = None if opened.privacy is None else opened.privacy.model_dump_json()
+        values = {**opened.model_dump(), "members": json.dumps(opened.members), "privacy": terms}
         statement = self._insert(rounds).values(values).on_conflict_do_nothing()
         return await self._database.change("open a round", statement) == 1
 
@@ -39,7 +43,8 @@ class Rounds:
         found = await self._database.read("look up a round", select(rounds).where(rounds.c.id == round_id))
         if not found:
             return None
-        return _round(found[0])
+        with self._database.understanding("look up a round"):
+            return _round(found[0])
 
     async def before(self, opened: Round) -> Round | None:
         """Return the round of the same model and aggregator that was opened last before this one, or none."""
@@ -47,7 +52,8 @@ class Rounds:
         is_earlier = (rounds.c.opens_at <= opened.opens_at) & (rounds.c.id != opened.id)
         query = select(rounds).where(is_theirs & is_earlier).order_by(rounds.c.opens_at.desc(), rounds.c.id.desc())
         found = await self._database.read("look up the round before", query.limit(1))
-        return _round(found[0]) if found else None
+        with self._database.understanding("look up the round before"):
+            return _round(found[0]) if found else None
 
     async def before_models(self, digest: str, limit: int = 16) -> list[str]:
         """Return the rounds before those that began with a model, the latest first."""
@@ -127,7 +133,7 @@ class Rounds:
         accepted = select(func.count()).select_from(contributions).where(contributions.c.round_id == rounds.c.id)
         submitted = select(func.coalesce(func.sum(submissions.c.uses), 0)).where(submissions.c.round_id == rounds.c.id)
         return select(
-            *(column for column in rounds.c if column.name not in {"members", "state"}),
+            *(column for column in rounds.c if column.name not in _UNTOLD),
             func.json_array_length(members).label("members"),
             case((_is_open(now), "open"), else_="closed").label("state"),
             accepted.scalar_subquery().label("accepted"),
@@ -166,4 +172,5 @@ def _standing(row: Row[Any]) -> RoundStanding:
 
 def _round(row: Row[Any]) -> Round:
     fields = {name: value for name, value in row._mapping.items() if name in Round.model_fields}
-    return Round.model_validate({**fields, "members": json.loads(row.members)})
+    terms = None if row.privacy is None else json.loads(row.privacy)
+    return Round.model_validate({**fields, "members": json.loads(row.members), "privacy": terms})

@@ -19,8 +19,8 @@ from controlplane.contracts.shadow import (
 )
 from controlplane.storage.database import Database
 from controlplane.storage.releases import put_bundle, take_turn
-from controlplane.storage.tables import policy_disagreements as groups
-from controlplane.storage.tables import policy_shadows as shadows
+from controlplane.storage.tables_policies import policy_disagreements as groups
+from controlplane.storage.tables_policies import policy_shadows as shadows
 
 KEPT = 16
 """Candidates that are kept with what was counted of them; the oldest makes room for the next."""

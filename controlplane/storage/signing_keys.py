@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.contracts.keys import KeptKey, KeyChange
 from controlplane.storage.database import Database
 from controlplane.storage.revocations import write_notice
-from controlplane.storage.tables import signing_keys as keys
+from controlplane.storage.tables_capabilities import signing_keys as keys
 
 
 class SigningKeys:

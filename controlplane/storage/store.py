@@ -1,11 +1,12 @@
 """The store: its parts, and what takes two of them at once."""
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.contracts.identity import Device
 from controlplane.storage.addresses import Synchronous, read_address
+from controlplane.storage.attestations import Attestations
 from controlplane.storage.behaviour import Behaviour
+from controlplane.storage.budgets import Budgets
 from controlplane.storage.capabilities import Capabilities
 from controlplane.storage.contributions import Contributions
 from controlplane.storage.counting import Counts
@@ -19,14 +20,20 @@ from controlplane.storage.idempotency import Idempotency
 from controlplane.storage.identities import Identities
 from controlplane.storage.identity_log import IdentityLog
 from controlplane.storage.ledgers import Ledgers
+from controlplane.storage.limits import Limits
 from controlplane.storage.log import Log
 from controlplane.storage.migrating import migrate
+from controlplane.storage.models import Models
 from controlplane.storage.observations import Observations
+from controlplane.storage.privacy import PrivacyAccounts
 from controlplane.storage.profiles import Profiles
+from controlplane.storage.released_secrets import ReleasedSecrets
 from controlplane.storage.releases import Releases
+from controlplane.storage.reopening import Reopening
 from controlplane.storage.revocations import Revocations
 from controlplane.storage.rollbacks import Rollbacks
 from controlplane.storage.rounds import Rounds
+from controlplane.storage.segments import Segments
 from controlplane.storage.shadows import Shadows
 from controlplane.storage.signing_keys import SigningKeys
 from controlplane.storage.tokens import Tokens, consume_token
@@ -40,11 +47,15 @@ class Store:
         identities: signed records of them.
         identity_log: those that are entries of the log.
         ledgers: what was followed of a ledger.
+        attestations: challenges, and what became of evidence.
         tokens: enrolment tokens by hash.
         behaviour: how devices stand by their behaviour.
         observations: scores to compare with, and verdicts.
+        privacy: what was spent of privacy budgets.
+        budgets: what was used and leased of budgets of inference.
         profiles: how devices usually ask.
         contributions: which updates went into which round's model.
+        models: versions of models that somebody signed.
         rounds: rounds and submissions.
         rollbacks: orders to rebuild a model.
         capabilities: used capabilities.
@@ -58,6 +69,10 @@ class Store:
         log: the transparency log.
         idempotency: answers that are kept for requests that are sent again.
         releases: published policies.
+        limits: what replicas count together.
+        secrets: that are released to attested platforms, sealed.
+        reopening: what makes a store from a backup safe to serve.
+        segments: where devices are on the network, and what their capabilities open there.
     """
 
     def __init__(self, database: Database) -> None:
@@ -67,11 +82,15 @@ class Store:
         self.identity_log = IdentityLog(database)
         self.ledgers = Ledgers(database)
         self.devices = Devices(database, self.identities)
+        self.attestations = Attestations(database)
         self.tokens = Tokens(database)
         self.behaviour = Behaviour(database)
         self.observations = Observations(database)
+        self.privacy = PrivacyAccounts(database)
+        self.budgets = Budgets(database)
         self.profiles = Profiles(database)
         self.contributions = Contributions(database)
+        self.models = Models(database)
         self.rounds = Rounds(database, counts)
         self.rollbacks = Rollbacks(database)
         self.capabilities = Capabilities(database, counts)
@@ -85,6 +104,10 @@ class Store:
         self.log = Log(database)
         self.idempotency = Idempotency(database)
         self.releases = Releases(database)
+        self.limits = Limits(database)
+        self.secrets = ReleasedSecrets(database)
+        self.segments = Segments(database)
+        self.reopening = Reopening(database)
 
     async def enrol(self, token_hash: str | None, device: Device) -> bool:
         """Use up a token and register a device, both or neither.
@@ -108,8 +131,8 @@ class Store:
         return await self._database.write("enrol a device", _enrol)
 
     async def ping(self) -> None:
-        """Return when the database answers."""
-        await self._database.read("reach the database", text("SELECT 1"))
+        """Return when the database answers, and has not refused what was last written."""
+        await self._database.ping()
 
     async def close(self) -> None:
         """Close all connections."""

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.contracts.rollback import Rollback
 from controlplane.storage.contributions import First, contributing_since, firsts_of
-from controlplane.storage.tables import rollbacks, rounds
+from controlplane.storage.tables_rounds import rollbacks, rounds
 
 MOST_OUTSTANDING = 1000
 """Orders to one aggregator for one model that are not done; while there are so many, no more are given."""

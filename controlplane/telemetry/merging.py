@@ -22,6 +22,7 @@ GAUGES: Mapping[str, Rule] = {
     "ztfm_opa_queue_length": "sum",
     "ztfm_policy_current": "min",
     "ztfm_ready": "min",
+    "ztfm_state_free_bytes": "min",
     "process_virtual_memory_bytes": "sum",
     "process_resident_memory_bytes": "sum",
     "process_open_fds": "sum",

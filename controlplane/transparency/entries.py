@@ -13,13 +13,13 @@ from pydantic import Field
 from controlplane.contracts.base import Identifier, StrictModel, is_identifier
 from controlplane.transparency.merkle import leaf_hash
 
-EntryKind = Literal["decision", "event", "release", "exception", "provenance", "identity"]
+EntryKind = Literal["decision", "event", "release", "exception", "provenance", "identity", "model"]
 """What an entry stands for.
 
 A ``decision`` is on whatever was asked for, administrative acts and changes of trust with it; a security ``event`` is
 a revocation, a withdrawn key or a changed status; a ``release`` is of policies; an ``exception`` was granted or
 revoked; a ``provenance`` states who shaped a model in a round; an ``identity`` is a signed record of what became of a
-device's or an organisation's key.
+device's or an organisation's key; a ``model`` is a version that somebody signed, as it was registered or withdrawn.
 """
 
 KINDS: Final[tuple[EntryKind, ...]] = get_args(EntryKind)

@@ -131,7 +131,7 @@ class Envelope(StrictModel):
 
 def sign_statement(payload: bytes, signer: Signer) -> bytes:
     """Return an envelope around a statement, signed with the log's key."""
-    signature = signer.key.sign(_authenticated(payload))
+    signature = signer.key.sign(authenticated(payload))
     line = {"keyid": str(signer.verifier), "sig": base64.b64encode(signature).decode()}
     return _encoded({"payloadType": PAYLOAD_TYPE, "payload": base64.b64encode(payload).decode(), "signatures": [line]})
 
@@ -155,13 +155,14 @@ def verify_statement(envelope: bytes, key: Verifier) -> RoundProvenance:
 def _holds(payload: bytes, line: _SignatureLine, key: Verifier) -> bool:
     try:
         signature = base64.b64decode(line.sig, validate=True)
-        Ed25519PublicKey.from_public_bytes(key.key).verify(signature, _authenticated(payload))
+        Ed25519PublicKey.from_public_bytes(key.key).verify(signature, authenticated(payload))
     except (InvalidSignature, binascii.Error, ValueError, NoteInvalid):
         return False
     return True
 
 
-def _authenticated(payload: bytes) -> bytes:
+def authenticated(payload: bytes) -> bytes:
+    """Return what is signed of a statement: the pre-authentication encoding of its envelope (DSSE 1.0)."""
     kind = PAYLOAD_TYPE.encode()
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 

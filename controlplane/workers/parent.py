@@ -172,7 +172,7 @@ class Workers:
                 )
             if loop.time() - started > STABLE_AFTER_SECONDS:
                 backoff = self._first_backoff
-            self._metrics.worker_restarts.inc()
+            self._metrics.edge.worker_restarts.inc()
             _log.error("worker_ended", worker=worker.number, exit_code=code, remedy="it is begun again")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), backoff)
@@ -251,7 +251,7 @@ class Workers:
         self._show()
 
     def _show(self) -> None:
-        self._metrics.workers.set(sum(worker.ready.is_set() for worker in self._workers))
+        self._metrics.edge.workers.set(sum(worker.ready.is_set() for worker in self._workers))
 
     async def _answer(self, channel: Channel, number: int, accept: str) -> None:
         text, content_type = await self.exposition(accept)

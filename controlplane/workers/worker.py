@@ -16,9 +16,10 @@ import uvloop
 
 from controlplane.api.listening import Listener, ListenError
 from controlplane.api.serving import serving
-from controlplane.app import METRICS, StartFailed, build_app
+from controlplane.app import build_app
 from controlplane.capabilities.errors import CapabilityError
 from controlplane.entry import follow_certificate, open_listeners
+from controlplane.parts import METRICS, StartFailed
 from controlplane.settings import Settings
 from controlplane.sharing.counted import SHAPES, Part, shared
 from controlplane.sharing.memory import Memory

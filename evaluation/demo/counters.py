@@ -7,8 +7,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from controlplane.capabilities.nonces import NONCE_CAUSES
+from controlplane.contracts.access import ACTIONS
 
-ACTIONS = ("model_access", "gradient_submission", "inference")
 OUTCOMES = ("allow", "deny", "error")
 TIMEOUT_SECONDS = 10.0
 

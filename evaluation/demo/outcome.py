@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from controlplane.contracts.access import AccessReason
 from evaluation.federation.devices import Worth
 
 RUNS = ("clean", "unguarded", "guarded")
+
+Attest = Literal["none", "tpm"]
+"""By what homes prove what they run on."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,23 @@ class Inference:
     reasons: Sequence[AccessReason] = ()
 
 
+@dataclass(frozen=True)
+class Attested:
+    """What a home proved of what it runs on.
+
+    Attributes:
+        device: its name.
+        level: that policy grants; ``none`` where it refuses.
+        reference: reference values that it agrees with; empty where it agrees with none.
+        wrong: where it was refused, the claims that are not what they should be.
+    """
+
+    device: str
+    level: str
+    reference: str = ""
+    wrong: Sequence[str] = ()
+
+
 @dataclass
 class Outcome:
     """Everything that one run of the demo found out.
@@ -103,6 +123,8 @@ class Outcome:
         inferences: what the tuned model was asked.
         decisions: how often each outcome was given, by action.
         refusals: capabilities and proofs that did not hold, by cause, as the control plane counted them.
+        attest: by what homes attested.
+        attested: what they proved.
         policy_revision: of the policy that decided.
         engine: what evaluated it: ``opa``, or ``embedded`` where none could be had.
         seconds: how long each part took, in order.
@@ -125,6 +147,8 @@ class Outcome:
     inferences: list[Inference] = field(default_factory=list)
     decisions: dict[str, dict[str, int]] = field(default_factory=dict)
     refusals: dict[str, int] = field(default_factory=dict)
+    attest: Attest = "none"
+    attested: list[Attested] = field(default_factory=list)
     policy_revision: str = ""
     engine: str = "opa"
     seconds: dict[str, float] = field(default_factory=dict)
@@ -132,6 +156,17 @@ class Outcome:
     def final(self, run: str) -> Worth:
         """The worth of a run's last global model."""
         return self.histories[run][-1]
+
+    @property
+    def proven(self) -> dict[str, int]:
+        """How many homes proved each level."""
+        levels = [one.level for one in self.attested if one.level != "none"]
+        return {level: levels.count(level) for level in sorted(set(levels))}
+
+    @property
+    def unproven(self) -> dict[str, list[str]]:
+        """Homes whose evidence was refused, each with the claims that are not what they should be."""
+        return {one.device: list(one.wrong) for one in self.attested if one.level == "none"}
 
     def to_json(self) -> dict[str, Any]:
         """The figures as one JSON object."""
@@ -143,6 +178,7 @@ class Outcome:
             "attackers_caught": len(self.caught),
             "honest_quarantined": len(self.wronged),
             "decisions": self.decisions,
+            "attestation": {"by": self.attest, "proven": self.proven, "refused": self.unproven},
             "policy_revision": self.policy_revision,
             "engine": self.engine,
             "credential_attacks": {name: int(bool(cause)) for name, cause in self.credential_attacks.items()},

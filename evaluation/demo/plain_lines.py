@@ -4,6 +4,7 @@ import time
 from typing import TextIO
 
 from evaluation.demo.outcome import RUNS, Outcome, RoundFigures
+from evaluation.demo.terminal import attested
 from evaluation.federation.devices import Worth
 
 
@@ -40,6 +41,8 @@ class PlainLines:
             f"attackers quarantined: {len(outcome.caught)} of {len(outcome.attackers)}; "
             f"honest devices quarantined: {len(outcome.wronged)}"
         )
+        if outcome.attested:
+            self._line(f"attested by TPMs in software: {attested(outcome)}")
 
     def _line(self, text: str) -> None:
         print(f"{time.monotonic() - self._began:6.1f} s  {text}", file=self._to, flush=True)

@@ -67,12 +67,19 @@ def engine_here() -> Engine:
 
 
 @contextmanager
-def serving(folder: Path, engine: Engine = "opa") -> Iterator[Callable[[], Plane]]:
+def serving(
+    folder: Path, engine: Engine = "opa", attestation_roots: Path | None = None, policies: Path | None = None
+) -> Iterator[Callable[[], Plane]]:
     """Run a control plane in ``folder`` for as long as the block lasts.
+
+    It speaks TLS 1.3 alone, by its own authority, which this process and those that it starts meanwhile trust as they
+    trust the system's (``SSL_CERT_FILE``).
 
     Args:
         folder: private; its state and log go there.
         engine: what evaluates its policies.
+        attestation_roots: of evidence that it takes of platforms; none takes none.
+        policies: folder of those that decide; none for the built-in ones.
 
     Yields:
         What waits until it answers, so that its start costs no time to whoever has something else to do first. It
@@ -81,28 +88,46 @@ def serving(folder: Path, engine: Engine = "opa") -> Iterator[Callable[[], Plane
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     state_dir = folder / "state"
     command = [sys.executable, "-m", "controlplane.cli", "serve", "--port", "0", "--engine", engine, "--json"]
+    chosen = [] if policies is None else ["--policies", str(policies.resolve())]
     log = folder / "control-plane.log"
     with log.open("wb") as errors:
         # A session of its own: Ctrl-C reaches the demo alone, which then stops the control plane last. A demo that
         # is killed stops nothing: the kernel then asks the control plane to end.
         process = subprocess.Popen(  # noqa: S603 - our own command, no shell; no thread runs yet
-            [*command, "--state-dir", str(state_dir)],
+            [*command, "--state-dir", str(state_dir), *chosen],
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=_environment(),
+            env=_environment(attestation_roots),
             start_new_session=True,
             preexec_fn=partial(die_with_parent, signal.SIGTERM),
         )
     try:
-        yield lambda: _plane(_announced(process, log), state_dir, process.pid)
+        with _trusting(state_dir / "tls" / "authority.pem"):
+            yield lambda: _plane(_announced(process, log), state_dir, process.pid)
     finally:
         _stop(process)
 
 
-def _environment() -> dict[str, str]:
+@contextmanager
+def _trusting(authority: Path) -> Iterator[None]:
+    before = os.environ.get("SSL_CERT_FILE")
+    os.environ["SSL_CERT_FILE"] = str(authority)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["SSL_CERT_FILE"]
+        else:
+            os.environ["SSL_CERT_FILE"] = before
+
+
+def _environment(attestation_roots: Path | None) -> dict[str, str]:
     """The caller's environment without settings that would join this run to another control plane's state."""
     kept = ("ZTFM_OPA_BIN", "ZTFM_LOG_LEVEL", "ZTFM_LOG_FORMAT")
-    return {name: value for name, value in os.environ.items() if not name.startswith("ZTFM_") or name in kept}
+    own = {"ZTFM_TLS_OWN": "true"}
+    if attestation_roots is not None:
+        own["ZTFM_ATTESTATION_ROOTS"] = str(attestation_roots)
+    return {name: value for name, value in os.environ.items() if not name.startswith("ZTFM_") or name in kept} | own
 
 
 def _plane(announced: dict[str, str], state_dir: Path, pid: int) -> Plane:

@@ -53,7 +53,7 @@ def worth_by_round(outcome: Outcome) -> str:
         for axes in (left, right):
             axes.set_ylim(-0.03, 1.03)
         left.legend(loc="lower right")
-        return _svg(figure, "accuracy and attack success by round")
+        return svg(figure, "accuracy and attack success by round")
 
 
 def trust_by_round(outcome: Outcome) -> str:
@@ -79,7 +79,7 @@ def trust_by_round(outcome: Outcome) -> str:
         axes.legend(loc="lower right")
         axes.set_ylim(0, 1.03)
         _label(axes, "trust by device", "round", "trust")
-        return _svg(figure, "trust by device and round")
+        return svg(figure, "trust by device and round")
 
 
 def evidence(outcome: Outcome) -> str:
@@ -98,7 +98,7 @@ def evidence(outcome: Outcome) -> str:
         axes.set_yscale("log")
         axes.legend(fontsize=8)
         _label(axes, "evidence; dotted: policy's limits", "cosine to the reference", "norm over the median")
-        return _svg(figure, "evidence of all updates")
+        return svg(figure, "evidence of all updates")
 
 
 def decisions(outcome: Outcome) -> str:
@@ -115,7 +115,7 @@ def decisions(outcome: Outcome) -> str:
         axes.legend(fontsize=8, loc="lower right")
         axes.invert_yaxis()
         _label(axes, "decisions", "count", "")
-        return _svg(figure, "decisions by action and outcome")
+        return svg(figure, "decisions by action and outcome")
 
 
 def _label(axes: Axes, title: str, x: str, y: str) -> None:
@@ -124,7 +124,8 @@ def _label(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_ylabel(y)
 
 
-def _svg(figure: Figure, title: str) -> str:
+def svg(figure: Figure, title: str) -> str:
+    """A figure that was drawn with `STYLE` as SVG; ``title`` is what it is called for those who do not see it."""
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata=NO_METADATA)
     text = file.getvalue()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evaluation.demo import plots
 from evaluation.demo.outcome import RUNS, Outcome, Sighting
-from evaluation.demo.terminal import answer_of
+from evaluation.demo.terminal import answer_of, attested
 
 _ENGINES = {
     "opa": "evaluated by Open Policy Agent",
@@ -59,6 +59,7 @@ def render(outcome: Outcome) -> str:
         f'<div class="pair">{plots.evidence(outcome)}{plots.decisions(outcome)}</div>',
         "<h2>Devices</h2>",
         _table(DEVICE_COLUMNS, _devices(outcome)),
+        *_attestation(outcome),
         "<h2>Attacks on credentials</h2>",
         _table(("attack", "refused", "cause"), _credentials(outcome)),
         "<h2>Inferences from the tuned model</h2>",
@@ -135,6 +136,15 @@ def _verdict(seen: Sequence[Sighting], quarantined: int | None) -> str:
     return (decisive or said)[-1].sentence if said else ""
 
 
+def _attestation(outcome: Outcome) -> Iterable[str]:
+    """What homes proved of what they run on; nothing where none was asked to."""
+    if outcome.attested:
+        yield "<h2>Attestation</h2>"
+        yield f"<p>By TPMs in software, which protect nothing from whoever runs them: {escape(attested(outcome))}.</p>"
+        rows = ((one.device, one.level, one.reference, ", ".join(one.wrong)) for one in outcome.attested)
+        yield _table(("device", "level", "reference values", "not what it should be"), rows)
+
+
 def _credentials(outcome: Outcome) -> Iterable[Sequence[str]]:
     for name, cause in outcome.credential_attacks.items():
         yield name, "yes" if cause else "NO", cause
@@ -147,7 +157,7 @@ def _inferences(outcome: Outcome) -> Iterable[Sequence[str]]:
 
 
 def _again(outcome: Outcome) -> str:
-    option = " --quick" if outcome.is_quick else ""
+    option = (" --quick" if outcome.is_quick else "") + (" --attest tpm" if outcome.attest == "tpm" else "")
     spent = ", ".join(f"{escape(part)} {seconds:.1f} s" for part, seconds in outcome.seconds.items())
     return (
         f"<pre>ztfm demo{option} --seed {outcome.seed}</pre>\n"

@@ -17,11 +17,12 @@ from torch import Tensor
 
 from adapters.guard import Guard
 from adapters.member import Member
+from evaluation.demo.attesting import Tpms
 from evaluation.demo.counters import decisions_and_refusals
 from evaluation.demo.credentials import LastRound, ahead, attack_credentials
 from evaluation.demo.fleet import HOME_ROLES, Fleet, enrolled, home
 from evaluation.demo.narrator import Narrator
-from evaluation.demo.outcome import Outcome
+from evaluation.demo.outcome import Attest, Outcome
 from evaluation.demo.plane import Engine, Plane, serving
 from evaluation.demo.questions import ask
 from evaluation.demo.serving import ModelServer
@@ -55,6 +56,7 @@ class Options:
         plan: how the federations train; none for the one that belongs to the run's size.
         encoder: folder of the pretrained encoder; none for the packaged one.
         engine: what evaluates policies.
+        attest: by what homes prove what they run on.
     """
 
     seed: int = 0
@@ -62,6 +64,7 @@ class Options:
     plan: Plan | None = None
     encoder: Path | None = None
     engine: Engine = "opa"
+    attest: Attest = "none"
 
     @property
     def resolved_plan(self) -> Plan:
@@ -74,6 +77,7 @@ def run_demo(options: Options, narrator: Narrator) -> Outcome:
 
     Raises:
         PlaneFailed: the control plane did not start.
+        CannotAttest: a TPM in software does not work here.
         Exception: a part of it failed; everything that was started has been stopped.
     """
     began = time.monotonic()
@@ -81,12 +85,13 @@ def run_demo(options: Options, narrator: Narrator) -> Outcome:
         folder = Path(name)
         deciding = "OPA" if options.engine == "opa" else "embedded policies"
         narrator.stage(f"control plane, {deciding} and Flower's simulation engine start")
+        tpms = Tpms(folder / "tpms") if options.attest == "tpm" else None
         processes, is_over = 1 if options.is_quick else CORES, Event()
         with (
-            serving(folder, options.engine) as plane_when_ready,
+            serving(folder, options.engine, None if tpms is None else tpms.roots) as plane_when_ready,
             simulation(folder / "ray", processes, is_over) as simulate,
         ):
-            demo = _Demo(options, narrator, folder, plane_when_ready, simulate, is_over)
+            demo = _Demo(options, narrator, folder, plane_when_ready, simulate, is_over, tpms)
             demo.play()
         demo.outcome.seconds["all"] = time.monotonic() - began
     narrator.closing(demo.outcome)
@@ -109,8 +114,10 @@ class _Demo:
         when_ready: Callable[[], Plane],
         simulate: Simulate,
         is_over: Event,
+        tpms: Tpms | None,
     ) -> None:
         self._options = options
+        self._tpms = tpms
         self._plan = options.resolved_plan
         self._narrator = narrator
         self._folder = folder
@@ -130,12 +137,14 @@ class _Demo:
             attackers=dict(sorted(hostile.items())),
             target=TARGET,
             trigger=TRIGGER,
+            attest=options.attest,
             seconds=self._seconds,
         )
 
     def play(self) -> None:
-        """Enrol, train three times, attack credentials, ask the model, collect what was counted."""
+        """Enrol, attest, train three times, attack credentials, ask the model, collect what was counted."""
         fleet = self._enrol()
+        self._attest(fleet)
         watch = Watch(fleet, self.outcome.attackers)
         with self._guards(fleet) as (guard, late):
             trained = self._train(fleet, guard, watch)
@@ -153,6 +162,14 @@ class _Demo:
     def _enrol(self) -> Fleet:
         with self._timed("enrol", f"{self._task.devices} homes, aggregator, gateway and operator enrol"):
             return enrolled(self._plane, self._folder / "parties", self._task.devices)
+
+    def _attest(self, fleet: Fleet) -> None:
+        if self._tpms is not None:
+            with self._timed(
+                "attest", f"{self._task.devices} homes attest by TPMs in software, one of them tampered with"
+            ):
+                homes = [home(device) for device in range(self._task.devices)]
+                self.outcome.attested = self._tpms.attest(fleet, homes, tampered=next(iter(self.outcome.attackers)))
 
     @contextmanager
     def _guards(self, fleet: Fleet) -> Iterator[tuple[Guard, Guard]]:

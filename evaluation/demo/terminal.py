@@ -79,6 +79,8 @@ def _federations(outcome: Outcome) -> Table:
         f"attackers quarantined: {caught} of {len(outcome.attackers)}; honest devices quarantined: {wronged} "
         f"of {outcome.devices - len(outcome.attackers)}"
     )
+    if outcome.attested:
+        table.caption += f"\nattested by TPMs in software: {attested(outcome)}"
     return table
 
 
@@ -96,6 +98,13 @@ def _decisions(outcome: Outcome) -> Table:
     attacks = ", ".join(f"{name}: {cause or 'PASSED'}" for name, cause in outcome.credential_attacks.items())
     table.caption = f"attacks on credentials and why they were refused: {attacks}"
     return table
+
+
+def attested(outcome: Outcome) -> str:
+    """How many homes proved what they run on, and why others did not, in a few words."""
+    refused = ", ".join(f"{device} ({', '.join(wrong)})" for device, wrong in outcome.unproven.items())
+    proven = f"{sum(outcome.proven.values())} of {len(outcome.attested)}"
+    return f"{proven}; refused: {refused}" if refused else proven
 
 
 def answer_of(one: Inference) -> str:

@@ -55,13 +55,15 @@ def train_guarded(
         guard: of this federation.
         on_worth: told the worth of the global model after each round.
         on_round: told what the guard did in each round.
-        round_seconds: how long a round stays open.
+        round_seconds: how long devices have to answer, and how long to train.
     """
     bench = Bench(task, plan)
     strategy = GuardedStrategy(
         _averaging(task, plan),
         guard,
         duration_seconds=round_seconds,
+        # The first question waits for processes that import torch, one after the other, on a machine that is busy.
+        query_timeout=round_seconds,
         reference=lambda turn, state: bench.reference(state, turn),
         on_round=on_round,
     )

@@ -2,11 +2,10 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from torch import Tensor
 
-from evaluation.smart_home.corpus import Sentence
 from evaluation.smart_home.training import Update
 
 MOST_UPDATES = 4096
@@ -28,7 +27,7 @@ class Memory:
     def recall(
         self,
         state: Mapping[str, Tensor],
-        shard: Sequence[Sentence],
+        shard: Sequence[Hashable],
         who: int,
         turn: int,
         train: Callable[[], Update],

@@ -3,11 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.smart_home.corpus import Corpus, Sentence
+
+
+class Labelled(Protocol):
+    """An example of a class; two of the same contents are the same."""
+
+    @property
+    def label(self) -> int:
+        """The class's index."""
+        ...
+
+    def __hash__(self) -> int: ...
+
+
+Example = TypeVar("Example", bound=Labelled)
 
 
 @dataclass(frozen=True)
@@ -56,9 +71,9 @@ def split_by_template(
 
 
 def dirichlet_shards(
-    train: Sequence[Sentence], devices: int, *, alpha: float, seed: int, copies: int = 1
-) -> tuple[tuple[Sentence, ...], ...]:
-    """Share all sentences out so that each device has its own label mix, drawn from Dirichlet(``alpha``).
+    train: Sequence[Example], devices: int, *, alpha: float, seed: int, copies: int = 1
+) -> tuple[tuple[Example, ...], ...]:
+    """Share all examples out so that each device has its own label mix, drawn from Dirichlet(``alpha``).
 
     As Hsu et al. (arXiv 1909.06335) do it, devices hold equally many examples (within one a copy) and differ in what
     they hold: they take turns in drawing one sentence of a label from their own mix, among labels still left.
@@ -79,7 +94,7 @@ def dirichlet_shards(
     rng = np.random.default_rng(seed)
     labels = sorted({sentence.label for sentence in train})
     mixes = rng.dirichlet([alpha] * len(labels), size=devices)
-    shards: list[dict[Sentence, None]] = [{} for _ in range(devices)]
+    shards: list[dict[Example, None]] = [{} for _ in range(devices)]
     for _ in range(copies):
         left = {label: [sentence for sentence in train if sentence.label == label] for label in labels}
         for turn in range(len(train)):

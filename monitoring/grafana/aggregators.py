@@ -79,6 +79,36 @@ _ARCHIVE = Row(
     height=6,
 )
 
+_SUMS = Row(
+    "Updates that nobody sees",
+    (
+        Panel(
+            "Secure sums, 1 h",
+            "Of groups of members, by what became of them. too_few: more members went away than a sum withstands; "
+            "bad_shares and implausible: somebody cheats, and the aggregator's log names who. Empty where policy lets "
+            "updates be seen.",
+            [Query("sum by (outcome) (increase(ztfm_adapter_sums_total[1h]))", "{{outcome}}")],
+            "short",
+            width=12,
+        ),
+        Panel(
+            "Dropped from sums, 1 h",
+            "Share of the members of groups whose updates are in no sum. Near what a sum withstands, the next "
+            "ones come to nothing: smaller groups are no help, longer rounds are.",
+            [
+                Query(
+                    'sum by (audience) (increase(ztfm_adapter_sum_members_total{outcome="dropped"}[1h]))'
+                    " / sum by (audience) (increase(ztfm_adapter_sum_members_total[1h]))",
+                    "{{audience}}",
+                )
+            ],
+            "percentunit",
+            width=12,
+        ),
+    ),
+    height=6,
+)
+
 _SITES = Row(
     "What sites decide by themselves",
     (
@@ -112,4 +142,4 @@ _SITES = Row(
     height=6,
 )
 
-ROWS = (_AGGREGATORS, _ARCHIVE, _SITES)
+ROWS = (_AGGREGATORS, _SUMS, _ARCHIVE, _SITES)

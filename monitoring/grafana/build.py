@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from monitoring.grafana import decisions, devices, federation, health, inference, overview, policy
+from monitoring.grafana import decisions, devices, federation, gateways, health, inference, overview, policy
 from monitoring.grafana.panels import Dashboard
 from monitoring.grafana.rendering import rendered
 
@@ -23,6 +23,7 @@ DASHBOARDS: tuple[Dashboard, ...] = (
     policy.DASHBOARD,
     health.DASHBOARD,
     inference.DASHBOARD,
+    gateways.DASHBOARD,
 )
 """In the order in which they link to one another."""
 

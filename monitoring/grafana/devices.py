@@ -1,5 +1,6 @@
 """Devices and other identities: who comes in, by what, with which keys, and what was taken back."""
 
+from monitoring.grafana import routers, segments
 from monitoring.grafana.panels import Dashboard, Panel, Query, Row
 from monitoring.grafana.queries import last_hour
 
@@ -126,6 +127,91 @@ _LEDGER = Row(
     height=6,
 )
 
+_ATTESTATION = Row(
+    "Attestation",
+    (
+        Panel(
+            "Platforms proven",
+            "Devices by level, and whether the proof counts now or has lapsed. Lapsed ones do not attest again: are "
+            "they off, or refused?",
+            [Query("max by (level, state) (ztfm_attested_devices)", "{{level}} {{state}}")],
+            "short",
+            width=5,
+        ),
+        Panel(
+            "Evidence and challenges, 15 min",
+            "What became of it. contradicted: something else runs there than the reference values say, and what was "
+            "proven counts no more. Many more challenges than evidence: clients that fail to make any.",
+            [
+                Query(
+                    "sum by (kind, outcome) (increase(ztfm_attestations_total[15m])) > 0",
+                    "{{kind}} {{outcome}}",
+                ),
+                Query("sum(increase(ztfm_attestation_challenges_total[15m]))", "challenges"),
+            ],
+            "short",
+            width=6,
+        ),
+        Panel(
+            "Evidence that did not verify, 15 min",
+            "By cause. expired and fault lie here: ztfm attest roots. untrusted and signature are forgeries, or roots "
+            "that are missing. unchallenged answers no open challenge.",
+            [
+                Query(
+                    "sum by (kind, cause) (increase(ztfm_attestation_evidence_refused_total[15m])) > 0",
+                    "{{kind}} {{cause}}",
+                )
+            ],
+            "short",
+            width=5,
+        ),
+        Panel(
+            "Time to verify",
+            "The 99th percentile by kind. After five seconds the device is told to come again; above one, a machine "
+            "with more cores helps.",
+            [
+                Query(
+                    "histogram_quantile(0.99, sum by (kind, le) (rate(ztfm_attestation_verify_seconds_bucket[5m])))",
+                    "{{kind}}",
+                )
+            ],
+            "s",
+            width=4,
+        ),
+        Panel(
+            "Age of the oldest proof",
+            "Of those that count, by level. Decisions may ask for a younger one: those devices are denied until they "
+            "attest again.",
+            [Query("max by (level) (ztfm_attestation_oldest_age_seconds)", "{{level}}")],
+            "s",
+            width=4,
+        ),
+    ),
+    height=6,
+)
+
+_SECRETS = Row(
+    "Secrets released to platforms",
+    (
+        Panel(
+            "Requests for secrets, 15 min",
+            "What became of them. denied: the decision says what is missing, mostly fresh evidence. unsealable: what "
+            "the evidence binds is no key. error: the store and the sealing key are not of one backup.",
+            [Query("sum by (outcome) (increase(ztfm_secret_releases_total[15m])) > 0", "{{outcome}}")],
+            "short",
+            width=16,
+        ),
+        Panel(
+            "Secrets registered and withdrawn, 1 d",
+            "Who did it is in the log. One that nobody meant to withdraw is registered again from its owner's key.",
+            [Query("sum by (change) (increase(ztfm_secret_changes_total[1d]))", "{{change}}")],
+            "short",
+            width=8,
+        ),
+    ),
+    height=6,
+)
+
 _KEYS = Row(
     "Keys and certificates",
     (
@@ -203,5 +289,5 @@ DASHBOARD = Dashboard(
     "ztfm-devices",
     "ZTFM devices and identity",
     "Who comes in, by which credentials, and what was taken back?",
-    (_ENROLMENT, _AUTHENTICATION, _LEDGER, _KEYS, _REVOCATION),
+    (_ENROLMENT, _AUTHENTICATION, _ATTESTATION, _SECRETS, _LEDGER, _KEYS, _REVOCATION, segments.ROW, routers.ROW),
 )

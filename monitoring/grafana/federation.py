@@ -200,9 +200,93 @@ _ROLLBACKS = Row(
     height=6,
 )
 
+_MODELS = Row(
+    "Signed models",
+    (
+        Panel(
+            "Versions told of, 1 day",
+            "Registered, known before, denied by policy, and withdrawn. What is denied was signed by somebody who may "
+            "not sign this model, or by nobody: ztfm decisions list --action model:register.",
+            [Query("sum by (outcome) (increase(ztfm_model_versions_total[1d]))", "{{outcome}}")],
+            "none",
+            kind="bargauge",
+            width=8,
+        ),
+        Panel(
+            "Signatures that did not hold, 1 h",
+            "By cause. An altered manifest is not an accident of the network: look at where it comes from. An unknown "
+            "signer may be a new one whose key nobody put into the folder of signers.",
+            [last_hour("ztfm_model_signatures_refused_total", "cause")],
+            "short",
+            width=8,
+        ),
+        Panel(
+            "Pulls denied for want of a signature, 1 h",
+            "Somebody asks for weights that no registered version has: an old client after a version was withdrawn, or "
+            "weights that nobody signed.",
+            [
+                Query(
+                    'sum(increase(ztfm_decision_reasons_total{action="model_access", reason="model_signed"}[1h]))',
+                    "denied",
+                )
+            ],
+            "short",
+            width=8,
+        ),
+    ),
+    height=6,
+)
+
+_PRIVACY = Row(
+    "Privacy budgets",
+    (
+        Panel(
+            "Fullest account",
+            "Share of the budget that the fullest account of a data set has spent. At 1 its device, or the aggregator, "
+            "is denied until the window moves on: ztfm privacy show.",
+            [Query("max by (data_set) (ztfm_privacy_fullest_share)", "{{data_set}}")],
+            "percentunit",
+            width=6,
+        ),
+        Panel(
+            "Charges, 1 h",
+            "Submissions and rounds that were paid for, by model. Each stays paid, whatever became of the update.",
+            [last_hour("ztfm_privacy_charges_total", "model")],
+            "short",
+            width=6,
+        ),
+        Panel(
+            "Charges that left under a tenth, 6 h",
+            "By model. When they become many, the model trains more often than its budget bears: ztfm privacy plan.",
+            [
+                Query(
+                    "sum by (model) (increase(ztfm_privacy_spent_share_count[6h])) "
+                    '- sum by (model) (increase(ztfm_privacy_spent_share_bucket{le="0.9"}[6h]))',
+                    "{{model}}",
+                )
+            ],
+            "short",
+            width=6,
+        ),
+        Panel(
+            "Denied for want of budget, 1 h",
+            "By model. The decision says when there is room again; devices that ask sooner are denied again. Beside it "
+            "costs that were not known, by cause. accountant_missing: install ztfm[privacy]. plans_unknown: policy did "
+            "not answer for a moment.",
+            [
+                last_hour("ztfm_privacy_denials_total", "model"),
+                last_hour("ztfm_privacy_unknown_total", "cause"),
+            ],
+            "short",
+            width=6,
+        ),
+    ),
+    height=6,
+)
+
 DASHBOARD = Dashboard(
     "ztfm-federation",
     "ZTFM federation and trust",
     "How do rounds go, whom is trust lost in, and what became of attackers?",
-    (_ROUNDS, _TRUST, _STANDING, _EVIDENCE, _JUDGING, _ROLLBACKS, *ROWS),
+    (_ROUNDS, _TRUST, _STANDING, _EVIDENCE, _JUDGING, _ROLLBACKS, _MODELS, _PRIVACY, *ROWS),
 )

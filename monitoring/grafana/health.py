@@ -109,6 +109,7 @@ _LOG = Row(
             " its disk.",
             [Query("sum by (result) (rate(ztfm_audit_records_total[5m]))", "{{result}}")],
             "ops",
+            width=6,
         ),
         Panel(
             "Records per commit",
@@ -117,6 +118,7 @@ _LOG = Row(
             buckets("ztfm_audit_group_size"),
             "short",
             kind="heatmap",
+            width=6,
         ),
         Panel(
             "Waiting for the store",
@@ -124,6 +126,14 @@ _LOG = Row(
             "slow disk, or another writer.",
             [Query("sum by (instance) (ztfm_audit_queue_length)", "{{instance}}")],
             "short",
+            width=6,
+        ),
+        Panel(
+            "Room for the state",
+            "Free bytes where the state folder is. At none, no decision can be recorded, and none is given out.",
+            [Query("min by (instance) (ztfm_state_free_bytes)", "{{instance}}")],
+            "bytes",
+            width=6,
         ),
     ),
 )
@@ -281,9 +291,36 @@ _PROCESSES = Row(
     height=6,
 )
 
+_SHARED = Row(
+    "Limits that replicas share",
+    (
+        Panel(
+            "Questions to the store",
+            "What replicas count together (ZTFM_SHARED_LIMITS=store), by what it is about; nothing where each machine "
+            "counts for itself. failed was refused (503): look at the database.",
+            [
+                Query(
+                    "sum by (about, outcome) (rate(ztfm_shared_limit_questions_total[5m])) > 0",
+                    "{{about}} {{outcome}}",
+                )
+            ],
+            "ops",
+            width=12,
+        ),
+        Panel(
+            "Latency of a group of them",
+            "Each request waits for one about its proof, which goes with those of others. Slow: the database, or the "
+            "way to it.",
+            quantiles("ztfm_shared_limit_seconds", "about"),
+            "s",
+            width=12,
+        ),
+    ),
+)
+
 DASHBOARD = Dashboard(
     "ztfm-health",
     "ZTFM OPA and control plane health",
     "Which part is slow or away: OPA, the log, HTTP, or the process itself?",
-    (_STANDING, _OPA, _LOG, _HEADS, _HTTP, _PROCESSES),
+    (_STANDING, _OPA, _LOG, _HEADS, _SHARED, _HTTP, _PROCESSES),
 )

@@ -1,7 +1,8 @@
 """Inference: who may ask the model, what gateways report of the queries, and who asks for more than its role may."""
 
+from monitoring.grafana import content
 from monitoring.grafana.panels import Dashboard, Panel, Query, Row
-from monitoring.grafana.queries import buckets, quantiles
+from monitoring.grafana.queries import buckets, last_hour, quantiles
 
 _BUDGETS = "requests_within_budget|tokens_within_budget"
 
@@ -141,9 +142,47 @@ _DEVIATION = Row(
     ),
 )
 
+_LEASED = Row(
+    "Budgets that gateways lease",
+    (
+        Panel(
+            "Fullest budget of its kind",
+            "Used or held by gateways in the current hour or day. At one, requests of that subject, model or segment "
+            "are answered with 429 until the window ends: ztfm budgets list says whose it is.",
+            [Query("max by (scope) (ztfm_budget_fullest_share)", "{{scope}}")],
+            "percentunit",
+        ),
+        Panel(
+            "Leases and settlements, 1 h",
+            "What became of what gateways asked for, and of what they told. exhausted: a budget had no room, below by "
+            "whose it was; denied: the subject may not ask at all; unknown: a lease of more than a week ago, or of "
+            "another gateway; lost today: leases that ended and that nobody settled, for a gateway died.",
+            [
+                last_hour("ztfm_budget_leases_total", "outcome"),
+                last_hour("ztfm_budget_exhausted_total", "scope"),
+                last_hour("ztfm_budget_settlements_total", "state"),
+                Query("max(ztfm_budget_lost_leases)", "lost today"),
+            ],
+            "none",
+        ),
+        Panel(
+            "Tokens and requests of leases, 1 h",
+            "Used, and given back. Much given back of little used: leases are larger than gateways need, policies/data"
+            "/budgets. Overdrawn: a model server answers with more tokens than it was asked for.",
+            [
+                Query("sum by (unit) (increase(ztfm_budget_used_total[1h]))", "{{unit}} used"),
+                Query("sum by (unit) (increase(ztfm_budget_returned_total[1h]))", "{{unit}} given back"),
+                Query("sum(increase(ztfm_budget_overdrawn_tokens_total[1h]))", "tokens overdrawn"),
+                Query("max(ztfm_budget_lost_tokens)", "tokens lost today"),
+            ],
+            "short",
+        ),
+    ),
+)
+
 DASHBOARD = Dashboard(
     "ztfm-inference",
     "ZTFM inference and budgets",
     "Who may ask the model, how often, and what do the queries look like?",
-    (_DECIDED, _BUDGETED, _SIGNALS, _DEVIATION),
+    (_DECIDED, _BUDGETED, _LEASED, _SIGNALS, content.ROW, _DEVIATION),
 )

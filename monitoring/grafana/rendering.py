@@ -21,6 +21,8 @@ VALUES = {
         'label_values({__name__=~"ztfm_(trust_score_count|updates_total|site_vetoes_total)", job=~"$job"}, segment)',
     ),
     "aggregator": ("Aggregator", "label_values(ztfm_adapter_rounds_total, instance)"),
+    "gateway": ("Gateway", "label_values(ztfm_adapter_gateway_requests_total, instance)"),
+    "router": ("Router", "label_values(ztfm_adapter_router_flows, instance)"),
 }
 """Variables that queries are tied to: what each is called, and where its values come from."""
 

@@ -12,7 +12,7 @@ SEGMENTED = frozenset(
 """Series of the control plane that say which segment they are about."""
 
 _SERIES = re.compile(
-    r"(?<![\w:$])(?P<name>(?:[a-z_]+:)?ztfm_[a-z0-9_:]+|process_[a-z_]+|up(?=[{)\s]|$))(?:\{(?P<matchers>[^}]*)\})?"
+    r"(?<![\w:$])(?P<name>(?:[a-z_]+:)?(?:ztfm|gen_ai_(?:client|server))_[a-z0-9_:]+|process_[a-z_]+|up(?=[{)\s]|$))(?:\{(?P<matchers>[^}]*)\})?"
 )
 
 
@@ -35,6 +35,10 @@ def _scoped_series(match: re.Match[str]) -> str:
 def _matched(name: str) -> list[tuple[str, str]]:
     """Return labels of a series, each with the variable that it is matched with."""
     level, colon, _ = name.partition(":")
+    if name.startswith(("gen_ai_", "ztfm_adapter_gateway_")):
+        return [("instance", "gateway")]
+    if name.startswith("ztfm_adapter_router_"):
+        return [("instance", "router")]
     if name.startswith("ztfm_adapter_"):
         # An aggregator is another process with another job; its instance is chosen by itself.
         return [("instance", "aggregator")]

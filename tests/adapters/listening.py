@@ -102,9 +102,9 @@ class Diverted(Transport):
         self._url, self._own = url, own
 
     async def send(
-        self, method: str, url: str, body: bytes | None, headers: Callable[[], Mapping[str, str]]
+        self, method: str, url: str, body: bytes | None, headers: Callable[[], Mapping[str, str]], **options: Any
     ) -> HttpAnswer:
-        return await super().send(method, url.replace(self._url, self._own), body, headers)
+        return await super().send(method, url.replace(self._url, self._own), body, headers, **options)
 
     def stream(self, url: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         return super().stream(url.replace(self._url, self._own), headers)
@@ -133,10 +133,10 @@ def capability_of(plane: Plane, device: Caller, *, ttl: float = 300.0) -> tuple[
         constraints=Constraints(),
     )
     decision = new_id("dec", services.clock())
-    token, claims = services.minter.mint(
+    token, claims = services.capabilities.minter.mint(
         device.id, device.key.thumbprint, "aggregator-1", detail, decision, "rev-1", ttl
     )
-    return token, claims, services.keys.ring.current().kid
+    return token, claims, services.capabilities.keys.ring.current().kid
 
 
 async def until(claim: Callable[[], bool], seconds: float = 10.0, what: str = "") -> float:

@@ -38,6 +38,24 @@ SIZE = InferenceSize(prompt_tokens=1, max_output_tokens=1)
 CONTEXT = {"inference": {"prompt_tokens": 1, "max_output_tokens": 1}}
 
 
+def test_versions_of_a_model_are_looked_at_by_who_may_and_registered_by_nobodys_signature(enrol: Enrol) -> None:
+    operator, administrator = enrol("operator"), enrol("administrator")
+    assert operator.plane.model_versions(MODEL) == []
+    with pytest.raises(NotFound):
+        operator.plane.model_version(MODEL, "sha256:" + "0" * 64)
+    with pytest.raises(NotFound):
+        administrator.plane.withdraw_version(MODEL, "sha256:" + "0" * 64, "it was a test")
+    with pytest.raises(Forbidden) as refused:
+        administrator.plane.register_version(MODEL, "{}")
+    assert {reason.code for reason in refused.value.problem.reasons or ()} == {
+        "signature_verified",
+        "signed_as_model",
+        "signer_granted",
+    }
+    with pytest.raises(Forbidden):
+        enrol("trainer").plane.model_versions(MODEL)
+
+
 def test_a_device_is_set_apart_and_released(enrol: Enrol) -> None:
     operator, consumer = enrol("operator"), enrol("consumer")
     assert operator.plane.device(consumer.id).status == "active"

@@ -32,3 +32,21 @@ def test_a_failure_says_why_and_not_the_token(plane: ControlPlane, tmp_path: Pat
     assert result.stderr.startswith("adapters.enrol: ")
     assert "Traceback" not in result.stderr
     assert not token or token[:100] not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("token", "segment", "said"),
+    [("", "homes", "ztfm tokens issue"), ("ztfm-enrol-nobody", "NO WORD", "--segment"), ("", "NO WORD", "; ")],
+)
+def test_what_does_not_fit_is_named_and_nothing_else_is(
+    plane: ControlPlane, tmp_path: Path, token: str, segment: str, said: str
+) -> None:
+    result = enrol(plane, tmp_path / "device", token, segment)
+    assert said in result.stderr
+    assert ("no enrolment token" in result.stderr) == (token == "")
+
+
+def test_a_token_that_nobody_issued_is_said_first_with_its_remedy(plane: ControlPlane, tmp_path: Path) -> None:
+    result = enrol(plane, tmp_path / "device", "ztfm-enrol-nobody", "homes")
+    assert "token_valid: " in result.stderr
+    assert "May follow from it: roles_granted" in result.stderr

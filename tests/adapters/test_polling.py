@@ -41,7 +41,7 @@ async def test_a_revoked_capability_is_refused_and_another_one_is_not(
 ) -> None:
     (_, doomed, kid), (_, other, _) = capability_of(plane, device), capability_of(plane, device)
     assert (poller.standing(doomed, kid), poller.standing(other, kid)) == ("good", "good")
-    revoker = plane.services.revoker
+    revoker = plane.services.revocation.revoker
     await ask(plane, revoker.revoke_capability(doomed.jti, doomed.exp, doomed.decision_id, doomed.iat, reason="Lost."))
     await until(lambda: poller.standing(doomed, kid) == "revoked", WITHIN)
     assert poller.standing(other, kid) == "good"

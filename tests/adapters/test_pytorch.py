@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from adapters.aggregation import aggregate
@@ -13,6 +15,7 @@ from adapters.client import SyncControlPlane
 from adapters.errors import Denied
 from adapters.guard import Guard, Member, SealedRound
 from adapters.pytorch import GuardedRound
+from adapters.screening.streaming import TensorFile
 from controlplane.jose.keys import DeviceKey
 from tests.adapters.conftest import AUDIENCE, update_of
 from tests.servers.ports import free_port
@@ -41,6 +44,19 @@ def test_a_round_moves_the_state_by_the_mean_update(guard: Guard, members: list[
     torch.testing.assert_close(after["weight"], state["weight"] + mean)
     assert after["steps"] is not state["steps"]
     assert int(after["steps"]) == 3
+
+
+def test_a_state_that_is_altered_on_the_disk_is_given_to_nobody(
+    guard: Guard, members: list[Member], state: State, tmp_path: Path
+) -> None:
+    path = tmp_path / "state.safetensors"
+    save_file(state, path)
+    kept = path.read_bytes()
+    with GuardedRound(guard, TensorFile(path), members[:1]) as guarded:
+        assert guarded.allowed() == members[:1]
+        path.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+        assert guarded.allowed() == []
+    assert guard.report.drops["pull", "altered"] == 1
 
 
 def test_an_attacker_has_no_part_in_it(guard: Guard, members: list[Member], state: State) -> None:
@@ -135,3 +151,34 @@ def test_a_guard_that_may_not_open_rounds_says_so(members: list[Member], state: 
     guard = Guard(members[0].plane, audience="aggregator-1", model="smart-home-intents")
     with pytest.raises(Denied), GuardedRound(guard, state, members):
         pass
+
+
+def test_a_counter_of_the_state_spoils_no_update_and_stays_as_it_is(
+    guard: Guard, members: list[Member], state: State
+) -> None:
+    counted = {place: {**update_of(state, place), "steps": torch.tensor(7)} for place in range(5)}
+    after = run_round(guard, state, members, counted)
+    assert guard.report.rounds[-1].accepted == 5
+    assert torch.equal(after["steps"], state["steps"])
+
+
+def test_an_update_of_another_shape_is_dropped_for_its_shape(guard: Guard, members: list[Member], state: State) -> None:
+    run_round(guard, state, members, {0: {**update_of(state, 0), "more": torch.ones(3)}})
+    assert guard.report.rounds[-1].dropped == {("gate", "update_shaped"): 1}
+
+
+def test_why_nobody_takes_part_is_told_aloud_once(
+    enrol: Enrol, members: list[Member], state: State, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "ztfm.guard")
+    guard = Guard(enrol("aggregator").plane, audience=AUDIENCE, model="pump-vibration")
+    with GuardedRound(guard, state, members[:2]) as guarded:
+        assert guarded.allowed() == []
+    said = [record for record in caplog.records if "has no part in the round" in record.getMessage()]
+    assert [record.levelname for record in said] == ["WARNING", "INFO"]
+    assert "resource_known: No model of this id" in said[0].getMessage()
+
+
+def test_a_model_in_place_of_its_state_is_told_what_to_give(guard: Guard) -> None:
+    with pytest.raises(TypeError, match=r"give model\.state_dict\(\)"):
+        GuardedRound(guard, torch.nn.Linear(2, 2), [])  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import time
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from adapters.client import ControlPlane, SyncControlPlane
-from adapters.errors import ControlPlaneError, TimedOut, Unavailable, Unreachable
+from adapters.errors import ControlPlaneError, TimedOut, Unauthenticated, Unavailable, Unreachable
 from adapters.transport import Transport
 from controlplane.capabilities.proof import Proof, examine
 from controlplane.contracts.rounds import RoundRequest
@@ -175,3 +176,33 @@ async def test_answers_that_go_on_getting_lost_are_given_up() -> None:
             await client.open_round(REQUEST)
     await runner.cleanup()
     assert (len(seen), caught.value.is_untouched) == (2, False)
+
+
+async def test_https_where_http_is_spoken_says_that_it_may_be_that(plane_at: str) -> None:
+    async with ControlPlane(plane_at.replace("http://", "https://"), DeviceKey.generate()) as plane:
+        with pytest.raises(Unreachable, match="http:// instead of https://"):
+            await plane.readiness()
+
+
+async def test_a_refused_proof_is_told_with_the_url_and_the_clocks(plane_at: str) -> None:
+    late = ControlPlane(plane_at, DeviceKey.generate(), clock=lambda: time.time() + 600)
+    async with late as plane:
+        with pytest.raises(Unauthenticated, match=rf"Asked at {plane_at}/v1/devices/dev-a\. .*600 s ahead") as raised:
+            await plane.device("dev-a")
+    assert "Asked at" not in str(raised.value.problem)
+
+
+@pytest.fixture
+async def plane_at() -> AsyncIterator[str]:
+    """Something that knows nobody, over plain HTTP."""
+
+    async def refuse(_request: web.Request) -> web.Response:
+        return web.Response(status=401)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", refuse)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()

@@ -16,7 +16,7 @@ from adapters.errors import (
     Unauthenticated,
     Unavailable,
 )
-from adapters.wire import read_answer, read_keys_document, read_problem, write_body
+from adapters.wire import clock_hint, read_answer, read_keys_document, read_problem, write_body
 from controlplane.contracts.access import Verification
 from controlplane.contracts.rounds import Round, UpdateReport
 
@@ -105,3 +105,15 @@ def test_what_was_left_out_stays_out_and_what_was_set_to_nothing_stays() -> None
         "capability": None,
         "verification": {"verified": False, "cause": "expired"},
     }
+
+
+@pytest.mark.parametrize(("ahead", "said"), [(600, "600 s ahead of"), (-600, "600 s behind"), (3, ""), (-3, "")])
+def test_a_clock_that_is_off_is_told_to_whoever_is_refused(ahead: int, said: str) -> None:
+    hint = clock_hint("Sat, 28 Nov 2026 15:00:00 GMT", 1795878000.0 + ahead)
+    assert (said in hint, "set it" in hint) == (True, bool(said))
+
+
+@given(st.text(max_size=40))
+def test_a_date_that_is_none_says_nothing(date: str) -> None:
+    assert isinstance(clock_hint(date, 0.0), str)
+    assert clock_hint("", 0.0) == clock_hint("yesterday", 0.0) == ""

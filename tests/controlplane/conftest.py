@@ -9,9 +9,14 @@ from controlplane.telemetry import configure_logs
 
 
 @pytest.fixture
-def logged() -> Iterator[io.StringIO]:
+def stream() -> io.StringIO:
+    """Where `logged` is written."""
+    return io.StringIO()
+
+
+@pytest.fixture
+def logged(stream: io.StringIO) -> Iterator[io.StringIO]:
     """Everything that anybody logs, libraries included, as it would be written."""
-    stream = io.StringIO()
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     kept = structlog.get_config()

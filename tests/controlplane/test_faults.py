@@ -15,6 +15,7 @@ import pytest
 
 from controlplane.jose.keys import DeviceKey
 from controlplane.sidecar import Sidecar
+from tests.pausing import pause, resume
 from tests.support import DIGEST, MODEL, Caller, ControlPlane, Reply, running, wait_until
 
 SIZE = {"prompt_tokens": 1, "max_output_tokens": 1}
@@ -75,7 +76,7 @@ def kill_and_recover(plane: ControlPlane, replies: list[Reply], kills: int) -> N
 
 def test_an_opa_that_is_killed_again_and_again_denies_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     # It comes back so soon that nobody who looks four times a second need see that it was away.
-    monkeypatch.setattr("controlplane.app.Sidecar", partial(Sidecar, first_backoff=1.0))
+    monkeypatch.setattr("controlplane.wiring.engine.Sidecar", partial(Sidecar, first_backoff=1.0))
     with running(opa_deadline_seconds=0.4) as own:
         device = own.enrol("consumer")
         with stream(device) as replies:
@@ -93,7 +94,7 @@ def test_an_opa_that_is_killed_again_and_again_denies_and_comes_back(monkeypatch
 def test_an_opa_that_hangs_costs_a_deadline_and_then_nothing(own: ControlPlane) -> None:
     device, gateway = own.enrol("consumer"), own.enrol("gateway")
     assert ask(device).status == 201
-    os.kill(own.sidecar.pid or 0, signal.SIGSTOP)
+    stopped = pause(own.sidecar.pid)
     started = time.monotonic()
     assert ask(device).kind == "unavailable"
     assert time.monotonic() - started < 1.5
@@ -107,7 +108,7 @@ def test_an_opa_that_hangs_costs_a_deadline_and_then_nothing(own: ControlPlane) 
     wait_until(lambda: "suspended" in ask(device).json["detail"], what="a refusal at once")
     assert not is_ready(own)
     assert own.call("GET", "/livez").status == 200
-    os.kill(own.sidecar.pid or 0, signal.SIGCONT)
+    resume(stopped)
     wait_until(lambda: ask(device).status == 201, what="capabilities again")
     wait_until(lambda: is_ready(own))
     wait_until(lambda: own.metric("ztfm_opa_circuit_open") == 0)
@@ -119,7 +120,7 @@ def test_an_opa_that_hangs_for_good_is_replaced(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("controlplane.readiness.PROBE_TIMEOUT_SECONDS", 0.2)
     with running(opa_deadline_seconds=0.3) as plane:
         device, pid = plane.enrol("consumer"), plane.sidecar.pid
-        os.kill(pid or 0, signal.SIGSTOP)
+        pause(pid)
         wait_until(lambda: plane.metric("ztfm_ready") == 0, what="a red gauge without anybody asking /readyz")
         wait_until(lambda: plane.sidecar.pid not in (pid, None), what="another OPA")
         wait_until(lambda: ask(device).status == 201, what="capabilities again")
@@ -131,9 +132,9 @@ def test_updates_that_arrive_while_opa_is_away_are_not_used_up(own: ControlPlane
     aggregator.open_round("round-1", [device])
     token = device.capability("gradient_submission", round_id="round-1").expect(201)["access_token"]
     report = {"updates": [own.report(device, token)]}
-    os.kill(own.sidecar.pid or 0, signal.SIGSTOP)
+    stopped = pause(own.sidecar.pid)
     assert aggregator.post("/v1/rounds/round-1/updates", report).kind == "unavailable"
-    os.kill(own.sidecar.pid or 0, signal.SIGCONT)
+    resume(stopped)
     wait_until(lambda: is_ready(own))
     wait_until(lambda: aggregator.post("/v1/rounds/round-1/updates", report).status == 200)
     contributed = own.run(own.store.contributions.of_round("round-1"))

@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from controlplane.app import IDENTIFYING, StartFailed
 from controlplane.cli.commands import app as commands
 from controlplane.contracts.identity import PublicKey
 from controlplane.identifiers.histories import Identity
 from controlplane.identifiers.records import Statement, sign_record
 from controlplane.jose.keys import DeviceKey
+from controlplane.parts import IDENTIFYING, StartFailed
 from tests.servers.ports import free_port
 from tests.support import Caller, ControlPlane, running, wait_until
 
@@ -79,7 +79,9 @@ def test_a_device_that_was_put_into_the_database_is_set_apart(plane: ControlPlan
     values = {"id": f"dev-{key.thumbprint}", "mark": key.thumbprint, "x": key.public.x, "y": key.public.y}
     by_hand(
         plane,
-        "INSERT INTO devices SELECT :id, :mark, :x, :y, roles, segment, status, attestation_level,"
+        "INSERT INTO devices (id, key_thumbprint, key_x, key_y, roles, segment, status, attestation_level,"
+        " attestation_verified_at, trust_score, trust_observations, enrolled_at)"
+        " SELECT :id, :mark, :x, :y, roles, segment, status, attestation_level,"
         f" attestation_verified_at, trust_score, trust_observations, enrolled_at FROM devices WHERE id = '{device.id}'",
         **values,
     )
@@ -249,7 +251,8 @@ def test_devices_of_before_get_their_records_when_it_starts(tmp_path: Path) -> N
         for table in ("log_entries", "log_tiles", "log_checkpoints"):
             database.execute(f"DELETE FROM {table}")
         database.execute("INSERT INTO identity_pending SELECT id FROM devices")
-    (state / "identities-began").unlink()
+    for began in ("identities-began", "log-head"):
+        (state / began).unlink()
     with running(state=state, log_seconds=0.1, ledger_seconds=0.1) as plane:
         wait_until(lambda: plane.run(plane.store.ledgers.read("log")).records == 4, what="all is on the ledger")
         found = plane.run(plane.store.ledgers.known("log", [one.id for one in devices]))

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.app import StartFailed
 from controlplane.bundles import BundleSigner, Trust
 from controlplane.contracts.policies import digest_of
+from controlplane.parts import StartFailed
 from controlplane.readiness import FRESH_SECONDS
 from controlplane.releases.building import build
 from controlplane.releases.publishing import Publisher

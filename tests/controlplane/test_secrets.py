@@ -3,13 +3,36 @@
 import io
 import logging
 import os
+import secrets
 import signal
 
 import structlog
 
+from controlplane.confidentiality.releasing import open_release, to_text
+from controlplane.contracts.secrets import ReleasedSecret
 from controlplane.jose.keys import DeviceKey
 from tests.controlplane.api.oauth_client import OAuthClient
-from tests.support import DIGEST, ControlPlane, running, wait_until
+from tests.controlplane.attestations import proven
+from tests.support import DIGEST, MODEL, Caller, ControlPlane, running, wait_until
+
+
+def hand_secrets_around(plane: ControlPlane, keeper: Caller) -> None:
+    """Have a key of a model kept and released, and show it where it does not belong."""
+    value = secrets.token_urlsafe(32)
+    plane.shown.append(value)
+    keeper.post("/v1/secrets", {"id": f"{MODEL}/weights", "secret": value}).expect(201)
+    for document in ({"id": "x", "secret": f"{value}="}, {"id": "x", value: value}, {"id": "x", "secret": value[:-1]}):
+        keeper.post("/v1/secrets", document)
+    consumer = plane.enrol("consumer")
+    key = proven(consumer)
+    plane.shown.append(str(consumer.capability("model_access", digest=DIGEST, purpose="serving").json["access_token"]))
+    asked = {"purpose": "serving", "capability": plane.shown[-1]}
+    path = f"/v1/secrets/{MODEL}%2Fweights/release"
+    released = ReleasedSecret.model_validate(consumer.post(path, asked).expect(200))
+    opened = open_release(released, key, secret=f"{MODEL}/weights", device=consumer.id)
+    assert to_text(opened) == value
+    consumer.post(path, {"purpose": value, "capability": value})
+    keeper.get("/v1/secrets")
 
 
 def misuse(plane: ControlPlane) -> None:
@@ -44,6 +67,7 @@ def misuse(plane: ControlPlane) -> None:
     shown = {"Authorization": f"Bearer {plane.services.access.alerts_token}"}
     assert plane.call("POST", "/v1/alerts", {}, headers=shown).status == 400
     keeper = plane.enrol("administrator")
+    hand_secrets_around(plane, keeper)
     following = keeper.post("/v1/keys").expect(202)["kid"]
     keeper.post(f"/v1/keys/{following}/withdraw", {"reason": "a test"}).expect(200)
     os.kill(plane.sidecar.pid or 0, signal.SIGKILL)
@@ -54,17 +78,17 @@ def misuse(plane: ControlPlane) -> None:
 def test_no_secret_is_logged_stored_or_counted(logged: io.StringIO) -> None:
     with running() as plane:
         files = [plane.state / name for name in ("metrics-token", "alerts-token", "bootstrap-secret", "sealing.key")]
-        secrets = [plane.sidecar.token, *(path.read_text().strip() for path in files)]
-        secrets += plane.services.keys.ring.current().to_pem().decode().splitlines()[1:-1]
+        hidden = [plane.sidecar.token, *(path.read_text().strip() for path in files)]
+        hidden += plane.services.capabilities.keys.ring.current().to_pem().decode().splitlines()[1:-1]
         misuse(plane)
-        secrets += plane.shown
+        hidden += plane.shown
         exposed = plane.metrics_text()
         kept = b"".join(path.read_bytes() for path in plane.state.glob("ztfm.db*"))
     written = logged.getvalue()
     assert "not_http" in written
     assert "refused" in written
-    assert len(secrets) >= 20
-    for secret in secrets:
+    assert len(hidden) >= 20
+    for secret in hidden:
         for part in {secret, *secret.split(".")}:
             # A proof's header names a public key; its claims and its signature are nobody else's.
             if part == secret or (len(part) >= 20 and part != secret.split(".")[0]):

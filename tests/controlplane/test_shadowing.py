@@ -14,11 +14,13 @@ import pytest
 from controlplane.bundles import BundleSigner
 from controlplane.contracts.policies import PolicyLayer, digest_of
 from controlplane.contracts.shadow import Shadow, ShadowReport
+from controlplane.history.shadow_engine import ShadowEngine
 from controlplane.releases.building import UnsignedBundle, build
 from controlplane.sidecar import OpaNotFound, locate_opa
 from controlplane.storage import open_store
 from controlplane.storage.releases import NewRelease
 from tests.controlplane.cli.processes import opa_of
+from tests.pausing import pause, resume
 from tests.policies.support import POLICIES
 from tests.support import Caller, ControlPlane, Reply, running, wait_until
 
@@ -290,7 +292,7 @@ def test_a_candidates_opa_that_hangs_is_waited_for_by_nobody(
     put(plane, live)
     decides(plane)
     (pid,) = shadows_opa(plane)
-    os.kill(pid, signal.SIGSTOP)
+    pause(pid)
     try:
         for _ in range(3):
             is_untouched(plane, device, revision)
@@ -298,7 +300,7 @@ def test_a_candidates_opa_that_hangs_is_waited_for_by_nobody(
         assert found.disagreed == 0
         assert {group.reason for group in found.groups} == {"policy_deadline"}
     finally:
-        os.kill(pid, signal.SIGCONT)
+        resume(pid)
 
 
 def test_the_next_candidate_begins_at_nothing_and_fails_nowhere(
@@ -368,3 +370,20 @@ def test_below_the_candidate_is_what_is_live(layered: ControlPlane, live: Unsign
     (group,) = found.groups
     assert (group.change, group.reason, group.count, found.failed) == ("other_reasons", "trust_sufficient", 1, 0)
     stop(layered)
+
+
+@pytest.mark.parametrize(
+    "revision, answers",
+    [
+        ("b1", True),
+        ("b1+tenant:t1+site:s1", True),
+        ("b2+tenant:t1", False),
+        ("b1+tenant:none", False),
+        ("b1+tenant:t1+site:none", False),
+    ],
+)
+def test_a_candidate_answers_when_all_layers_below_it_do(tmp_path: Path, revision: str, answers: bool) -> None:
+    engine = ShadowEngine(
+        tmp_path, Shadow(id="s", revision="b1", digest="sha256:" + "d" * 64, started_at=0, started_by="a")
+    )
+    assert engine._is_candidates(revision) is answers

@@ -9,15 +9,20 @@ from typing import Any
 
 import pytest
 
-from controlplane.contracts.identity import Device, Trust
+from controlplane.confidentiality.privacy import AccountantMissing
+from controlplane.contracts.attested import KeptResult
+from controlplane.contracts.identity import Attestation, Device, Trust
 from controlplane.contracts.policies import digest_of
+from controlplane.contracts.privacy import Account, Mechanism
 from controlplane.contracts.rollback import Contribution
 from controlplane.contracts.rounds import Round
 from controlplane.decisions.responding import Contended
 from controlplane.identity.tokens import EnrolmentTokens
+from controlplane.jose.keys import DeviceKey
 from controlplane.storage import Store, open_store
+from controlplane.storage.privacy import EARLIER, day_of
 from controlplane.storage.releases import KEPT, NewRelease
-from controlplane.upkeep import DAY_SECONDS, keep_up, let_back
+from controlplane.upkeep import DAY_SECONDS, count_attested, keep_budgets, keep_up, let_back
 from tests.controlplane import behaving
 
 NOW = 1_800_000_000.0
@@ -55,6 +60,30 @@ async def test_old_decisions_and_spent_tokens_are_forgotten_and_others_kept(tmp_
         assert await store.decisions.get("old") is None
         assert await store.decisions.get("young") == b"{}"
         assert await store.tokens.purge(NOW) == 1
+    finally:
+        await store.close()
+
+
+async def test_a_clock_that_jumps_ahead_for_a_while_has_nothing_forgotten_early(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite+aiosqlite:///{tmp_path / 'ztfm.db'}")
+    passed, wall = 0.0, [NOW, NOW + 200 * DAY_SECONDS, NOW + 1200.0, NOW + DAY_SECONDS]
+
+    async def asked() -> Retention:
+        return {}
+
+    async def sleep(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+        if not wall:
+            raise asyncio.CancelledError
+
+    try:
+        for name, age in (("soon", 90.0 - 900 / DAY_SECONDS), ("young", 89.0)):
+            await store.decisions.add_many([(name, NOW - age * DAY_SECONDS, "inference", "dev-1", "deny", b"{}")])
+        with pytest.raises(asyncio.CancelledError):
+            await keep_up(store, 90.0, asked, lambda: wall.pop(0), sleep, lambda: passed)
+        # What came due within the time that really passed is gone, the other is not.
+        assert [await store.decisions.get(name) for name in ("soon", "young")] == [None, b"{}"]
     finally:
         await store.close()
 
@@ -252,3 +281,92 @@ async def test_the_least_trusted_of_those_who_may_ask_are_shown(tmp_path: Path) 
     assert await store.behaviour.least_trusted(10) == [0.1, 0.5]
     assert await store.behaviour.least_trusted(1) == [0.1]
     await store.close()
+
+
+async def test_who_has_proven_what_is_counted_and_old_results_are_forgotten(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite+aiosqlite:///{tmp_path / 'ztfm.db'}")
+    shown: list[Any] = []
+
+    async def sleep(_seconds: float) -> None:
+        raise asyncio.CancelledError
+
+    try:
+        for at, name in ((NOW - 60.0, "a"), (NOW - 7200.0, "b"), (NOW - 40 * DAY_SECONDS, "c")):
+            device = attested_device(name, at)
+            await store.devices.add(device)
+            result = KeptResult(
+                kind="tpm",
+                level="hardware",
+                reference="gateways",
+                platform="00ff",
+                verified_at=at,
+                expires_at=at + 3600.0,
+                decision_id="dec-1",
+                result="a.b.c",
+            )
+            await store.attestations.keep(device.id, device.key_thumbprint, result)
+        with pytest.raises(asyncio.CancelledError):
+            await count_attested(store, SimpleNamespace(proven=shown.append), lambda: NOW, sleep)
+        assert shown == [{"hardware": (1, 2, 60.0)}]
+        await passes(store, {})
+        assert [len(await store.attestations.of(f"dev-{name}")) for name in "abc"] == [1, 1, 0]
+        await store.close()
+        with pytest.raises(asyncio.CancelledError):
+            await count_attested(store, SimpleNamespace(proven=shown.append), lambda: NOW, sleep)
+        assert len(shown) == 1, "what cannot be counted is not shown as nothing"
+    finally:
+        await store.close()
+
+
+def attested_device(name: str, at: float) -> Device:
+    key = DeviceKey.generate()
+    return Device(
+        id=f"dev-{name}",
+        key=key.public,
+        key_thumbprint=key.thumbprint,
+        roles=["trainer"],
+        segment="homes",
+        status="active",
+        attestation=Attestation(),
+        trust=Trust(score=0.6, observations=0),
+        enrolled_at=at,
+    )
+
+
+async def test_budgets_are_shown_and_what_no_window_reaches_is_put_together(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite+aiosqlite:///{tmp_path / 'ztfm.db'}")
+    account, noise = Account("devices", "dev-1", "falls"), Mechanism("local", 16.0, 1.0)
+    shown: list[tuple[str, float]] = []
+
+    class Budgets:
+        """Stands for what composes: that is tested where it is."""
+
+        passes = 0
+
+        async def data_sets(self) -> list[str]:
+            Budgets.passes += 1
+            if Budgets.passes == 1:
+                raise AccountantMissing("pip install")
+            return ["falls"]
+
+        async def fullest_share(self, _data_set: str) -> float:
+            return 0.75
+
+        async def kept_days(self) -> int | None:
+            return None if Budgets.passes == 2 else 400
+
+    async def sleep(_seconds: float) -> None:
+        if Budgets.passes == 3:
+            raise asyncio.CancelledError
+
+    observer = SimpleNamespace(privacy_fullest=lambda *told: shown.append(told))
+    try:
+        for before, age in enumerate((500, 450, 399)):
+            assert await store.privacy.charge(account, noise, before, NOW - age * DAY_SECONDS)
+        with pytest.raises(asyncio.CancelledError):
+            await keep_budgets(store.privacy, Budgets(), observer, lambda: NOW, sleep)
+        assert shown == [("falls", 0.75)] * 2
+        spent = await store.privacy.spent(account)
+        assert (spent.charges, sorted(spent.days)) == (3, [EARLIER, day_of(NOW) - 399])
+    finally:
+        await store.close()

@@ -37,7 +37,7 @@ def unknown(arguments: list[str]) -> str:
         if name.startswith("-"):
             break
         # One line may name several: `ztfm policy publish|rollback`; an error's first words end with a colon.
-        found = [command.commands.get(one) for one in name.rstrip(".,;:").split("|")]
+        found = [command.get_command(click.Context(command), one) for one in name.rstrip(".,;:").split("|")]
         if None in found:
             return f"no command {name}"
         command = found[0]

@@ -1,5 +1,6 @@
 """docs/integrating.md takes a reader from nothing to a guarded endpoint: its commands run as they stand."""
 
+import json
 import os
 import re
 import shlex
@@ -10,6 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import jsonschema
+import pytest
+
+from adapters.web.remedies import REMEDIES
 from tests.servers.ports import free_port
 from tests.support import ControlPlane, running
 
@@ -118,3 +123,20 @@ def test_every_class_of_the_family_is_in_the_table() -> None:
     family = {name for name, kind in kinds.items() if issubclass(kind, root)}
     assert {name for name in family if f"`{name}`" not in table} == set()
     assert all(f"`{name}`" in (errors.__doc__ or "") for name in family)
+
+
+def test_a_model_of_ones_own_is_one_that_policies_take() -> None:
+    section = PAGE.partition("## Your own model")[2].partition("\n## ")[0]
+    [block] = re.findall(r"^```json\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    folder = ROOT / "policies" / "data" / "resources"
+    schema = json.loads((folder / "resources.schema.json").read_text())
+    added = json.loads(block)
+    assert not added.keys() & json.loads((folder / "data.json").read_text()).keys()
+    jsonschema.validate(added, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({name: {**model, "kind": "dataset"} for name, model in added.items()}, schema)
+
+
+def test_the_page_and_the_log_of_an_enforcement_point_say_the_same_of_each_cause() -> None:
+    page = (ROOT / "docs" / "problems.md").read_text().partition("## What an enforcement point logs")[2]
+    assert re.findall(r"^\| `(\w+)` \| (.+) \|$", page, re.MULTILINE) == list(REMEDIES.items())

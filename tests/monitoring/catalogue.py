@@ -1,17 +1,20 @@
-"""Which series the control plane and guards expose, and which of them a PromQL expression asks for."""
+"""Which series the control plane, guards and gateways expose, and which of them a PromQL expression asks for."""
 
 import re
 from functools import cache
 from pathlib import Path
 
 import yaml
+from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
+from adapters.gateway.metrics import GatewayMetrics
 from adapters.guard.reports import GuardReport
 from adapters.metrics import GuardCollector
+from adapters.segments.metrics import RouterCollector, Standing
 from controlplane.telemetry import Metrics
 
-_SELECTOR = re.compile(r"\b([a-z_]*:?ztfm_[a-z0-9_:]+)(?:\{([^}]*)\})?")
+_SELECTOR = re.compile(r"\b([a-z_]*:?(?:ztfm|gen_ai_(?:client|server))_[a-z0-9_:]+)(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
 _SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
 _TARGET = {"job", "instance"}
@@ -29,16 +32,22 @@ def families() -> dict[str, Metric]:
 def series() -> dict[str, set[str]]:
     """Return every series name with its labels."""
     found: dict[str, set[str]] = {}
-    registry = Metrics("0").registry
+    for registry in (Metrics("0").registry, GatewayMetrics("", ()).registry):
+        found |= _labelled(registry)
+    collected = [*GuardCollector(GuardReport(), "", "").collect(), *RouterCollector(Standing).collect()]
+    return found | {sample.name: set(sample.labels) for family in collected for sample in family.samples}
+
+
+def _labelled(registry: CollectorRegistry) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
     for collector, names in registry._collector_to_names.items():
         labels = set(getattr(collector, "_labelnames", ()))
         kind = getattr(collector, "_type", "")
         base = getattr(collector, "_name", "")
         for suffix in _SUFFIXES.get(kind, ()):
-            if base.startswith("ztfm_") and (base + suffix in names or not suffix):
+            if base.startswith(("ztfm_", "gen_ai_")) and (base + suffix in names or not suffix):
                 found[base + suffix] = labels | ({"le"} if suffix == "_bucket" else set())
-    of_guard = (sample for family in GuardCollector(GuardReport(), "", "").collect() for sample in family.samples)
-    return found | {sample.name: set(sample.labels) for sample in of_guard}
+    return found
 
 
 @cache

@@ -32,6 +32,7 @@ UIDS = [
     "ztfm-policy",
     "ztfm-health",
     "ztfm-inference",
+    "ztfm-gateways",
 ]
 UNSHOWN: frozenset[str] = frozenset()
 """Families of the control plane that no dashboard shows."""
@@ -101,8 +102,8 @@ def test_a_query_follows_the_job_and_the_instance_that_are_chosen(dashboard: Das
             text = json.dumps(target)
             assert set(re.findall(r"\$\{?(\w+)", text)) - {"__from", "__to"} <= known
             for name, matched in selectors(target.get("expr", "")):
-                is_of_aggregators = name.startswith("ztfm_adapter_")
-                assert {"instance"} <= matched if is_of_aggregators else "job" in matched
+                is_of_others = name.startswith(("ztfm_adapter_", "gen_ai_"))
+                assert {"instance"} <= matched if is_of_others else "job" in matched
                 if ":" not in name:
                     assert "instance" in matched
                 if "segment" in series().get(name, set()):
@@ -115,9 +116,10 @@ def test_every_family_that_the_control_plane_exposes_is_shown_somewhere() -> Non
     assert set(families()) - shown == UNSHOWN
 
 
-def test_every_series_of_aggregators_is_shown_somewhere() -> None:
-    asked = {name for expr in EXPRESSIONS for name, _ in selectors(expr)}
-    assert {name for name in series() if name.startswith("ztfm_adapter_")} <= asked
+def test_every_series_of_aggregators_and_gateways_is_shown_somewhere() -> None:
+    asked = {re.sub(r"_(bucket|count|sum)$", "", name) for expr in EXPRESSIONS for name, _ in selectors(expr)}
+    exposed = {re.sub(r"_(bucket|count|sum)$", "", name) for name in series()}
+    assert {name for name in exposed if name.startswith(("ztfm_adapter_", "gen_ai_"))} <= asked
 
 
 @pytest.mark.parametrize("document", DOCUMENTS.values(), ids=UIDS)

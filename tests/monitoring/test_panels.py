@@ -40,6 +40,12 @@ CHOSEN = 'job=~"$job", instance=~"$instance"'
         ("action_outcome:ztfm_y:rate5m", 'action_outcome:ztfm_y:rate5m{job=~"$job"}'),
         ("instance:ztfm_y:rate5m", f"instance:ztfm_y:rate5m{{{CHOSEN}}}"),
         ("ztfm_adapter_rounds_total", 'ztfm_adapter_rounds_total{instance=~"$aggregator"}'),
+        ("ztfm_adapter_gateway_cuts_total", 'ztfm_adapter_gateway_cuts_total{instance=~"$gateway"}'),
+        ("ztfm_adapter_router_flows", 'ztfm_adapter_router_flows{instance=~"$router"}'),
+        (
+            'sum by (gen_ai_token_type) (gen_ai_client_token_usage_sum{a="b"})',
+            'sum by (gen_ai_token_type) (gen_ai_client_token_usage_sum{a="b", instance=~"$gateway"})',
+        ),
         ("process_open_fds / process_max_fds", f"process_open_fds{{{CHOSEN}}} / process_max_fds{{{CHOSEN}}}"),
         ("sum by (update, up_to) (vector(0))", "sum by (update, up_to) (vector(0))"),
     ],

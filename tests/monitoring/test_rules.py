@@ -10,7 +10,7 @@ import pytest
 import yaml
 from prometheus_client.utils import floatToGoString
 
-from controlplane.telemetry.metrics import LATENCY_BUCKETS
+from controlplane.telemetry.families import LATENCY_BUCKETS
 from tests.docs.test_commands import shown
 from tests.docs.test_commands import unknown as unknown_command
 from tests.monitoring.catalogue import selectors, unknown
@@ -22,7 +22,7 @@ FILES = sorted((PROMETHEUS / "rules").glob("*.yml"))
 CASES = sorted((PROMETHEUS / "tests").glob("*.yml"))
 PAGES = ROOT / "docs" / "runbooks"
 HEADINGS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
-DASHBOARDS = {"overview", "decisions", "federation", "devices", "policy", "health", "inference"}
+DASHBOARDS = {"overview", "decisions", "federation", "devices", "policy", "health", "inference", "gateways"}
 OTHERS_COUNT = {"alertmanager_notifications_failed_total", "prometheus_notifications_dropped_total"}
 """What rules ask of Prometheus and Alertmanager themselves."""
 
@@ -119,6 +119,20 @@ def test_what_a_page_has_people_run_is_there(name: str) -> None:
     assert [(" ".join(line), lacks) for line in shown(text) if (lacks := unknown_command(line))] == []
 
 
+ABOUT_DECISIONS = re.compile(r"ztfm_(decision_errors|decision_denials|policy_faults)\b")
+
+
+def test_from_an_alert_about_decisions_it_is_three_steps_to_one_of_them_and_why() -> None:
+    found = [name for name, alert in ALERTS.items() if ABOUT_DECISIONS.search(alert["expr"])]
+    assert len(found) == 5
+    for name in found:
+        # The page is the first step, the list the second, and the third says why.
+        diagnosis = (PAGES / f"{name}.md").read_text().partition("## Diagnosis")[2].partition("## Mitigation")[0]
+        ways = re.findall(r"ztfm (decisions list|decisions show|policy explain)", diagnosis)
+        assert ways[0] == "decisions list", name
+        assert ways[1] in ("decisions show", "policy explain"), name
+
+
 def test_there_is_no_page_for_an_alert_that_is_gone_and_the_index_has_each_with_its_severity() -> None:
     assert {path.stem for path in PAGES.glob("*.md")} == {*ALERTS, "README"}
     rows = re.findall(r"^\| \[(\w+)\]\((\w+)\.md\) \| (\w+) \|", (PAGES / "README.md").read_text(), re.MULTILINE)
@@ -160,7 +174,8 @@ def test_the_budgets_are_watched_over_a_long_window_and_a_short_one() -> None:
 
 
 def test_what_counts_as_slow_is_an_edge_of_the_histogram() -> None:
-    edges = {edge for rule in rules() for edge in re.findall(r'le="([\d.]+)"', rule["expr"])}
+    read = r'ztfm_decision_duration_seconds_bucket\{le="([\d.]+)"'
+    edges = {edge for rule in rules() for edge in re.findall(read, rule["expr"])}
     assert edges == {"0.08"}
     assert edges <= {floatToGoString(edge) for edge in LATENCY_BUCKETS}
 

@@ -21,8 +21,8 @@ TOKEN = "a-token-that-prometheus-reads-from-its-file"
 @pytest.fixture
 def exposition() -> Iterator[str]:
     metrics = Metrics("0.1.0")
-    metrics.decisions.labels("inference", "allow").inc(10)
-    metrics.policy_revision("abc.def", time.time())
+    metrics.decisions.given.labels("inference", "allow").inc(10)
+    metrics.policies.decides("abc.def", time.time())
     body, content_type = metrics.expose()
 
     class Exposition(BaseHTTPRequestHandler):

@@ -16,9 +16,11 @@ import pytest
 import torch
 from sqlalchemy import text
 
+from adapters.gateway.metrics import GatewayMetrics
 from adapters.guard import Guard, Member
 from adapters.pytorch import GuardedRound
 from adapters.rollback import DeltaArchive
+from adapters.segments.metrics import Standing
 from controlplane.bundles import BundleSigner
 from controlplane.contracts.identity import Trust
 from controlplane.contracts.shadow import DISAGREEMENTS
@@ -29,18 +31,23 @@ from controlplane.sidecar.folders import product_folder
 from tests.adapters.conftest import AUDIENCE, update_of
 from tests.controlplane.api.alerts import alert, told
 from tests.controlplane.api.oauth_client import OAuthClient
+from tests.controlplane.api.test_gateway_decisions import report as content
 from tests.controlplane.api.test_signals import signals
 from tests.controlplane.api.test_site import PATH as SITE
 from tests.controlplane.api.test_site import stated
 from tests.controlplane.behaving import observed
 from tests.controlplane.identity.issuer import AUDIENCE as PEOPLE
 from tests.controlplane.identity.issuer import Issuer, ec_key, serving_issuer
-from tests.support import MODEL, UNLIMITED, ControlPlane, running, wait_until
+from tests.pausing import pause
+from tests.support import DIGEST, MODEL, UNLIMITED, ControlPlane, running, wait_until
 
 GZIP = {"Content-Type": "application/gzip"}
 SIZE = {"prompt_tokens": 8, "max_output_tokens": 8}
 AUDITOR = {"description": "Reads the decision log.", "grants": {"decision:list": {}, "decision:read": {}}}
 """The role that Grafana needs, as docs/grafana.md has it."""
+
+NOISED = "noised-model"
+"""A model that is trained with noise."""
 
 HONEST = 7
 GREEDY = 10**6
@@ -61,7 +68,16 @@ def with_auditors(folder: Path, issuer: str) -> Path:
     schema.write_text(schema.read_text().replace('"author",', '"auditor", "author",'))
     change(policies / "data/roles/data.json", lambda roles: {**roles, "auditor": AUDITOR})
     change(policies / "data/segments/data.json", lambda found: found["core"]["roles"].update(auditor=True))
+    change(policies / "data/resources/data.json", lambda found: {**found, NOISED: found[MODEL]})
+    change(policies / "data/privacy/data.json", with_noise)
     return policies
+
+
+def with_noise(known: Any) -> Any:
+    """Return the plans with one more, whose budget has room for one submission of a device and no more."""
+    kept = {"delta": 1e-6, "description": "Noised.", "epsilon": 0.55, "window_days": 7}
+    plan = {"clip_norm": 1, "data_set": "noised", "mode": "local", "noise_multiplier": 16}
+    return {"data_sets": {**known["data_sets"], "noised": kept}, "models": {**known["models"], NOISED: plan}}
 
 
 def change(path: Path, how: Callable[[Any], Any]) -> None:
@@ -82,6 +98,8 @@ class Traffic:
     members: list[Member]
     state: dict[str, torch.Tensor]
     seeds: Iterator[int] = field(default_factory=count)
+    gateway_metrics: GatewayMetrics = field(default_factory=lambda: GatewayMetrics("gateway-1", (MODEL,)))
+    router: Standing = field(default_factory=Standing)
 
     def __post_init__(self) -> None:
         enrol = self.plane.enrol
@@ -99,13 +117,61 @@ class Traffic:
         self._administration()
         self._refusals()
         self._inferences()
+        self._leases()
+        self._contents()
+        self._ways()
+        self._answers()
+        self._routers()
         self._sites()
         self._federation()
+        self._noised()
         self._exception()
         self._alert()
         self._fault()
         self._insistence()
         self._difference()
+
+    def _leases(self) -> None:
+        """A gateway leases what is there and settles it, asks for what is not, and loses one lease."""
+        asked = {"subject": self.plane.enrol("consumer").id, "model": MODEL}
+        lease = self.gateway.post("/v1/budgets/leases", {**asked, "tokens": 100}).expect(201)
+        use = {"lease": lease["id"], "requests": 1, "tokens": 70}
+        self.gateway.post("/v1/budgets/settlements", {"settlements": [use]}).expect(200)
+        self.gateway.post("/v1/budgets/leases", {**asked, "tokens": 900_000_000}).expect(429)
+
+    def _contents(self) -> None:
+        """A gateway asks about a prompt that passes, an answer that is changed, and a prompt that is denied."""
+        device = self.plane.enrol("consumer").id
+        for document in (content(device), content(device, "answer", secrets=1), content(device, injection=1.0)):
+            self.gateway.post("/v1/gateway/decisions", document).expect(200)
+
+    def _ways(self) -> None:
+        """Two devices are attached; a router lets one through, and learns that the other one is cut off."""
+        router = self.plane.enrol("router")
+        places = {"site": "house-1", "device_class": "camera"}
+        for status in ("active", "quarantined"):
+            device, number = self.plane.enrol("consumer"), next(self.seeds) + 1
+            stated = {**places, "address": f"192.168.{number // 250}.{number % 250}"}
+            path = f"/v1/segments/attachments/{device.id}"
+            self.plane.call("PUT", path, stated, key=self.operator.key).expect(200)
+            device.capability("inference", audience="gateway-1", inference=SIZE).expect(201)
+            if status != "active":
+                change = {"status": status, "reason": "odd"}
+                self.operator.post(f"/v1/devices/{device.id}/status", change).expect(200)
+        router.get("/v1/segments/table").expect(200)
+
+    def _noised(self) -> None:
+        device, aggregator = self.plane.enrol("trainer"), self.plane.enrol("aggregator")
+        opened = {"id": f"noised-{next(self.seeds)}", "model": NOISED, "model_digest": DIGEST, "duration_seconds": 60.0}
+        aggregator.post("/v1/rounds", {**opened, "members": [device.id]}).expect(201)
+        asked = {
+            "action": "gradient_submission",
+            "resource": {"type": "model", "id": NOISED},
+            "audience": AUDIENCE,
+            "context": {"round_id": opened["id"]},
+        }
+        device.post("/v1/capabilities", asked).expect(201)
+        device.post("/v1/capabilities", asked).expect(403)
 
     def _requests(self) -> None:
         consumer = self.plane.enrol("consumer")
@@ -170,6 +236,23 @@ class Traffic:
         for _ in range(2):
             self.gateway.post("/v1/behaviour/signals", {"signals": reported}).expect(200)
 
+    def _answers(self) -> None:
+        """What a gateway measures where an answer streams, one is cut, and the model server is away."""
+        metrics = self.gateway_metrics
+        for outcome in ("allowed", "wrong_key", "revocations_unknown"):
+            metrics.outcome("inference", outcome)
+        for failure in (None, "revoked", "upstream_unreachable"):
+            exchange = metrics.began("chat", MODEL)
+            exchange.first_token()
+            time.sleep(0.01)
+            exchange.ended(failure, input_tokens=8, output_tokens=4)
+        metrics.cut("revoked")
+
+    def _routers(self) -> None:
+        """What a router tells that put some tables in force, and was refused one."""
+        applied = self.router.events.get("applied", 0) + 3
+        self.router = Standing(time.time(), 40, 2, 0.5, is_refused=True, events={"applied": applied, "refused": 1})
+
     def _sites(self) -> None:
         device = self.plane.enrol("trainer")
         device.post(SITE, {"statements": [stated(device), "no.statement.at all"]}).expect(200)
@@ -215,7 +298,7 @@ class Traffic:
     def _fault(self) -> None:
         """End OPA under a request, and wait until it is back."""
         device, before = self.plane.enrol("consumer"), self.plane.sidecar.pid
-        os.kill(before or 0, signal.SIGSTOP)
+        pause(before)
         device.capability("inference", inference=SIZE).expect(503)
         os.kill(before or 0, signal.SIGKILL)
         wait_until(lambda: device.capability("inference", inference=SIZE).status == 201, 20, "OPA to be back")
@@ -271,6 +354,7 @@ def traffic(folder: Path) -> Iterator[Traffic]:
         patch.setattr("controlplane.upkeep.RELEASE_EVERY_SECONDS", 1.0)
         patch.setattr("controlplane.decisions.exceptions.ENDING_EVERY_SECONDS", 1.0)
         patch.setattr("controlplane.shadowing.EVERY_SECONDS", 0.2)
+        patch.setattr("controlplane.budgetkeeping.EVERY_SECONDS", 1.0)
         issuer = stack.enter_context(serving_issuer(issuer=Issuer(keys=[ec_key("one")])))
         policies = with_auditors(folder, issuer.url)
         plane = stack.enter_context(
@@ -284,7 +368,7 @@ def traffic(folder: Path) -> Iterator[Traffic]:
             )
         )
         # A stand-in: what is published is not tested for half a minute before, as tests/controlplane/api tries.
-        patch.setattr(plane.services.publisher, "_check", lambda _verified: None)
+        patch.setattr(plane.services.policies.publisher, "_check", lambda _verified: None)
 
         def member(role: str, number: int) -> Member:
             segment = "core" if role == "aggregator" else "homes"

@@ -60,15 +60,20 @@ def test_an_exception_names_everything_and_waives_only_what_can_be() -> None:
     assert validator.is_valid({"dev-1": {"one-week": whole}})
     for key in whole:
         assert not validator.is_valid({"dev-1": {"x": {name: value for name, value in whole.items() if name != key}}})
-    assert not validator.is_valid({"dev-1": {"x": {**whole, "waives": {"subject_active": True}}}})
+    for waives in ({}, {"window_open": False}, {"No Code": True}, ["window_open"]):
+        assert not validator.is_valid({"dev-1": {"x": {**whole, "waives": waives}}})
 
 
-def test_the_schema_of_exceptions_and_the_rule_agree_on_what_can_be_waived() -> None:
-    rule = (POLICIES / "ztfm" / "lib" / "exceptions" / "exceptions.rego").read_text()
-    listed = rule.split("waivable := {")[1].split("}")[0]
-    codes = {line.strip().strip('",') for line in listed.strip().splitlines()}
-    allowed = schema(POLICIES / "data" / "exceptions")["patternProperties"].popitem()[1]["patternProperties"]
-    assert codes == set(allowed.popitem()[1]["properties"]["waives"]["propertyNames"]["enum"])
+def test_what_can_be_waived_is_this_as_shipped() -> None:
+    assert set(document(POLICIES / "data" / "limits")["waivable"]) == {
+        "attestation_fresh",
+        "attestation_sufficient",
+        "network_allowed",
+        "requests_within_budget",
+        "tokens_within_budget",
+        "trust_sufficient",
+        "window_open",
+    }
 
 
 def test_networks_are_networks() -> None:
@@ -88,6 +93,21 @@ def test_names_that_data_refers_to_exist() -> None:
         )
     for segment in segments.values():
         assert set(segment["roles"]) <= set(roles)
+
+
+def test_secrets_are_for_roles_segments_and_shards_that_there_are() -> None:
+    folder = POLICIES / "data"
+    segments, roles, models = (document(folder / name) for name in ("segments", "roles", "resources"))
+    secrets = document(folder / "secrets")
+    for name, secret in secrets.items():
+        assert set(secret["segments"]) <= set(segments)
+        assert all(set(allowed) <= set(roles) for allowed in secret["purposes"].values())
+        if "shard" in secret:
+            assert name == f"{secret['shard']['model']}/{secret['shard']['name']}"
+            named = models[secret["shard"]["model"]].get("shards", {secret["shard"]["name"]: secret["purposes"]})
+            assert named[secret["shard"]["name"]] == secret["purposes"], "who may pull a shard may have its key"
+    for name, model in models.items():
+        assert all(f"{name}/{shard}" in secrets for shard in model.get("shards", {}))
 
 
 def test_the_input_schemas_are_those_of_the_models(tmp_path: Path) -> None:
@@ -117,3 +137,16 @@ def test_the_release_pin_has_the_form_that_the_installer_reads() -> None:
 def test_a_p_value_is_required_from_as_many_peers_on_as_there_is_one() -> None:
     limits, terms = document(POLICIES / "data" / "limits"), document(POLICIES / "data" / "behaviour")
     assert limits["behaviour"]["comparable_minimum"] == terms["comparable"]
+
+
+def test_who_may_screen_is_named_among_the_reference_values_of_aggregators_alone() -> None:
+    known = document(POLICIES / "data" / "attestation")
+    strong = {
+        kind: {name for name, level in of.items() if level == "hardware"} for kind, of in known["anchors"].items()
+    }
+    listed = document(POLICIES / "data" / "confidentiality")["tee_references"]
+    assert listed
+    for name in listed:
+        one = known["references"][name]
+        assert one["roles"] == {"aggregator": True}
+        assert set(one["anchors"]) <= strong[one["kind"]]

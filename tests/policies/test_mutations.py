@@ -26,6 +26,7 @@ SETTLED = "Who asks is settled before policy: its properties were looked up by t
 ROUTED = "The question went to the package of this action; no other action reaches it."
 COUNTED = "What is counted here bounds another action."
 REPORTED = "An arrived update is reported by its enforcement point: where from, and how often, says nothing of it."
+NOISELESS = "Of a model without a plan, a round needs no noise."
 NAMED = "The thing's id is a name; what may be done follows from its kind and its owner."
 UNBOUND = "The model is named by its id and the round; a submission is not asked for by digest."
 UNLEVELLED = "This model asks for no proven level, so its age does not matter."
@@ -45,7 +46,10 @@ TELLER = "Who tells of alerts is settled before policy, by a token."
 UNHELD = "This alert has nothing held."
 SPARED = "This hold is of another segment, so the rest of it says nothing."
 UNATTESTED = "No segment asks a newcomer for a proven platform, as shipped."
+ANYBODYS = "The reference values, as shipped, do not ask for it."
+RESULTING = "Of the platform, the results of its evidence count, each by itself."
 FOR_PEOPLE = "The subject of a certificate is for people; the device is named after its key."
+GRANTED_BEFORE = "It was asked for when the capability was issued."
 TOPICAL = "A topic follows from who one is; what is asked over it is decided by itself."
 
 HOLD = "context.holds.current.hold-5d41402abc4b2a76b9719d911017c592"
@@ -54,6 +58,7 @@ FREE: dict[str, dict[str, str]] = {
     "model_access": {
         "subject.id": SETTLED,
         "subject.properties.trust.observations": OBSERVED,
+        "subject.properties.trust.history": "As shipped, no requirement reads it; examples/policies-steady does.",
         "context.usage.tokens": COUNTED,
     },
     "gradient_submission": {
@@ -112,6 +117,39 @@ FREE: dict[str, dict[str, str]] = {
         "context.behaviour.attack": UNASKED,
         "context.behaviour.confidence": UNASKED,
     },
+    "budget": {
+        "subject.id": SETTLED,
+        "action": ROUTED,
+        "subject.properties.roles": "Its roles were asked for when its capability was issued.",
+        "subject.properties.trust.observations": OBSERVED,
+        "subject.properties.attestation": "Its platform was asked for when its capability was issued.",
+        "context.time": TIMELESS,
+        "context.gateway": "Which gateway it is was settled before policy.",
+    },
+    "segmentation": {
+        "subject.id": SETTLED,
+        "action": ROUTED,
+        "subject.properties.roles": GRANTED_BEFORE,
+        "subject.properties.trust.observations": OBSERVED,
+        "subject.properties.attestation": GRANTED_BEFORE,
+        "context.time": TIMELESS,
+        "context.attachment.tunnelled": "As shipped, no flow asks for a tunnel.",
+    },
+    "key_release": {
+        "subject.id": SETTLED,
+        "action": ROUTED,
+        "subject.properties.trust.observations": OBSERVED,
+        "subject.properties.attestation": RESULTING,
+        "context.time": TIMELESS,
+    },
+    "content": {
+        "subject.id": SETTLED,
+        "subject.properties.trust.observations": OBSERVED,
+        "subject.properties.roles": GRANTED_BEFORE,
+        "subject.properties.attestation": GRANTED_BEFORE,
+        "context.time": TIMELESS,
+        "context.reporter.id": SETTLED,
+    },
     "identity": {
         "subject": "Who followed which ledger is settled before policy: it is the control plane itself.",
         "action": ROUTED,
@@ -120,8 +158,23 @@ FREE: dict[str, dict[str, str]] = {
         "context.device.roles": UNASKED,
         "context.device.segment": UNASKED,
     },
+    "attestation": {
+        "subject.id": SETTLED,
+        "action": ROUTED,
+        "subject.properties.roles": ANYBODYS,
+        "subject.properties.segment": ANYBODYS,
+        "subject.properties.attestation": "What was proven before is not asked for what is proven now.",
+        "subject.properties.trust": "How a device behaved says nothing of its platform.",
+        "context.time": TIMELESS,
+        "context.network": "A platform may be anywhere.",
+        "context.release_key": "Which suite a secret is sealed with is asked when one is released.",
+        "context.evidence.platform": ANYBODYS,
+        "context.evidence.claims.versions": ANYBODYS,
+        "context.evidence.claims.attributes.clock": ANYBODYS,
+    },
 }
 FREE_OF_EXAMPLE: dict[str, dict[str, str]] = {
+    "allowed_weights_to_attested_trainer": {"context.capability.shards": "The capability is for the whole model."},
     "allowed_serving": {"context.time": TIMELESS},
     "allowed_admit": {
         "context.network": REPORTED,
@@ -129,6 +182,19 @@ FREE_OF_EXAMPLE: dict[str, dict[str, str]] = {
         "context.behaviour.comparable": COMPARED,
     },
     "allowed_few_peers": {"context.network": REPORTED, "context.usage": REPORTED},
+    "allowed_group_sum": {
+        "context.network": REPORTED,
+        "context.usage": REPORTED,
+        "context.behaviour.comparable": COMPARED,
+        "context.group.name": "Which group it is, is for the judge of behaviour.",
+    },
+    "allowed_attested_aggregator": {
+        "context.round.aggregator.level": RESULTING,
+        "context.round.aggregator.age_seconds": RESULTING,
+        "context.network": REPORTED,
+        "context.usage": REPORTED,
+        "context.behaviour.comparable": COMPARED,
+    },
     "allowed_own_decision": {
         "context": OWN,
         "subject.properties.roles": OWN,
@@ -139,7 +205,8 @@ FREE_OF_EXAMPLE: dict[str, dict[str, str]] = {
         "subject.properties.roles": OWN_SITE,
         "subject.properties.segment": OWN_SITE,
     },
-    "allowed_open_round": {"resource.properties": NAMED},
+    "allowed_open_round": {"resource.properties.model": NOISELESS},
+    "allowed_open_screened_round": {"resource.properties.model": NOISELESS},
     "allowed_evaluation": {"resource.properties": NAMED},
     "allowed_search": {"resource.properties": NAMED},
     "allowed_operator_lists": {"resource.properties": NAMED},
@@ -235,6 +302,20 @@ def _spares(facts: Any) -> bool:
     )
 
 
+def _owes_step_up(facts: Any) -> bool:
+    """Whether what was found in a prompt asks for a capability of just now."""
+    findings = facts["context"].get("findings", {})
+    is_prompt = facts["context"].get("direction") == "prompt"
+    return bool(is_prompt and (findings["injection"] >= 0.75 or findings["coverage"] >= 0.8))
+
+
+def _passes(facts: Any, signal: str, prompt: float, answer: float = 2.0) -> bool:
+    """Whether a signal of a prompt, or of an answer, is less than what denies, and no step-up is owed."""
+    is_prompt = facts["context"]["direction"] == "prompt"
+    is_fresh = not _owes_step_up(facts) or at(facts, "context.capability.age_seconds") <= 30
+    return bool(at(facts, f"context.findings.{signal}") < (prompt if is_prompt else answer) and is_fresh)
+
+
 EXCEPTION = "context.exceptions.exc-019a7c2d4e5f00112233445566778899"
 
 
@@ -252,12 +333,39 @@ def _times() -> tuple[str, str]:
     return f"{EXCEPTION}.starts_at", f"{EXCEPTION}.ends_at"
 
 
+def _secret(facts: Any) -> Any:
+    return data("secrets")[facts["resource"]["id"]]
+
+
+def _trust_minimum(facts: Any) -> Any:
+    if _responds(facts) or facts["resource"]["type"] == "service":
+        return 0
+    return (_secret(facts) if facts["resource"]["type"] == "secret" else _terms(facts))["trust_minimum"]
+
+
 MEANT: dict[str, Callable[[Any, Any], bool]] = {
-    "context.finding.together": lambda value, _: number(value, 1, 50),
-    "subject.properties.key_thumbprint": lambda value, facts: isinstance(value, str),
-    "subject.properties.trust.score": lambda value, facts: number(
-        value, 0 if _responds(facts) else _terms(facts)["trust_minimum"], 1
+    "context.asked.requests": lambda value, _: number(value, 1, 19_960),
+    "context.asked.tokens": lambda value, _: number(value, 0, 1_991_000),
+    "context.leases": lambda value, _: number(value, 0, 63),
+    "context.taken": lambda value, _: _has_room(value),
+    "context.attachment.site": lambda value, _: isinstance(value, str),
+    "context.attachment.line": lambda value, _: isinstance(value, str),
+    "context.attachment.device_class": lambda value, _: isinstance(value, str),
+    "context.results.tpm.age_seconds": lambda value, facts: number(
+        value, 0, _secret(facts)["attestation"]["age_seconds"]
     ),
+    "context.results.tpm.reference": lambda value, facts: (
+        _names(value) and _secret(facts)["attestation"]["references"]["any"]
+    ),
+    "context.group.size": lambda value, _: number(value, 4, 64),
+    "context.round.aggregator.results.snp.age_seconds": lambda value, _: number(value, 0, 900),
+    "context.results.snp.age_seconds": lambda value, _: number(value, 0, 900),
+    "context.finding.together": lambda value, _: number(value, 1, 50),
+    "context.challenge.age_seconds": lambda value, _: number(value, 0, 120),
+    "context.evidence.claims.platform": lambda value, _: isinstance(value, str),
+    "context.platform.others": lambda value, _: number(value, 0, 1000),
+    "subject.properties.key_thumbprint": lambda value, facts: isinstance(value, str),
+    "subject.properties.trust.score": lambda value, facts: number(value, _trust_minimum(facts), 1),
     "subject.properties.attestation.age_seconds": lambda value, facts: (
         _terms(facts)["attestation"] == "none" or number(value, 0, 900)
     ),
@@ -271,13 +379,28 @@ MEANT: dict[str, Callable[[Any, Any], bool]] = {
     ),
     "context.round.opens_at": lambda value, facts: number(value, -1e308, at(facts, "context.time")),
     "context.round.closes_at": lambda value, facts: number(value, at(facts, "context.time") + 1e-9, 1e308),
+    "context.integrity.release.registered_at": lambda value, facts: number(value, -1e308, at(facts, "context.time")),
     "context.holds.current": lambda value, facts: _spares(facts),
     "context.alert.fingerprint": lambda value, facts: isinstance(value, str),
     "context.inference.prompt_tokens": lambda value, facts: number(value, 0, 4096),
     "context.inference.max_output_tokens": lambda value, facts: number(value, 1, 199_076),
-    "context.capability.age_seconds": lambda value, facts: number(value, 0, 300),
+    "context.capability.age_seconds": lambda value, facts: number(value, 0, 30 if _owes_step_up(facts) else 300),
+    "context.capability.id": lambda value, facts: isinstance(value, str),
+    "context.reporter.roles": lambda value, facts: at(facts, "context.reporter.roles").count("gateway") > 0,
+    "context.findings.injection": lambda value, facts: number(value, 0, 1) and _passes(facts, "injection", 0.93),
+    "context.findings.secrets": lambda value, facts: number(value, 0, 1e308) and _passes(facts, "secrets", 100, 20),
+    "context.findings.personal": lambda value, facts: (
+        _counts(at(facts, "context.findings.personal")) and sum(at(facts, "context.findings.personal").values()) < 200
+    ),
+    "context.findings.near_duplicate": lambda value, facts: isinstance(value, bool),
+    "context.findings.coverage": lambda value, facts: number(value, 0, 1) and _passes(facts, "coverage", 2),
     "context.capability.max_norm": lambda value, facts: number(value, at(facts, "context.evidence.norm"), 1e308),
     "context.evidence.parameters": lambda value, facts: number(value, 1, 1e9),
+    "context.privacy.terms.clip_norm": lambda value, facts: number(value, 1, 1),
+    "context.privacy.charges": lambda value, facts: number(value, 0, 1e308),
+    "context.privacy.epsilon_spent": lambda value, facts: number(value, 0, at(facts, "context.privacy.epsilon_after")),
+    "context.privacy.epsilon_after": lambda value, facts: number(value, at(facts, "context.privacy.epsilon_spent"), 4),
+    "context.privacy.epsilon_alone": lambda value, facts: number(value, 0, 1),
     "context.evidence.norm": lambda value, facts: number(value, 1e-308, at(facts, "context.capability.max_norm")),
     "context.evidence.norm_ratio": lambda value, facts: number(value, 1e-308, 3),
     "context.evidence.cosine": lambda value, facts: number(value, 0, 1),
@@ -308,8 +431,8 @@ MEANT: dict[str, Callable[[Any, Any], bool]] = {
     "context.certificate.device": lambda value, facts: isinstance(value, str),
 }
 
-SPARE = {"context.evidence.replay_cosine"}
-"""What need not be there: of the first round there is no earlier one to compare with."""
+SPARE = {"context.evidence.replay_cosine", "context.attachment.line"}
+"""What need not be there: of the first round there is no earlier one to compare with, and a site may have no lines."""
 
 ALLOWED = [example for example in load_examples() if example.decision]
 
@@ -333,12 +456,29 @@ def changed(facts: Any, path: Path, value: Any) -> Any:
     return mutant
 
 
+def values_at(facts: Any, path: Path) -> Any:
+    for key in path:
+        facts = facts[key]
+    return facts
+
+
 def is_same(one: Any, other: Any) -> bool:
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _counts(value: Any) -> bool:
     return isinstance(value, dict) and all(number(one, 0, 1e308) for one in value.values())
+
+
+def _has_room(taken: Any) -> bool:
+    """Whether what was taken of every budget, as the example has them, is a number that leaves enough."""
+    return isinstance(taken, dict) and all(
+        number(taken[scope][span][unit], 0, 10_000)
+        for scope in ("subject", "model", "segment")
+        for span in ("hour", "day")
+        for unit in ("requests", "tokens")
+        if taken[scope][span][unit] != {"requests": 900, "tokens": 80_000}[unit]
+    )
 
 
 def is_free(example: Example, path: str) -> bool:

@@ -11,13 +11,18 @@ from tests.policies.support import POLICIES, ROOT, Run, rego_files
 DECISIONS = {
     "admin",
     "alert",
+    "attestation",
+    "content",
+    "budget",
     "enrolment",
     "gradient_submission",
     "identity",
     "inference",
+    "key_release",
     "model_access",
     "other",
     "response",
+    "segmentation",
 }
 
 

@@ -4,11 +4,8 @@
 `.tools/npm`, and after that no network is used.
 """
 
-import fcntl
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -18,14 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.servers.debian import NotInstalled, alone, apt, can_install
+from tests.servers.debian import NotInstalled
+from tests.servers.node import FOLDER, installed
 from tests.servers.ports import free_port
 
 START_SECONDS = 60.0
 PINNED = Path(__file__).parent / "npm" / "hardhat"
-FOLDER = Path(__file__).parents[2] / ".tools" / "npm"
 
-_INSTALL_SECONDS = 240.0
 _FILES = ("package.json", "package-lock.json", "hardhat.config.js")
 
 
@@ -39,21 +35,10 @@ def ensure_hardhat() -> Path:
     Raises:
         HardhatMissing: it is not there and cannot be installed.
     """
-    _ensure_npm()
-    wanted = hashlib.sha256(b"".join((PINNED / name).read_bytes() for name in _FILES)).hexdigest()
-    folder = FOLDER / "hardhat"
-    stamp = folder / "stamp"
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with (FOLDER / "hardhat.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not stamp.exists() or stamp.read_text() != wanted:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            for name in _FILES:
-                shutil.copy(PINNED / name, folder)
-            _npm(folder, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-            stamp.write_text(wanted)
-    return folder
+    try:
+        return installed(PINNED, _FILES, FOLDER)
+    except NotInstalled as missing:
+        raise HardhatMissing(str(missing)) from None
 
 
 class HardhatNode:
@@ -128,38 +113,6 @@ def running_hardhat(folder: Path) -> Iterator[HardhatNode]:
         yield node
     finally:
         node.kill()
-
-
-def _ensure_npm() -> None:
-    if shutil.which("node") and shutil.which("npm"):
-        return
-    if not can_install():
-        raise HardhatMissing("node and npm are not installed; as root on Debian they are installed by themselves")
-    deadline = time.monotonic() + _INSTALL_SECONDS
-    try:
-        with alone(deadline):
-            if not (shutil.which("node") and shutil.which("npm")):
-                apt(deadline, "update")
-                apt(deadline, "install", "nodejs", "npm")
-    except NotInstalled as error:
-        raise HardhatMissing(str(error)) from None
-
-
-def _npm(folder: Path, *words: str) -> None:
-    try:
-        subprocess.run(
-            ["npm", *words],
-            cwd=folder,
-            check=True,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=_INSTALL_SECONDS,
-        )
-    except subprocess.CalledProcessError as error:
-        last = (error.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-        raise HardhatMissing(f"npm {words[0]} failed: {last}") from None
-    except subprocess.TimeoutExpired:
-        raise HardhatMissing(f"npm {words[0]} took more than {_INSTALL_SECONDS:.0f} s") from None
 
 
 if __name__ == "__main__":

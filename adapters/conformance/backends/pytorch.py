@@ -10,6 +10,9 @@ from adapters.conformance import Ended, Job, Scripted, report_of
 from adapters.guard import Member
 from adapters.pytorch import GuardedRound
 
+SUMS = True
+"""A `GuardedRound` makes secure sums, where policy asks for them."""
+
 NOT_APPLICABLE = {"dying": "clients are threads of the loop's own process"}
 
 
@@ -24,7 +27,7 @@ def federation(job: Job) -> Ended:
         while rounds < job.rounds:
             with GuardedRound(guard, state, bounded.members, duration_seconds=job.pace.round_seconds) as guarded:
                 bounded.collect(guarded, _train, seconds=job.pace.training_seconds)
-                state = guarded.aggregate()
+                state = guarded.aggregate(job.reference(guarded.state))
             rounds += 1
         return Ended(state, rounds, report_of(guard))
 

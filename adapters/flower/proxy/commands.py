@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from adapters.errors import ControlPlaneError
+from controlplane.capabilities.channels import client_context, server_context
 from controlplane.capabilities.errors import KeyFileError
 
 
@@ -68,10 +69,7 @@ def own_tls(given: argparse.Namespace) -> ssl.SSLContext | None:
         raise ValueError("give --tls-certificate and --tls-key together, or neither")
     if given.tls_certificate is None:
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(given.tls_certificate, given.tls_key)
-    return context
+    return server_context(given.tls_certificate, given.tls_key)
 
 
 def other_tls(authority: Path | None) -> ssl.SSLContext | None:
@@ -80,7 +78,7 @@ def other_tls(authority: Path | None) -> ssl.SSLContext | None:
     Raises:
         OSError: the file cannot be used.
     """
-    return ssl.create_default_context(cafile=str(authority)) if authority is not None else None
+    return client_context(authority) if authority is not None else None
 
 
 def show_ready(given: argparse.Namespace, **facts: str) -> None:

@@ -26,6 +26,7 @@ from adapters.flower.proxy.headers import (
 )
 from adapters.flower.proxy.limits import Limits
 from adapters.renewal import Capabilities
+from controlplane.capabilities.channels import client_context
 from controlplane.capabilities.proof import make_proof
 from controlplane.contracts.access import Resource, ResourceProperties
 from controlplane.contracts.capability import CapabilityContext
@@ -76,7 +77,7 @@ class Forwarder:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._limits.requests, ssl=self._tls or True),
+            connector=aiohttp.TCPConnector(limit=self._limits.requests, ssl=self._tls or client_context()),
             timeout=aiohttp.ClientTimeout(total=self._limits.seconds, sock_connect=self._limits.connect_seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,

@@ -45,7 +45,8 @@ async def announced_round(contents_id: str, fetch: Fetch, audience: str) -> Anno
     try:
         record = ConfigRecord.inflate(await _fetched(record_id, fetch))
         terms = RoundTerms.from_dict(record)
-    except (ValueError, TypeError, DecodeError):
+    except (ValueError, TypeError, KeyError, AttributeError, DecodeError):
+        # Flower's own reader stumbles over a record that has a name without a value.
         return None
     stage = stage_of(record)
     if stage not in ("train", "evaluate"):
@@ -76,6 +77,6 @@ def _names(content: bytes) -> Mapping[str, Any]:
     head, _, body = content.partition(_DIVIDER)
     try:
         found = json.loads(body) if head.startswith(b"RecordDict ") else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

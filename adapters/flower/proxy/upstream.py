@@ -13,6 +13,7 @@ from yarl import URL
 from adapters.flower.proxy.fleet import PREFIX, CallName
 from adapters.flower.proxy.limits import Limits
 from adapters.flower.proxy.refusing import Refused, upstream_failed, upstream_late
+from controlplane.capabilities.channels import client_context
 
 if TYPE_CHECKING:
     from adapters.flower.proxy.calling import Asked
@@ -128,7 +129,7 @@ class Upstream:
 
     def _open(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._limits.requests, ssl=self._tls or True),
+            connector=aiohttp.TCPConnector(limit=self._limits.requests, ssl=self._tls or client_context()),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._limits.connect_seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,

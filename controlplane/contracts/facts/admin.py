@@ -4,17 +4,27 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from controlplane.contracts.base import Identifier, StrictModel
+from controlplane.contracts.base import Count, Identifier, Label, Name, StrictModel
+from controlplane.contracts.exceptions import MAX_WAIVED
 from controlplane.contracts.facts.access import AnyContext
-from controlplane.contracts.facts.subjects import SubjectFact
+from controlplane.contracts.facts.subjects import ProvenFacts, SubjectFact
 from controlplane.contracts.identity import DeviceStatus
+from controlplane.contracts.models import SignatureState
 from controlplane.contracts.policies import PolicyLayer
+from controlplane.contracts.privacy import PrivacyFact
 from controlplane.contracts.svids import MAX_AUDIENCES, Audience
 
 AdminActionName = Literal[
     "access:search",
+    "attachment:list",
+    "attachment:record",
+    "attachment:remove",
+    "attestation:challenge",
+    "attestation:read",
     "behaviour:read",
     "behaviour:report",
+    "budget:lease",
+    "budget:read",
     "capability:introspect",
     "capability:revoke",
     "certificate:issue",
@@ -35,12 +45,21 @@ AdminActionName = Literal[
     "key:rotate",
     "key:withdraw",
     "metrics:read",
+    "model:read",
+    "model:register",
+    "model:withdraw",
     "policy:publish",
     "policy:read",
     "policy:rollback",
     "policy:shadow",
+    "privacy:read",
     "round:create",
     "round:rollback",
+    "secret:list",
+    "secret:register",
+    "secret:withdraw",
+    "segments:reach",
+    "segments:table",
     "site:report",
     "status_list:read",
     "svid:issue",
@@ -51,7 +70,10 @@ AdminActionName = Literal[
 
 
 AdministeredKind = Literal[
+    "attachment",
+    "attestation",
     "behaviour",
+    "budget",
     "capability",
     "certificate",
     "decision",
@@ -65,9 +87,13 @@ AdministeredKind = Literal[
     "identifier",
     "key",
     "metrics",
+    "model_version",
     "policy",
+    "privacy",
     "round",
     "search",
+    "secret",
+    "segments",
     "site",
     "status_list",
     "svid",
@@ -89,16 +115,26 @@ class AdministeredProperties(StrictModel):
         status: what a device's status is to become.
         layer: of the policies that are to become others.
         lasts_seconds: for how long an exception is to count.
+        waives: requirements that it is to waive.
         model: that a round is about.
+        members: that may take part in it, how many.
         audiences: whom a token that says who its bearer is would be for.
+        signature: what became of the signature under a version of ``model``.
+        signer: who signed it; absent where nobody did whose signature counts.
+        name: what its signer called it.
     """
 
     owner: Identifier | None = None
     status: DeviceStatus | None = None
     layer: PolicyLayer | None = None
     lasts_seconds: Annotated[float, Field(gt=0.0, le=1e12)] | None = None
+    waives: Annotated[list[Label], Field(min_length=1, max_length=MAX_WAIVED)] | None = None
     model: Identifier | None = None
+    members: Count | None = None
     audiences: Annotated[list[Audience], Field(min_length=1, max_length=MAX_AUDIENCES)] | None = None
+    signature: SignatureState | None = None
+    signer: Label | None = None
+    name: Name | None = None
 
 
 class AdministeredResource(StrictModel):
@@ -135,10 +171,22 @@ class PersonFact(StrictModel):
     properties: PersonFacts
 
 
+class AdminContext(AnyContext):
+    """Circumstances of what is asked of the control plane itself.
+
+    Attributes:
+        privacy: what the noise of a round that is opened would cost; none of a model without a plan.
+        results: of the evidence of whoever opens a round; absent of anything else.
+    """
+
+    privacy: PrivacyFact | None = None
+    results: ProvenFacts | None = None
+
+
 class AdminFacts(StrictModel):
     """Input of ``data.ztfm.admin``: the control plane's own API is decided as everything else is."""
 
     subject: SubjectFact | PersonFact
     action: AdminAction
     resource: AdministeredResource
-    context: AnyContext
+    context: AdminContext

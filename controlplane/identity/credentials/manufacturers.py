@@ -1,26 +1,23 @@
 """Manufacturers' certificates: the identity that a device left the factory with (IEEE 802.1AR, RFC 5280).
 
-``cryptography`` builds and verifies the chain. No network is used: what leads to a root has to be sent along, and
-nobody is asked about revocation.
+What leads to a root has to be sent along (`controlplane.pki.paths`).
 """
 
 import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
-from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
 from controlplane.contracts.facts.enrolment import MAX_CLAIM_CHARS, CertificateCause, CertificateFact
 from controlplane.contracts.identity import MAX_CERTIFICATES, PublicKey
 from controlplane.jose.keys import to_public
+from controlplane.pki.faults import FAULTS
+from controlplane.pki.paths import LeafRules, NamedRoots, PathRefused
 
 MAX_ROOTS = 16
 """Roots of one manufacturer."""
@@ -42,17 +39,9 @@ CAUSES: dict[CertificateCause, str] = {
 _SETTING = "ZTFM_MANUFACTURERS_DIR"
 _NAME = re.compile(r"[a-z][a-z0-9_:.-]{0,63}")
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-_FAULTS = (
-    ValueError,
-    TypeError,
-    OverflowError,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-    CryptographyDeprecationWarning,
-)
-"""What a certificate that is none may raise, when it is loaded or first looked into; a warning where it is an error."""
+_OF_DEVICES = LeafRules(purpose=ExtendedKeyUsageOID.CLIENT_AUTH, states_usage=False)
+"""For showing who one is. Factories' certificates often have no name that a browser would look at and no purposes, and
+they never end (IEEE 802.1AR section 8); what is there must fit."""
 
 _NOTHING = CertificateFact(
     valid=False,
@@ -97,8 +86,7 @@ class Manufacturers:
     """
 
     def __init__(self, roots: Mapping[str, Sequence[x509.Certificate]]) -> None:
-        self._names = {root: name for name, some in roots.items() for root in some}
-        self._store = Store(list(self._names)) if self._names else None
+        self._roots = NamedRoots(roots, _OF_DEVICES, MAX_CERTIFICATES - 2)
 
     def examine(self, certificates: Sequence[str], holder: PublicKey, now: float) -> Examined:
         """Return what a chain says of the holder of a key.
@@ -119,28 +107,15 @@ class Manufacturers:
         return Examined(fact.model_copy(update={"valid": True, "cause": "", "key_bound": True}), "")
 
     def _verified(self, chain: Sequence[x509.Certificate], now: float) -> CertificateFact:
-        if self._store is None:
-            raise _Invalid("untrusted")
         leaf, *above = chain
         try:
-            _timely(leaf, now)
-            verifier = (
-                PolicyBuilder()
-                .store(self._store)
-                .time(datetime.fromtimestamp(now, UTC))
-                .max_chain_depth(MAX_CERTIFICATES - 2)
-                .extension_policies(ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=_of_devices())
-                .build_client_verifier()
-            )
-            built = verifier.verify(leaf, above).chain
-        except VerificationError:
-            raise _Invalid("untrusted") from None
-        except _FAULTS:
-            raise _Invalid("malformed") from None
+            found = self._roots.path(leaf, above, now)
+        except PathRefused as refused:
+            raise _Invalid(refused.fault) from None
         # A certificate that leads nowhere would be one that nobody verified.
-        if chain not in (built, built[:-1]):
+        if tuple(chain) not in (found.certificates, found.certificates[:-1]):
             raise _Invalid("unordered")
-        return _fact(leaf, self._names[built[-1]])
+        return _fact(leaf, found.anchor)
 
 
 def load_manufacturers(folder: Path | None) -> Manufacturers:
@@ -173,7 +148,7 @@ def _roots(path: Path) -> list[x509.Certificate]:
         raise ManufacturersInvalid(f"{what}: a manufacturer's name is a-z, then at most 63 of a-z, 0-9 and _:.-")
     try:
         roots = x509.load_pem_x509_certificates(path.read_bytes())
-    except _FAULTS:
+    except FAULTS:
         raise ManufacturersInvalid(f"{what} holds no certificates in PEM. Put the manufacturer's roots there") from None
     if len(roots) > MAX_ROOTS:
         raise ManufacturersInvalid(f"{what} holds more than {MAX_ROOTS} certificates. Put the roots alone there")
@@ -187,7 +162,7 @@ def _read(certificates: Sequence[str]) -> list[x509.Certificate]:
         raise _Invalid("malformed")
     try:
         return [_load(_der(text)) for text in certificates]
-    except _FAULTS:
+    except FAULTS:
         raise _Invalid("malformed") from None
 
 
@@ -219,45 +194,6 @@ def _der(text: str) -> bytes:
     return der
 
 
-def _timely(leaf: x509.Certificate, now: float) -> None:
-    moment = datetime.fromtimestamp(now, UTC)
-    if moment > leaf.not_valid_after_utc:
-        raise _Invalid("expired")
-    if moment < leaf.not_valid_before_utc:
-        raise _Invalid("not_yet_valid")
-
-
-def _of_devices() -> ExtensionPolicy:
-    """Return what a device's certificate has to be: no authority's, and for showing who one is.
-
-    Factories' certificates often have no name that a browser would look at and no purposes, and they never end (IEEE
-    802.1AR section 8); what is there must fit. A critical extension that nobody here knows is refused by the verifier.
-    """
-    either = Criticality.AGNOSTIC
-    return (
-        ExtensionPolicy.permit_all()
-        .may_be_present(x509.BasicConstraints, either, _is_no_authority)
-        .may_be_present(x509.KeyUsage, either, _may_sign)
-        .may_be_present(x509.ExtendedKeyUsage, either, _may_be_client)
-    )
-
-
-def _is_no_authority(_policy: Policy, _leaf: x509.Certificate, found: x509.BasicConstraints | None) -> None:
-    if found is not None and found.ca:
-        raise ValueError("an authority is no device")
-
-
-def _may_sign(_policy: Policy, _leaf: x509.Certificate, found: x509.KeyUsage | None) -> None:
-    if found is not None and not found.digital_signature:
-        raise ValueError("the key is not for signatures")
-
-
-def _may_be_client(_policy: Policy, _leaf: x509.Certificate, found: x509.ExtendedKeyUsage | None) -> None:
-    fitting = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
-    if found is not None and not fitting & set(found):
-        raise ValueError("the key is not for clients")
-
-
 def _key_of(leaf: x509.Certificate) -> PublicKey | None:
     key = leaf.public_key()
     if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
@@ -269,7 +205,7 @@ def _fact(leaf: x509.Certificate, manufacturer: str) -> CertificateFact:
     try:
         subject = leaf.subject.rfc4514_string()
         numbers = [str(found.value) for found in leaf.subject.get_attributes_for_oid(NameOID.SERIAL_NUMBER)]
-    except _FAULTS:
+    except FAULTS:
         raise _Invalid("subject_unreadable") from None
     device = numbers[0] if numbers else ""
     is_short = len(subject) <= MAX_CLAIM_CHARS and len(device) <= 64 and len(numbers) <= 1

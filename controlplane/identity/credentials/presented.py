@@ -55,7 +55,7 @@ class Credentials:
         self,
         accepts: Callable[[str], Awaitable[bool]],
         resolve: Callable[[str], Awaitable[Resolution]],
-        use: Callable[[str, float], bool],
+        use: Callable[[str, float], Awaitable[bool]],
         clock: Callable[[], float],
     ) -> None:
         self._accepts = accepts
@@ -79,7 +79,7 @@ class Credentials:
             fact = _fact(issued, now)
             check_times(issued, now)
             binding = verify_binding(presented, issued, holder, audiences, now)
-            if not self._use(binding.use_id, binding.until):
+            if not await self._use(binding.use_id, binding.until):
                 raise CredentialInvalid("binding_replayed")
         except CredentialInvalid as invalid:
             known = fact.model_copy(update={"valid": False, "cause": invalid.cause, "key_bound": False})

@@ -4,12 +4,14 @@ The check is where names become addresses, and each connection is made to an add
 first leads outside and then inside gains nothing.
 """
 
+import asyncio
 import ipaddress
 import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Literal
+from typing import Any, Literal
 
-from aiohttp import ThreadedResolver
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 Reach = Literal["public", "private", "lab"]
@@ -20,6 +22,7 @@ _PRIVATE = tuple(
 )
 # What platforms answer at that is not link-local, and what Python releases differ on.
 _NEVER = tuple(ipaddress.ip_network(one) for one in ("168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24", "3fff::/20"))
+_THREADS = 4
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -56,6 +59,55 @@ def _innermost(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return address.ipv4_mapped or address.sixtofour or address
 
 
+class OwnThreads(AbstractResolver):
+    """Resolves names as the system does, in threads of its own.
+
+    The system waits for a slow name server for as long as it likes, whoever gave up meanwhile: in the threads that
+    all others use, a few names of somebody else's would hold up everything.
+
+    Args:
+        lookup: asks the system, as `socket.getaddrinfo` does.
+    """
+
+    def __init__(self, lookup: Callable[..., Any] = socket.getaddrinfo) -> None:
+        self._lookup = lookup
+        self._threads: ThreadPoolExecutor | None = None
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the addresses of a name.
+
+        Raises:
+            OSError: it has none.
+        """
+
+        def look() -> Any:
+            return self._lookup(host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
+
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="ztfm-names")
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address[0],
+                port=address[1],
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, protocol, _, address in found
+            if kind in (socket.AF_INET, socket.AF_INET6)
+        ]
+
+    async def close(self) -> None:
+        """Take no further names; who is asked about already is not waited for."""
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
 class GuardedNames(AbstractResolver):
     """Resolves names, and refuses those of which any address may not be reached.
 
@@ -78,7 +130,7 @@ class GuardedNames(AbstractResolver):
             OSError: it has none.
         """
         if self._names is None:
-            self._names = ThreadedResolver()
+            self._names = OwnThreads()
         found = await self._names.resolve(host, port, family)
         if not found:
             raise OSError(f"{host} has no address")

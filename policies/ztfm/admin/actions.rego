@@ -7,8 +7,15 @@ package ztfm.admin
 #   where that is less, and what the caller may assert.
 actions := {
 	"access:search": {"kind": "search", "may_assert": seen, "required": service},
+	"attachment:list": {"kind": "attachment", "may_assert": [], "required": service},
+	"attachment:record": {"kind": "attachment", "may_assert": [], "required": service},
+	"attachment:remove": {"kind": "attachment", "may_assert": [], "required": service},
+	"attestation:challenge": {"kind": "attestation", "may_assert": [], "required": (own | {"key_known", "owner"})},
+	"attestation:read": {"kind": "attestation", "may_assert": [], "required": service, "own": seen_own},
 	"behaviour:read": {"kind": "behaviour", "may_assert": [], "required": service, "own": seen_own},
 	"behaviour:report": {"kind": "behaviour", "may_assert": ["context.signals"], "required": service},
+	"budget:lease": {"kind": "budget", "may_assert": [], "required": service},
+	"budget:read": {"kind": "budget", "may_assert": [], "required": service, "own": seen_own},
 	"capability:introspect": {"kind": "capability", "may_assert": [], "required": service, "own": own},
 	"capability:revoke": {"kind": "capability", "may_assert": [], "required": service, "own": own},
 	"certificate:issue": {"kind": "certificate", "may_assert": [], "required": (own | {"key_known", "owner"})},
@@ -32,7 +39,7 @@ actions := {
 	"exception:grant": {
 		"kind": "exception",
 		"may_assert": [],
-		"required": (service | {"approver_apart", "exception_short"}),
+		"required": (service | {"approver_apart", "exception_short", "exception_waivable"}),
 	},
 	"exception:list": {"kind": "exception", "may_assert": [], "required": service},
 	"exception:revoke": {"kind": "exception", "may_assert": [], "required": service},
@@ -43,12 +50,25 @@ actions := {
 	"key:rotate": {"kind": "key", "may_assert": [], "required": service},
 	"key:withdraw": {"kind": "key", "may_assert": [], "required": service},
 	"metrics:read": {"kind": "metrics", "may_assert": [], "required": service},
+	"model:read": {"kind": "model_version", "may_assert": [], "required": service},
+	"model:register": {
+		"kind": "model_version",
+		"may_assert": [],
+		"required": (service | {"signature_verified", "signed_as_model", "signer_granted"}),
+	},
+	"model:withdraw": {"kind": "model_version", "may_assert": [], "required": service},
 	"policy:publish": {"kind": "policy", "may_assert": [], "required": (service | {"layer_granted"})},
 	"policy:read": {"kind": "policy", "may_assert": [], "required": service},
 	"policy:rollback": {"kind": "policy", "may_assert": [], "required": (service | {"layer_granted"})},
 	"policy:shadow": {"kind": "policy", "may_assert": [], "required": service},
+	"privacy:read": {"kind": "privacy", "may_assert": [], "required": service, "own": seen_own},
 	"round:create": {"kind": "round", "may_assert": [], "required": service},
 	"round:rollback": {"kind": "round", "may_assert": [], "required": service},
+	"secret:list": {"kind": "secret", "may_assert": [], "required": service},
+	"secret:register": {"kind": "secret", "may_assert": [], "required": service},
+	"secret:withdraw": {"kind": "secret", "may_assert": [], "required": service},
+	"segments:reach": {"kind": "segments", "may_assert": [], "required": service},
+	"segments:table": {"kind": "segments", "may_assert": [], "required": service},
 	"site:report": {"kind": "site", "may_assert": [], "required": (seen_own | {"owner"})},
 	"status_list:read": {"kind": "status_list", "may_assert": [], "required": service},
 	"svid:issue": {"kind": "svid", "may_assert": [], "required": (service | {"audience_granted", "key_known", "owner"})},
@@ -59,26 +79,3 @@ actions := {
 		"required": (service | {"owner"}),
 	},
 }
-
-# METADATA
-# title: Seen of oneself
-# description: What a subject must prove to read what is known or was decided about it.
-seen_own := {"resource_kind", "subject_known", "subject_unrevoked"}
-
-# METADATA
-# title: Seen
-# description: |
-#   What an enforcement point's word is taken for: what it sees of a request, and what it claims where an author's own
-#   package decides.
-seen := [
-	"claims.action",
-	"claims.context",
-	"claims.resource",
-	"claims.subject",
-	"context.inference",
-	"context.network",
-	"context.purpose",
-	"context.round_id",
-	"context.verification",
-	"resource.properties.digest",
-]

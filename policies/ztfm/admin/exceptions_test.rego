@@ -8,7 +8,7 @@ week := 604800
 granting(role, properties) := samples.put(
 	samples.administering(role, "exception:grant", "exception"),
 	"/resource/properties",
-	properties,
+	object.union({"waives": ["trust_sufficient"]}, properties),
 )
 
 test_an_administrator_alone_grants_an_exception if {
@@ -58,5 +58,31 @@ test_how_long_it_lasts_is_a_number_above_none if {
 		codes := samples.codes(admin.decision)
 			with input as granting("administrator", {"owner": "dev-other", "lasts_seconds": lasts})
 		codes == {"exception_short"}
+	}
+}
+
+test_what_policy_names_is_waived_and_nothing_else if {
+	limits := object.union(data.data.limits, {"waivable": {"of_their_own": true, "trust_sufficient": false}})
+	every code, codes in {"of_their_own": set(), "trust_sufficient": {"exception_waivable"}} {
+		asked := granting("administrator", {"owner": "dev-other", "lasts_seconds": week, "waives": [code]})
+		found := samples.codes(admin.decision) with data.data.limits as object.union(data.data.limits, limits)
+			with input as asked
+		found == codes
+	}
+}
+
+test_what_it_waives_is_a_list_of_what_can_be_waived_alone if {
+	every waives in [
+		null,
+		[],
+		"trust_sufficient",
+		{"trust_sufficient": true},
+		["trust_sufficient", "role_granted"],
+		["trust_sufficient", null],
+		[["trust_sufficient"]],
+	] {
+		codes := samples.codes(admin.decision)
+			with input as granting("administrator", {"owner": "dev-other", "lasts_seconds": week, "waives": waives})
+		codes == {"exception_waivable"}
 	}
 }

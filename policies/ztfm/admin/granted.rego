@@ -1,7 +1,10 @@
 package ztfm.admin
 
+import data.data.attestation
 import data.data.limits
 import data.data.resources
+import data.ztfm.lib.confidentiality
+import data.ztfm.lib.verdict
 
 # METADATA
 # title: Granted
@@ -15,7 +18,9 @@ granted := {
 	"obligations": object.union_n([
 		{"may_assert": actions[input.action.name].may_assert},
 		brought_together,
+		hidden,
 		lived,
+		noise,
 	]),
 	"ttl_seconds": limits.admin_ttl_seconds,
 }
@@ -37,11 +42,30 @@ brought_together := {"aggregation": object.get(resources[model], "aggregation", 
 }
 
 # METADATA
+# title: Hidden
+# description: What an aggregator sees of the updates of a round that it opens, as the data of its model say.
+# scope: document
+# schemas:
+#   - input: schema.input.admin
+default hidden := {}
+
+hidden := confidentiality.opened(input.resource.properties.model) if input.action.name == "round:create"
+
+# METADATA
 # title: Lived
-# description: How long what says who somebody is may live, as the limits say; nothing of anything else.
+# description: |
+#   How long what says who somebody is may live, or a challenge may be answered, as the data say; nothing of anything
+#   else.
 # scope: document
 # schemas:
 #   - input: schema.input.admin
 default lived := {}
 
 lived := {"lifetime_seconds": limits.svid_seconds[input.action.name]}
+
+lived := {"lifetime_seconds": attestation.challenge_seconds} if input.action.name == "attestation:challenge"
+
+# METADATA
+# title: Judged
+# description: The decision without what a denial tells beside its reasons.
+judged := verdict.of(required, missing, granted)

@@ -6,8 +6,15 @@ import data.ztfm.lib.samples_test as samples
 # Who may do what, written out once more: kind and roles by action.
 granted := {
 	"access:search": ["search", {"gateway"}],
+	"attachment:list": ["attachment", {"administrator", "operator"}],
+	"attachment:record": ["attachment", {"administrator", "operator"}],
+	"attachment:remove": ["attachment", {"administrator", "operator"}],
+	"attestation:challenge": ["attestation", set()],
+	"attestation:read": ["attestation", {"administrator", "operator"}],
 	"behaviour:read": ["behaviour", {"administrator", "operator"}],
 	"behaviour:report": ["behaviour", {"gateway"}],
+	"budget:lease": ["budget", {"gateway"}],
+	"budget:read": ["budget", {"administrator", "auditor", "operator"}],
 	"capability:introspect": ["capability", {"administrator", "aggregator", "gateway"}],
 	"capability:revoke": ["capability", {"administrator"}],
 	"certificate:issue": ["certificate", set()],
@@ -17,7 +24,7 @@ granted := {
 	"device:rotate_key": ["device", set()],
 	"device:set_status": ["device", set()],
 	"evaluation:ask": ["evaluation", {"gateway"}],
-	"events:read": ["events", {"administrator", "aggregator", "gateway"}],
+	"events:read": ["events", {"administrator", "aggregator", "gateway", "router"}],
 	"exception:grant": ["exception", set()],
 	"exception:list": ["exception", {"administrator", "author", "operator"}],
 	"exception:revoke": ["exception", {"administrator"}],
@@ -28,12 +35,21 @@ granted := {
 	"key:rotate": ["key", {"administrator"}],
 	"key:withdraw": ["key", {"administrator"}],
 	"metrics:read": ["metrics", {"administrator", "operator"}],
+	"model:read": ["model_version", {"administrator", "aggregator", "auditor", "gateway", "operator"}],
+	"model:register": ["model_version", set()],
+	"model:withdraw": ["model_version", {"administrator"}],
 	"policy:publish": ["policy", set()],
 	"policy:read": ["policy", {"administrator", "author", "operator"}],
 	"policy:rollback": ["policy", set()],
 	"policy:shadow": ["policy", {"administrator", "author"}],
+	"privacy:read": ["privacy", {"administrator", "auditor", "operator"}],
 	"round:create": ["round", {"aggregator"}],
 	"round:rollback": ["round", {"administrator", "operator"}],
+	"secret:list": ["secret", {"administrator", "operator"}],
+	"secret:register": ["secret", {"administrator"}],
+	"secret:withdraw": ["secret", {"administrator"}],
+	"segments:reach": ["segments", {"administrator", "operator"}],
+	"segments:table": ["segments", {"administrator", "operator", "router"}],
 	"site:report": ["site", set()],
 	"status_list:read": ["status_list", {"aggregator", "gateway"}],
 	"svid:issue": ["svid", set()],
@@ -41,7 +57,7 @@ granted := {
 	"updates:report": ["round", set()],
 }
 
-roles := {"administrator", "aggregator", "auditor", "author", "consumer", "gateway", "operator", "trainer"}
+roles := {"administrator", "aggregator", "auditor", "author", "consumer", "gateway", "operator", "router", "trainer"}
 
 statuses := {
 	"administrator": {"active", "quarantined", "revoked"},
@@ -51,6 +67,7 @@ statuses := {
 	"consumer": set(),
 	"gateway": set(),
 	"operator": {"active", "quarantined"},
+	"router": set(),
 	"trainer": set(),
 }
 
@@ -119,6 +136,7 @@ test_a_status_that_is_none_is_given_by_nobody if {
 
 test_what_is_ones_own_needs_no_role if {
 	every action, kind in {
+		"attestation:challenge": "attestation",
 		"capability:introspect": "capability",
 		"capability:revoke": "capability",
 		"certificate:issue": "certificate",

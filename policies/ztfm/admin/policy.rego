@@ -5,10 +5,10 @@
 #   - input: schema.input.admin
 package ztfm.admin
 
-import data.data.limits
 import data.data.roles
 import data.data.segments
 import data.ztfm.lib.people
+import data.ztfm.lib.privacy
 import data.ztfm.lib.subject
 import data.ztfm.lib.verdict
 
@@ -16,7 +16,14 @@ import data.ztfm.lib.verdict
 # title: Decision
 # description: Whether the control plane does what is asked.
 # entrypoint: true
-decision := verdict.of(required, ((required - proven) - subject.proven) - people.proven, granted)
+decision := judged if judged.allow
+
+else := privacy.dated(verdict.telling(judged, differences))
+
+# METADATA
+# title: Missing
+# description: What was required and not proven.
+missing := ((required - proven) - subject.proven) - people.proven
 
 # METADATA
 # title: Proven
@@ -42,17 +49,6 @@ proven contains "layer_granted" if {
 proven contains "segment_allowed" if segments[place].actions[input.action.name] == true
 
 proven contains "owner" if is_own
-
-proven contains "approver_apart" if {
-	is_string(input.subject.id)
-	is_string(input.resource.properties.owner)
-	not input.resource.properties.owner in {"", input.subject.id}
-}
-
-proven contains "exception_short" if {
-	input.resource.properties.lasts_seconds > 0
-	input.resource.properties.lasts_seconds <= limits.exception_days_maximum * 86400
-}
 
 proven contains "audience_granted" if {
 	is_array(input.resource.properties.audiences)

@@ -12,7 +12,7 @@ default required := {"action_known"}
 
 required := actions[input.action.name].own if is_own
 
-else := actions[input.action.name].required
+else := (actions[input.action.name].required | noised) | housed
 
 # METADATA
 # title: Own

@@ -12,6 +12,7 @@ audiences := {
 	"consumer": {"gateway-1"},
 	"gateway": {"aggregator-1"},
 	"operator": set(),
+	"router": set(),
 	"trainer": {"aggregator-1"},
 }
 

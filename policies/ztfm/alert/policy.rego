@@ -34,7 +34,7 @@ proven contains "alert_status_known" if input.context.alert.status in {"firing",
 
 proven contains "alert_recent" if {
 	age >= 0 - alerts.ahead_seconds
-	age <= alerts.late_seconds
+	alerts.late_seconds - age >= 0
 }
 
 proven contains "alert_severity_expected" if plan.severities[input.context.alert.severity] == true
@@ -54,7 +54,7 @@ proven contains "holds_bounded" if {
 		some id, hold in input.context.holds.current
 		hold.fingerprint == input.context.alert.fingerprint
 	}
-	count(input.context.holds.current) - count(own) < alerts.holds_maximum
+	alerts.holds_maximum - (count(input.context.holds.current) - count(own)) > 0
 }
 
 # METADATA

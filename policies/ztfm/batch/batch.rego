@@ -65,6 +65,16 @@ decisions[id] := decision if {
 	decision := data.ztfm.identity.decision with input as facts
 }
 
+decisions[id] := decision if {
+	some id, facts in input.key_release
+	decision := data.ztfm.key_release.decision with input as facts
+}
+
+decisions[id] := decision if {
+	some id, facts in input.attestation
+	decision := data.ztfm.attestation.decision with input as facts
+}
+
 decisions[id] := terms if {
 	some id, query in input.behaviour
 	terms := data.ztfm.behaviour.terms with input as query
@@ -73,6 +83,11 @@ decisions[id] := terms if {
 decisions[id] := terms if {
 	some id, query in input.log
 	terms := data.ztfm.log.terms with input as query
+}
+
+decisions[id] := terms if {
+	some id, query in input.privacy
+	terms := data.ztfm.privacy.terms with input as query
 }
 
 decisions[id] := terms if {

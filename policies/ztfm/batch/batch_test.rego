@@ -15,12 +15,18 @@ questions := {
 	"response": {"9": samples.responding},
 	"alert": {"10": samples.alerting},
 	"identity": {"11": samples.differing},
+	"attestation": {"12": samples.attesting},
+	"key_release": {"13": samples.releasing},
+	"budget": {"16": samples.leasing},
+	"content": {"14": samples.judging},
+	"segmentation": {"15": samples.segmenting},
 }
 
 test_every_question_is_answered_under_its_id if {
 	decisions := batch.decisions with input as questions
-	{id | some id, decision in decisions; decision.allow} == {"0", "1", "2", "3", "4", "6", "7", "9", "10", "11"}
-	{id | some id, decision in decisions; not decision.allow} == {"5", "8"}
+	denied := {"5", "8"}
+	{id | some id, decision in decisions; not decision.allow} == denied
+	{id | some id, decision in decisions; decision.allow} == {id | some asked in questions; some id, _ in asked} - denied
 }
 
 test_an_answer_is_the_packages_own if {
@@ -49,6 +55,11 @@ test_the_terms_of_behaviour_are_told_under_their_id if {
 test_whether_an_issuer_is_accepted_is_told_under_the_questions_id if {
 	decisions := batch.decisions with input as {"issuers": {"9": {"issuer": "did:web:nobody.example"}}}
 	decisions == {"9": {"accepted": false}}
+}
+
+test_services_are_told_under_the_questions_id if {
+	decisions := batch.decisions with input as {"services": {"9": {"ip_versions": [4]}}}
+	object.keys(decisions["9"].services) == object.keys(data.data.services)
 }
 
 test_questions_to_unknown_packages_have_no_answer if {

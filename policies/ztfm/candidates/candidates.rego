@@ -9,6 +9,7 @@
 package ztfm.candidates
 
 import data.data.resources
+import data.ztfm.lib.holds
 
 # METADATA
 # title: Listing
@@ -51,4 +52,4 @@ known contains name if {
 # METADATA
 # title: Actions
 # description: The product's own, by the type of resource that they are asked of.
-actions := {"model": {"gradient_submission", "inference", "model_access"}}
+actions := {"model": holds.actions}

@@ -20,7 +20,7 @@ proven contains "credential_unexpired" if {
 
 proven contains "credential_fresh" if {
 	input.context.credential.age_seconds >= 0
-	input.context.credential.age_seconds <= credential_terms.age_seconds
+	credential_terms.age_seconds - input.context.credential.age_seconds >= 0
 }
 
 proven contains "credential_claims" if {

@@ -52,9 +52,9 @@ proven contains "network_allowed" if subject.is_in_network
 proven contains "attestation_sufficient" if wanted_level == "none"
 
 proven contains "attestation_sufficient" if {
-	limits.attestation_ranks[input.context.attestation.level] >= limits.attestation_ranks[wanted_level]
+	limits.attestation_ranks[input.context.attestation.level] - limits.attestation_ranks[wanted_level] >= 0
 	input.context.attestation.age_seconds >= 0
-	input.context.attestation.age_seconds <= limits.attestation_age_seconds
+	limits.attestation_age_seconds - input.context.attestation.age_seconds >= 0
 }
 
 # METADATA

@@ -12,9 +12,11 @@ import data.data.roles
 import data.ztfm.lib.attestation
 import data.ztfm.lib.behaviour
 import data.ztfm.lib.capability
+import data.ztfm.lib.confidentiality
 import data.ztfm.lib.evidence
 import data.ztfm.lib.holds
 import data.ztfm.lib.model
+import data.ztfm.lib.privacy
 import data.ztfm.lib.rounds
 import data.ztfm.lib.subject
 import data.ztfm.lib.verdict
@@ -23,7 +25,14 @@ import data.ztfm.lib.verdict
 # title: Decision
 # description: Whether the submission may be made, or the update admitted.
 # entrypoint: true
-decision := verdict.of(required, missing, granted)
+decision := judged if judged.allow
+
+else := privacy.dated(verdict.telling(judged, differences))
+
+# METADATA
+# title: Judged
+# description: The decision without what a denial tells beside its reasons; an allowed one need not pay for it.
+judged := verdict.of(required, missing, granted)
 
 # METADATA
 # title: Missing
@@ -39,8 +48,16 @@ unproven := ((((unmet - subject.proven) - model.proven) - attestation.proven) - 
 
 # METADATA
 # title: Unmet
-# description: What this package alone did not prove.
-unmet := required - proven
+# description: What neither this package, the plan of the model's noise nor what its aggregator sees proved.
+unmet := ((required - proven) - noise.proven) - confidentiality.proven
+
+# METADATA
+# title: Trained
+# description: The model that the update is for; null where none is named.
+# scope: document
+default trained := null
+
+trained := input.resource.id
 
 # METADATA
 # title: Proven
@@ -55,31 +72,5 @@ proven contains "requests_within_budget" if {
 	input.context.usage.window_seconds == limits.usage_window_seconds
 	input.context.usage.requests >= 0
 	some role in input.subject.properties.roles
-	input.context.usage.requests < roles[role].grants.gradient_submission.requests
-}
-
-# METADATA
-# title: Granted
-# description: What an allowed submission comes with. An admitted update is clipped to a multiple of the median norm.
-# scope: document
-default granted := {"obligations": {}, "ttl_seconds": 0}
-
-granted := {
-	"obligations": object.union(
-		model.limits_of({"epsilon", "max_bytes", "max_norm"}),
-		{"watch": subject.standing == "watched"},
-	),
-	"ttl_seconds": model.terms.ttl_seconds[subject.standing],
-} if {
-	input.context.phase == "grant"
-}
-
-granted := {
-	"obligations": {
-		"clip_norm_ratio": limits.evidence.clip_norm_ratio,
-		"watch": subject.standing == "watched",
-	},
-	"ttl_seconds": model.terms.ttl_seconds[subject.standing],
-} if {
-	input.context.phase == "admit"
+	roles[role].grants.gradient_submission.requests - input.context.usage.requests > 0
 }

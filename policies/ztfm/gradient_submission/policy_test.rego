@@ -13,6 +13,12 @@ broken := {
 	],
 	"attestation_fresh": [["/subject/properties/attestation", {}]],
 	"attestation_sufficient": [["/subject/properties/attestation/level", "unheard-of"]],
+	"confidentiality_kept": [
+		["/context/round/confidentiality", "grouped"],
+		["/context/round/confidentiality", "tee"],
+		["/context/round/confidentiality", null],
+		["/context/round/confidentiality", "hidden"],
+	],
 	"holds_known": [
 		["/context/holds/known", false],
 		["/context/holds", null],
@@ -62,6 +68,10 @@ broken_admission := {
 		["/context/capability/verified", false],
 		["/context/capability/cause", "replayed"],
 		["/context/capability", {}],
+	],
+	"evidence_expected": [
+		["/context/group", {"name": "group-1", "size": 8}],
+		["/context/group", null],
 	],
 	"update_aligned": [
 		["/context/evidence/cosine", -0.21],
@@ -241,6 +251,14 @@ test_a_restricted_model_is_trained_in_its_window_alone if {
 		{"op": "replace", "path": "/context/round/model", "value": "fall-detection"},
 		{"op": "replace", "path": "/context/time", "value": late},
 		{"op": "replace", "path": "/context/round/closes_at", "value": late + 1},
+		{"op": "add", "path": "/context/privacy", "value": object.union(data.ztfm.privacy.plans["fall-detection"], {
+			"known": true,
+			"cause": "",
+			"charges": 0,
+			"epsilon_spent": 0,
+			"epsilon_after": 0.51,
+			"epsilon_alone": 0.51,
+		})},
 	])
 	samples.codes(decision) == {"window_open"}
 }

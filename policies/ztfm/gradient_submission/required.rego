@@ -1,5 +1,7 @@
 package ztfm.gradient_submission
 
+import data.ztfm.lib.confidentiality
+
 # METADATA
 # title: Required
 # description: |
@@ -10,7 +12,7 @@ package ztfm.gradient_submission
 #   - input: schema.input.gradient_submission
 default required := {"phase_known"}
 
-required := always | {
+required := ((always | noise.charged) | submitted_to) | {
 	"network_allowed",
 	"requests_within_budget",
 	"window_open",
@@ -18,7 +20,7 @@ required := always | {
 	input.context.phase == "grant"
 }
 
-required := always | {
+required := ((always | noise.arrived) | submitted_to) | {
 	"behaviour_admitted",
 	"capability_for_model",
 	"capability_for_round",
@@ -27,6 +29,7 @@ required := always | {
 	"capability_norm_kept",
 	"capability_unused",
 	"capability_verified",
+	"evidence_expected",
 	"update_aligned",
 	"update_bounded",
 	"update_examples",
@@ -47,6 +50,7 @@ always := {
 	"action_not_held",
 	"attestation_fresh",
 	"attestation_sufficient",
+	"confidentiality_kept",
 	"holds_known",
 	"resource_known",
 	"role_granted",
@@ -59,4 +63,23 @@ always := {
 	"subject_known",
 	"submission_outstanding",
 	"trust_sufficient",
+}
+
+# METADATA
+# title: Submitted to
+# description: What is required of whoever is sent the update, and of those whose updates it is summed with.
+submitted_to := set() if confidentiality.mode == "plain"
+
+else := confidentiality.housed(trained) | confidentiality.accompanied(trained)
+
+# METADATA
+# title: Differences
+# description: What of the platform of the round's aggregator is not as it has to be.
+# scope: document
+# schemas:
+#   - input: schema.input.gradient_submission
+default differences := {}
+
+differences := {"aggregator_attested": confidentiality.unlike(shown)} if {
+	shown := object.get(input, ["context", "round", "aggregator", "results"], {})
 }

@@ -43,7 +43,7 @@ proven contains "finding_known" if input.context.finding.kind in {
 proven contains "findings_bounded" if {
 	is_number(input.context.finding.together)
 	input.context.finding.together >= 1
-	input.context.finding.together <= limits.identity.findings_maximum
+	limits.identity.findings_maximum - input.context.finding.together >= 0
 }
 
 proven contains "status_known" if input.context.device.status in {"active", "quarantined", "revoked"}

@@ -39,7 +39,7 @@ proven contains "requests_within_budget" if {
 	input.context.usage.window_seconds == limits.usage_window_seconds
 	input.context.usage.requests >= 0
 	some role in input.subject.properties.roles
-	input.context.usage.requests < roles[role].grants.inference.requests
+	roles[role].grants.inference.requests - input.context.usage.requests > 0
 }
 
 proven contains "tokens_within_budget" if {
@@ -47,12 +47,12 @@ proven contains "tokens_within_budget" if {
 	input.context.usage.window_seconds == limits.usage_window_seconds
 	asked := input.context.inference.prompt_tokens + input.context.inference.max_output_tokens
 	some role in input.subject.properties.roles
-	input.context.usage.tokens + asked <= roles[role].grants.inference.tokens
+	roles[role].grants.inference.tokens - (input.context.usage.tokens + asked) >= 0
 }
 
 proven contains "inference_sized" if {
 	input.context.inference.prompt_tokens >= 0
-	input.context.inference.prompt_tokens <= model.terms.prompt_tokens_maximum
+	model.terms.prompt_tokens_maximum - input.context.inference.prompt_tokens >= 0
 	input.context.inference.max_output_tokens >= 1
 	is_number(input.context.inference.max_output_tokens)
 }

@@ -9,6 +9,7 @@ import data.data.limits
 import data.data.roles
 import data.ztfm.lib.attestation
 import data.ztfm.lib.holds
+import data.ztfm.lib.integrity
 import data.ztfm.lib.model
 import data.ztfm.lib.rounds
 import data.ztfm.lib.subject
@@ -23,7 +24,12 @@ decision := verdict.of(required, missing, granted)
 # METADATA
 # title: Missing
 # description: What was required and not proven.
-missing := ((((unmet - subject.proven) - model.proven) - attestation.proven) - rounds.proven) - holds.proven
+missing := (((((unmet - subject.proven) - model.proven) - attestation.proven) - rounds.proven) - holds.proven) - vouched
+
+# METADATA
+# title: Vouched
+# description: What is proven of signatures under the weights.
+vouched := integrity.proven
 
 # METADATA
 # title: Unmet
@@ -45,7 +51,7 @@ proven contains "requests_within_budget" if {
 	input.context.usage.window_seconds == limits.usage_window_seconds
 	input.context.usage.requests >= 0
 	some role in input.subject.properties.roles
-	input.context.usage.requests < roles[role].grants.model_access[input.context.purpose].requests
+	roles[role].grants.model_access[input.context.purpose].requests - input.context.usage.requests > 0
 }
 
 proven contains "digest_current" if input.resource.properties.digest == input.context.round.model_digest
@@ -64,6 +70,10 @@ proven contains "digest_released" if model.asked.releases.digests[input.resource
 default granted := {"obligations": {}, "ttl_seconds": 0}
 
 granted := {
-	"obligations": object.union(model.limits_of({"max_bytes"}), {"watch": subject.standing == "watched"}),
+	"obligations": object.union_n([
+		model.limits_of({"max_bytes"}),
+		model.divided,
+		{"watch": subject.standing == "watched"},
+	]),
 	"ttl_seconds": model.terms.ttl_seconds[subject.standing],
 }

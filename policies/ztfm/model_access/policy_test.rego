@@ -21,6 +21,7 @@ broken_training := {
 		["/context/holds/known", false],
 		["/context/holds", null],
 	],
+	"model_signed": [["/resource/id", "unheard-of"]],
 	"network_allowed": [
 		["/context/network/address", "8.8.8.8"],
 		["/context/network/address", "no address"],
@@ -141,6 +142,7 @@ broken_serving := {
 		["/context/holds/known", false],
 		["/context/holds", null],
 	],
+	"model_signed": [["/resource/id", "fall-detection"]],
 	"network_allowed": [["/context/network/address", "203.0.113.9"]],
 	"purpose_allowed": [["/resource/id", "unheard-of"]],
 	"requests_within_budget": [["/context/usage/requests", 6000]],
@@ -206,7 +208,19 @@ restricted := json.patch(samples.serving, [
 	{"op": "replace", "path": "/resource/id", "value": "fall-detection"},
 	{"op": "replace", "path": "/resource/properties/digest", "value": released},
 	{"op": "replace", "path": "/subject/properties/attestation", "value": {"level": "hardware", "age_seconds": 30.5}},
+	{"op": "add", "path": "/context/integrity", "value": vouched("example-lab")},
 ])
+
+vouched(signer) := {"release": {"signer": signer, "registered_at": samples.now - 86400}}
+
+test_a_restricted_model_is_served_from_what_its_signer_registered_alone if {
+	every found in [{}, {"release": {}}, {"base": vouched("example-lab").release}, vouched("stranger"), null] {
+		decision := model_access.decision with input as samples.put(restricted, "/context/integrity", found)
+		samples.codes(decision) == {"model_signed"}
+	}
+	unsaid := samples.without(restricted, "/context/integrity")
+	samples.codes(model_access.decision) == {"model_signed"} with input as unsaid
+}
 
 test_an_attested_device_may_pull_a_restricted_model_in_its_window if {
 	decision := model_access.decision with input as restricted

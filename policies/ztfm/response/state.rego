@@ -20,7 +20,7 @@ state := unreleased[input.context.behaviour.state] if {
 	input.context.behaviour.state != "quarantined"
 } else := "recovering" if {
 	input.context.behaviour.state == "quarantined"
-	input.context.behaviour.state_age_seconds >= limits.behaviour.quarantine_seconds
+	input.context.behaviour.state_age_seconds - limits.behaviour.quarantine_seconds >= 0
 } else := "quarantined" if {
 	input.context.behaviour.state == "quarantined"
 } else := "quarantined" if {
@@ -32,7 +32,7 @@ state := unreleased[input.context.behaviour.state] if {
 } else := "watched" if {
 	input.context.behaviour.state in {"trusted", "watched"}
 } else := "watched" if {
-	subject.trust >= limits.behaviour.release_trust
+	subject.trust - limits.behaviour.release_trust >= 0
 	behaviour.is_little
 	behaviour.is_tried
 }

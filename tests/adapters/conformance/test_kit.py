@@ -79,6 +79,22 @@ def test_an_adapter_that_is_wrong_is_found_out_in_a_job_that_cases_share(kit: Ki
     assert {result.verdict for result in found.values()} == {"failed"}
 
 
+SUMMED = [case.name for case in CASES if case.is_summed]
+
+
+def test_a_backend_that_makes_no_sums_holds_where_it_opens_no_round_and_nobody_is_asked(kit: Kit) -> None:
+    found = results(kit, TEMPLATE, *SUMMED)
+    assert {name: (result.verdict, result.faults) for name, result in found.items()} == dict.fromkeys(
+        SUMMED, ("held", ())
+    )
+
+
+def test_a_backend_that_takes_updates_in_which_should_be_summed_is_found_out(kit: Kit) -> None:
+    found = results(kit, f"{WRONG}.accepts_all", *SUMMED)
+    assert {result.verdict for result in found.values()} == {"failed"}
+    assert "the model moved, and no secure sum was made" in found["leaving-a-sum"].faults
+
+
 def test_an_adapter_that_asks_nobody_is_found_out(kit: Kit) -> None:
     found = results(kit, f"{WRONG}.accepts_all", "honest", "sign-flip", "stranger")
     assert {result.verdict for result in found.values()} == {"failed"}
@@ -139,7 +155,9 @@ def test_nothing_of_the_kit_is_left_behind() -> None:
 
 
 def test_cases_share_a_job_within_their_company_and_no_more_than_the_backend_takes() -> None:
-    assert companies(CASES, 1) == [[case] for case in CASES]
+    alone = [case for case in CASES if not case.is_summed]
+    assert companies(alone, 1) == [[case] for case in alone]
+    assert companies(CASES, 1) == [*([case] for case in alone), [named(name) for name in SUMMED]]
     shared = companies(CASES, 5)
     assert sorted(case.name for one in shared for case in one) == sorted(case.name for case in CASES)
     assert all(len({case.company for case in one}) == 1 and len(one) <= 5 for one in shared)

@@ -157,7 +157,7 @@ def test_a_node_that_does_not_answer_is_left_out(federation: Federation) -> None
 def test_nobody_waits_for_ever_and_the_round_outlasts_the_wait(federation: Federation, plane: ControlPlane) -> None:
     federation.run(duration_seconds=40.0, query_timeout=5.0)
     assert federation.grid.timeouts[:3] == [5.0, 5.0, 40.0]
-    opened = plane.run(plane.services.rounds.get(federation.reports[0].round_id))
+    opened = plane.run(plane.services.training.rounds.get(federation.reports[0].round_id))
     assert opened is not None
     assert opened.closes_at - opened.opens_at > 40.0 + 2 * 5.0
 

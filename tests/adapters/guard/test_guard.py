@@ -18,6 +18,7 @@ from controlplane.capabilities.minting import Minter
 from controlplane.capabilities.proof import make_proof
 from controlplane.jose.keys import SigningKey
 from tests.adapters.conftest import AUDIENCE, update_of
+from tests.pausing import pause, resume
 from tests.support import MODEL, ControlPlane, running, wait_until
 
 Enrol = Callable[..., Member]
@@ -389,7 +390,7 @@ def test_keys_are_fetched_when_unknown_but_not_at_every_strangers_wish(plane: Co
 
     guard._checkpoint._fetch_keys = counted  # type: ignore[assignment]
     good = member.pull(sealed.terms)
-    claims = plane.services.capabilities.inspect(
+    claims = plane.services.capabilities.verifier.inspect(
         good.capability, action="model_access", round_id=sealed.terms.round_id, model_digest=sealed.terms.model_digest
     )
     assert not isinstance(claims, Refused)
@@ -428,15 +429,13 @@ def test_without_policy_the_cohort_is_dropped_and_later_rounds_pass(
     state = {"weight": torch.ones(4)}
     sealed = guard.seal(state, [trainer.id])
     sent = submission(trainer, sealed, update_of(state, 1))
-    pid = own_plane.sidecar.pid
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
+    stopped = pause(own_plane.sidecar.pid)
     try:
         assert causes(guard.gate(sealed, [sent])) == ["unavailable"]
         with pytest.raises(Unavailable):
             guard.seal(state, [trainer.id])
     finally:
-        os.kill(pid, signal.SIGCONT)
+        resume(stopped)
     wait_until(lambda: trainer.plane.readiness().ready)
     assert guard.report.drops["gate", "unavailable"] == 1
     patient = Guard(aggregator.plane, audience=AUDIENCE, model=MODEL, patience_seconds=20.0)

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -67,6 +67,7 @@ def running_job(
     *,
     rounds: int = 1,
     bounds: Bounds = QUICK,
+    shards: Sequence[str] | None = None,
     **options: Any,
 ) -> Iterator[RunningJob]:
     """Run a job from ``state`` in a folder, and end it."""
@@ -86,7 +87,7 @@ def running_job(
             with JobFolder(folder / "job", MODEL, weights) as kept:
                 running.job = Federation(
                     guard,
-                    Reception(plane.url, AUDIENCE),
+                    Reception(plane.url, AUDIENCE, shards=shards),
                     kept,
                     rounds=rounds,
                     bounds=bounds,

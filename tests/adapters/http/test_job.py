@@ -1,7 +1,10 @@
 """Rounds over HTTP from end to end: a real control plane, a real server, members in threads."""
 
+import ssl
+import time
 from dataclasses import replace
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 import torch
@@ -10,6 +13,10 @@ from torch import Tensor
 
 from adapters.guard import Guard, Member
 from adapters.jobs.keeping import JobError
+from controlplane.capabilities.channels import server_context
+from controlplane.entry import authorities_of
+from controlplane.serving_certificate import keep_certificate
+from controlplane.settings import Settings
 from tests.adapters.http.jobs import (
     QUICK,
     Enrol,
@@ -43,6 +50,32 @@ def test_two_rounds_move_the_state_by_the_mean_of_the_updates(
     assert [report.accepted for report in ended.rounds] == [5, 5]
     kept = load_file(tmp_path / "a" / "job" / "weights-2.safetensors")
     torch.testing.assert_close(kept["weight"], twice["weight"])
+
+
+def test_a_round_goes_over_tls_1_3_where_the_job_has_a_certificate_and_no_older_client_is_answered(
+    plane: ControlPlane,
+    guard: Guard,
+    members: list[Member],
+    state: dict[str, Tensor],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = Settings(state_dir=tmp_path, tls_own=True)
+    keep_certificate(settings, authorities_of(settings), time.time())
+    authority = tmp_path / "tls" / "authority.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    tls = server_context(tmp_path / "tls" / "server.pem", tmp_path / "tls" / "server-key.pem")
+    bounds = replace(QUICK, least_members=5)
+    with running_job(plane, guard, tmp_path / "a", state, bounds=bounds, tls=tls) as job:
+        assert job.url.startswith("https://127.0.0.1:")
+        older = ssl.create_default_context(cafile=str(authority))
+        older.maximum_version = ssl.TLSVersion.TLSv1_2
+        with pytest.raises(OSError, match=r"SSL|reset"):
+            urlopen(f"{job.url}/livez", timeout=10, context=older)
+        with taking_part(members, job.url, tmp_path, {}) as sent:
+            ended = job.result()
+        assert sent == [1] * 5
+    assert ended.rounds[0].accepted == 5
 
 
 def test_an_attacker_and_a_broken_member_have_no_part_and_stop_nothing(

@@ -364,6 +364,25 @@ def test_weights_are_for_members_with_a_capability_alone(sender: Sender, enrol: 
     assert sender.send("/v1/models/another", headers, None, "GET").status == 404
 
 
+def test_weights_that_were_altered_on_the_disk_are_sent_to_nobody(sender: Sender) -> None:
+    path = f"/v1/models/{sender.terms.model}"
+    [served] = sender.folder.rglob("served.safetensors")
+    kept = served.read_bytes()
+    for at in (0, len(kept) // 2, len(kept) - 1):
+        flipped = bytearray(kept)
+        flipped[at] ^= 1
+        served.write_bytes(flipped)
+        shown = sender.member.pull(sender.terms)
+        found = sender.send(path, {"Authorization": f"DPoP {shown.capability}", "DPoP": shown.proof}, None, "GET")
+        assert (found.status, found.kind) == (500, "internal")
+        assert "altered" in found.detail
+    served.write_bytes(kept)
+    shown = sender.member.pull(sender.terms)
+    assert (
+        sender.send(path, {"Authorization": f"DPoP {shown.capability}", "DPoP": shown.proof}, None, "GET").body == kept
+    )
+
+
 def test_only_a_proven_name_is_announced_and_only_one_of_the_list(sender: Sender, enrol: Enrol) -> None:
     headers = {"Content-Type": "application/json"}
     shown = sender.member.introduce(sender.terms.audience).to_dict()

@@ -35,6 +35,12 @@ def test_the_digest_is_that_of_screening(
     assert file_digest(path, stored) == update_digest(update, Manifest.of(update))
 
 
+def test_a_shape_of_a_million_dimensions_is_not_multiplied(tmp_path: Path) -> None:
+    path = written(tmp_path / "update", {"a": entry(shape=[2**53 - 1] * 20_000)}, b"0000")
+    with pytest.raises(UnfitFileError, match="at most 64"):
+        read_stored(path)
+
+
 def written(path: Path, header: Any, values: bytes = b"", length: int | None = None) -> Path:
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -58,6 +64,7 @@ def entry(dtype: Any = "F32", shape: Any = (1,), offsets: Any = (0, 4), **more: 
         ({"a": entry("I64", offsets=[0, 8])}, 8),
         ({"a": entry(["F32"])}, 4),
         ({"a": entry(shape=[-1])}, 4),
+        ({"\ud800": entry()}, 4),
         ({"a": entry(shape=[True])}, 4),
         ({"a": entry(shape=[1.0])}, 4),
         ({"a": entry(shape=[2**60])}, 4),

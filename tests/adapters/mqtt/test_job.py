@@ -14,12 +14,19 @@ from torch import Tensor
 from adapters.guard import Member
 from tests.adapters.http.jobs import honest, mean_of, sending
 from tests.adapters.mqtt.jobs import QUICK, Kept, Wire, running_job, taking_part
-from tests.support import ControlPlane, wait_until
+from tests.support import ControlPlane, running, wait_until
 
 
 @pytest.fixture
 def members(enrol: Callable[..., Member]) -> list[Member]:
     return [enrol("trainer") for _ in range(5)]
+
+
+@pytest.fixture(scope="module")
+def plane() -> Iterator[ControlPlane]:
+    """One of its own: whoever others have enrolled would be found by a search too."""
+    with running() as found:
+        yield found
 
 
 @pytest.fixture

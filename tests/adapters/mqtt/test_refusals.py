@@ -170,6 +170,19 @@ def test_one_that_is_no_member_or_announced_itself_to_nobody_is_given_nothing(
         sender.client.pull(sender.terms, weights)
 
 
+def test_weights_that_were_altered_on_the_disk_are_sent_to_nobody(sender: Sender, tmp_path: Path) -> None:
+    [served] = tmp_path.rglob("served.safetensors")
+    kept = served.read_bytes()
+    served.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    weights = tmp_path / "weights.safetensors"
+    with pytest.raises(ControlPlaneError, match="altered"):
+        sender.client.pull(sender.terms, weights)
+    assert not weights.exists()
+    served.write_bytes(kept)
+    sender.client.pull(sender.terms, weights)
+    assert weights.read_bytes() == kept
+
+
 def test_weights_that_no_message_holds_end_the_job_before_it_begins(
     plane: ControlPlane, kept: Kept, enrol: Callable[..., Member], state: dict[str, Tensor], tmp_path: Path
 ) -> None:

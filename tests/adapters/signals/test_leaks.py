@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.signals.leaks import holds_secret
+from adapters.signals.leaks import MAX_CHARS, holds_secret, secret_places
 
 HELD = (
     "-----BEGIN EC " + "PRIVATE KEY-----\nMHcCAQ",
@@ -35,3 +35,17 @@ def test_what_has_the_form_of_a_credential_is_one(text: str) -> None:
 @pytest.mark.parametrize("text", NONE)
 def test_what_only_speaks_of_one_is_none(text: str) -> None:
     assert not holds_secret(text)
+
+
+def test_every_place_is_given_out_and_a_private_key_to_its_end() -> None:
+    begins = "-----BEGIN " + "PRIVATE KEY-----\nMII"
+    key = begins + "E\n-----END PRIVATE KEY-----"
+    token = "ghp_" + "a1B2" * 9
+    text = f"{'x' * MAX_CHARS} {token}, {key} and {token}; {begins}"
+    assert [text[start:end] for start, end in secret_places(text)] == [
+        token,
+        key,
+        token,
+        begins,
+    ]
+    assert list(secret_places("turn on the light")) == []

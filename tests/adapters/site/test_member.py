@@ -218,8 +218,11 @@ TRIES: dict[str, Callable[[Member, RoundTerms], object]] = {
     "expect": lambda member, terms: member.expect(terms.model_digest, 1),
     "introduce": lambda member, terms: member.introduce(terms.audience),
     "pull": lambda member, terms: member.pull(terms),
+    "release": lambda member, terms: member.release(terms, UPDATE, lambda _terms: UPDATE),
     "rotate_key": lambda member, _: member.rotate_key(),
     "submit": lambda member, terms: member.submit(terms, UPDATE),
+    "submit_again": lambda member, terms: member.submit_again(terms, UPDATE, None),
+    "submit_masked": lambda member, terms: member.submit_masked(terms, UPDATE),
     "was_let_in": lambda member, terms: member.was_let_in(terms.model_digest),
 }
 

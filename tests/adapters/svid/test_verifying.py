@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.svid import SpiffeId, SvidRefused, TrustBundle, TrustDomain, verify_jwt_svid, verify_peer
@@ -108,7 +108,13 @@ def test_a_chain_is_bounded_and_made_of_certificates() -> None:
         assert refusal(chain) == "malformed"
 
 
+NAMED = SHOWN.index(b"spiffe://") - 2
+"""Where the kind of its name stands."""
+
+
 @given(st.integers(0, len(SHOWN) - 1), st.integers(1, 255))
+@example(NAMED, 35)
+@example(NAMED, 37)
 def test_no_changed_byte_makes_anybody_of_a_peer(at: int, flipped: int) -> None:
     shown = bytearray(SHOWN)
     shown[at] ^= flipped

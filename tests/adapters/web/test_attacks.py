@@ -3,11 +3,14 @@
 import base64
 import json
 import logging
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from adapters.web.remedies import REMEDIES
+from controlplane.capabilities.refusals import Cause
 from controlplane.jose.jws import encode_segment
 from controlplane.jose.keys import DeviceKey, SigningKey
 from tests.adapters.web.conftest import DIGEST, PUBLIC_URL, Endpoint, Reply
@@ -20,7 +23,7 @@ def log(endpoint: Endpoint, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
     said = [record.getMessage() for record in caplog.get_records("call") if record.name == "ztfm.point"]
     for action, cause in endpoint.outcomes:
-        is_said = any(line.startswith(f"refused {action}: ") and line.endswith(f", {cause}") for line in said)
+        is_said = any(re.fullmatch(rf"refused {action}: \d+, {cause}(: .+)?", line) for line in said)
         assert is_said == (cause != "allowed"), (action, cause, said)
 
 
@@ -325,5 +328,46 @@ async def test_the_log_has_the_cause_and_nothing_of_what_was_presented(
     shown = [("Authorization", f"DPoP {token}"), ("DPoP", proof)]
     assert (await endpoint.send("POST", "/v1/infer?secret=hunter2", shown)).status == 401
     assert (await endpoint.send("POST", "/v1/hunter2")).status == 404
-    said = "\n".join(record.getMessage() for record in caplog.records if record.name == "ztfm.point")
-    assert said == "refused inference: 401, wrong_key\nrefused none: 404, no_rule"
+    said = [record.getMessage() for record in caplog.records if record.name == "ztfm.point"]
+    assert [line.split(": ")[:2] for line in said] == [
+        ["refused inference", "401, wrong_key"],
+        ["refused none", "404, no_rule"],
+    ]
+    assert not any(secret in line for line in said for secret in (token, proof, "hunter2"))
+
+
+async def test_the_first_refusal_of_a_cause_is_told_aloud_with_its_remedy_and_the_others_quietly(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = endpoint.issuer.mint(endpoint.device, audience="another")
+    for _ in range(3):
+        assert (await endpoint.call(token)).status == 401
+    levels = [record.levelno for record in caplog.records if record.name == "ztfm.point"]
+    assert levels == [logging.WARNING, logging.INFO, logging.INFO]
+    assert "`audience`" in caplog.text
+
+
+async def test_a_caller_reads_how_the_endpoint_is_called_and_the_same_whatever_was_wrong(endpoint: Endpoint) -> None:
+    token, other = endpoint.issuer.mint(endpoint.device), endpoint.issuer.mint(endpoint.device, audience="another")
+    replies = [
+        await endpoint.send("POST", "/v1/infer"),
+        await endpoint.call(other),
+        await endpoint.call(token, key=DeviceKey.generate()),
+        await endpoint.call(token, url=PUBLIC_URL + "/v1/other"),
+        await endpoint.call(token, now=endpoint.clock() - 600),
+    ]
+    [told] = {reply.body for reply in replies}
+    for known in (b"audience models-1", f"POST {PUBLIC_URL}/v1/infer".encode(), b"Date"):
+        assert known in told
+
+
+async def test_whoever_is_proven_learns_what_the_path_needs(endpoint: Endpoint) -> None:
+    reply = await endpoint.call(endpoint.issuer.mint(endpoint.device, resource="encoder"))
+    assert (reply.status, "This path needs one for inference of intents." in reply.json["detail"]) == (403, True)
+
+
+def test_every_cause_that_an_endpoint_may_name_has_its_remedy() -> None:
+    elsewhere = {cause for cause in get_args(Cause) if cause.startswith("assertion_") or cause.endswith("_nonce")}
+    of_updates = {"norm_exceeded", "not_sealed", "proof_nonce_missing"}
+    here = {"no_capability", "ambiguous", "keys_lost", "path", "no_rule", "body"}
+    assert set(REMEDIES) == (set(get_args(Cause)) - elsewhere - of_updates) | here

@@ -94,3 +94,22 @@ def test_a_rule_without_a_path_is_for_every_path() -> None:
 def test_methods_that_cannot_be_are_refused(methods: object) -> None:
     with pytest.raises(ValueError, match="methods"):
         Rule("inference", "intents", methods=methods)  # type: ignore[arg-type]
+
+
+def test_a_segment_that_may_be_anything_is_one_segment_and_names_nothing() -> None:
+    rule = Rule("inference", "vibration", "/sites/{any}/pumps/{any}/score")
+    assert rule.names("/sites/north/pumps/p%201/score") == ("vibration", None, None)
+    for path in ["/sites/north/pumps/score", "/sites/a/b/pumps/p/score", "/sites//pumps/p/score", "/sites/a/pumps/p/"]:
+        assert rule.names(path) is None
+
+
+@pytest.mark.parametrize("path", ["/models/{digset}/infer", "/pumps/{pump}/score", "/a/{}", "/a/{Any}", "/a/{any:.*}"])
+def test_a_place_that_nobody_knows_is_an_error_that_names_those_there_are(path: str) -> None:
+    with pytest.raises(ValueError, match=r"is no place: there are \{resource\}.*\{any\}"):
+        Rule("inference", "intents", path)
+
+
+@pytest.mark.parametrize("path", ["infer", "/infer?x=1", "http://127.0.0.1/infer", "//infer", "/a/../b"])
+def test_a_path_that_fits_no_request_is_an_error_that_says_what_one_is(path: str) -> None:
+    with pytest.raises(ValueError, match="begins with one slash, and has no query"):
+        Rule("inference", "intents", path)

@@ -50,7 +50,7 @@ class OAuthClient:
     def token(self, form: dict[str, Any], **options: Any) -> Reply:
         """Ask the token endpoint, once more when it asks for a nonce."""
         if self.nonce is None:
-            self.nonce = self.caller.plane.services.nonces.current()
+            self.nonce = self.caller.plane.services.proving.nonces.current()
         return self.send("/oauth/token", form, **options)
 
     def exchange_form(self, details: Any = INFERENCE, **changes: Any) -> dict[str, Any]:

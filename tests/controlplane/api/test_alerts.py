@@ -265,7 +265,7 @@ def test_what_is_held_outlives_a_restart(tmp_path: Path) -> None:
         token = plane.services.access.alerts_token
     with running(state=tmp_path) as plane:
         assert plane.services.access.alerts_token == token
-        assert plane.services.held.of("homes", "gradient_submission")["current"]
+        assert plane.services.interventions.held.of("homes", "gradient_submission")["current"]
         device, boss = plane.enrol("trainer"), plane.enrol("administrator")
         denied = device.capability("gradient_submission", round_id="none").expect(403)
         assert "action_not_held" in [reason["code"] for reason in denied["reasons"]]
@@ -281,11 +281,13 @@ def test_two_control_planes_on_one_store_hold_the_same(tmp_path: Path) -> None:
         running(database_url=database, **folders) as other,
     ):
         held = answer(told(one, alert(time.time())))["hold"]
-        wait_until(lambda: held["id"] in other.services.held.of("homes", "gradient_submission")["current"], 5.0)
+        wait_until(
+            lambda: held["id"] in other.services.interventions.held.of("homes", "gradient_submission")["current"], 5.0
+        )
         assert answer(told(other, alert(held["alert_started_at"] + 30.0)))["hold"] == held
         boss = other.enrol("administrator")
         other.call("DELETE", f"/v1/holds/{held['id']}?reason=over", key=boss.key).expect(200)
-        wait_until(lambda: not one.services.held.of("homes", "gradient_submission")["current"], 5.0)
+        wait_until(lambda: not one.services.interventions.held.of("homes", "gradient_submission")["current"], 5.0)
 
 
 def test_a_retry_is_worth_it_after_a_fault_alone() -> None:

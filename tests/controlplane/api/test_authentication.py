@@ -27,6 +27,24 @@ def test_a_proof_beside_anything_else_is_one_credential_too_many(
     assert plane.metric("ztfm_capabilities_refused_total", cause="unknown_scheme") > 0
 
 
+def test_whoever_is_refused_reads_the_same_and_in_it_what_a_proof_has_to_say(
+    plane: ControlPlane, consumer: Caller
+) -> None:
+    key, stranger = consumer.key, plane.stranger().key
+    proofs = [
+        plane.proof(key, "POST", PATH, url="http://localhost:8181" + PATH),
+        plane.proof(key, "POST", PATH, now=plane.clock() - 600),
+        plane.proof(key, "GET", PATH),
+        plane.proof(stranger, "POST", PATH),
+        "no proof",
+    ]
+    replies = [plane.call("POST", PATH, ASK, proof=proof) for proof in proofs]
+    assert {reply.status for reply in replies} == {401}
+    [told] = {reply.body for reply in replies}
+    for part in ("Enrol the key", "made once", f"begins with {plane.url}", "header Date"):
+        assert part.encode() in told
+
+
 def test_an_authorization_does_not_help_a_newcomer(plane: ControlPlane) -> None:
     body = {"token": plane.token(["consumer"], "homes"), "roles": ["consumer"], "segment": "homes"}
     newcomer = plane.stranger()

@@ -91,7 +91,7 @@ def test_time_lets_back_whom_policy_set_apart_and_not_whom_a_person_did(
     for one in (device, held):
         found = plane.run(plane.services.registry.get(one.id))
         assert found is not None
-        plane.run(plane.services.responder.time_passed(found))
+        plane.run(plane.services.behaviour.responder.time_passed(found))
     back = behaviour(operator, device).expect(200)
     assert (back["status"], back["state"], back["e_value"]) == ("active", "recovering", 1.0)
     assert back["trust"] == {"score": 0.6, "observations": 0}

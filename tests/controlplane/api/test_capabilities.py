@@ -46,7 +46,7 @@ def test_a_submission_is_one_time_and_for_its_round(
     name = new_id()
     aggregator.open_round(name, [trainer])
     token = trainer.capability("gradient_submission", round_id=name).expect(201)["access_token"]
-    claims = plane.services.capabilities.inspect(token, action="gradient_submission", round_id=name)
+    claims = plane.services.capabilities.verifier.inspect(token, action="gradient_submission", round_id=name)
     assert not isinstance(claims, Refused)
     assert claims.detail.constraints.one_time
     assert claims.detail.constraints.round_id == name
@@ -55,7 +55,7 @@ def test_a_submission_is_one_time_and_for_its_round(
 def test_a_watched_consumer_gets_labels_alone(plane: ControlPlane, consumer: Caller) -> None:
     size = {"prompt_tokens": 10, "max_output_tokens": 100_000}
     token = consumer.capability("inference", inference=size).expect(201)["access_token"]
-    claims = plane.services.capabilities.inspect(token, action="inference")
+    claims = plane.services.capabilities.verifier.inspect(token, action="inference")
     assert not isinstance(claims, Refused)
     assert claims.detail.constraints.detail == "label_only"
     assert claims.detail.constraints.max_output_tokens == 256

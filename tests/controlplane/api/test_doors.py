@@ -42,7 +42,7 @@ def test_the_table_of_doors_is_not_empty() -> None:
 
 @pytest.mark.parametrize(("method", "path"), CLOSED, ids=lambda part: str(part))
 def test_a_door_stays_shut(plane: ControlPlane, method: str, path: str) -> None:
-    asked = path.format(id="dev-1", window="1", sequence="1", layer="base", did="did:key:z1")
+    asked = path.format(id="dev-1", window="1", sequence="1", layer="base", did="did:key:z1", model="m", version="v")
     welcome = {400, 401} if (method, path) in BY_THEIR_OWN_PARAMETERS else {401}
     shown: list[dict[str, str]] = [
         {},

@@ -12,6 +12,7 @@ def test_what_is_not_there_is_a_problem(plane: ControlPlane, path: str) -> None:
     reply = plane.call("GET", path)
     assert reply.status == 404
     assert reply.kind == "not-found"
+    assert b"/openapi.json" in reply.body
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,7 @@ def test_another_method_is_a_problem_that_names_the_right_one(
     assert reply.status == 405
     assert reply.kind == "method-not-allowed"
     assert reply.headers["Allow"] == allowed
+    assert b"header Allow" in reply.body
 
 
 def test_it_lives_and_is_ready_part_by_part(plane: ControlPlane) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from adapters.presenting import Credential
-from controlplane.app import StartFailed
 from controlplane.identifiers.didkey import did_key
 from controlplane.jose.keys import DeviceKey, load_public
+from controlplane.parts import StartFailed
 from examples.enrolment import issuer
 from tests.controlplane.api.accepting import accepting, manufacturers
 from tests.controlplane.identity.credentials.factory import Authority, pem

@@ -159,7 +159,7 @@ def test_a_listener_that_takes_nothing_is_cut_off_counted_and_can_resume(tight: 
         proof = tight.proof(watcher.key, "GET", PATH)
         deaf.sendall(f"GET {PATH} HTTP/1.1\r\nHost: {host.netloc}\r\nDPoP: {proof}\r\n\r\n".encode())
         wait_until(lambda: tight.metric("ztfm_event_listeners") == 1)
-        notice = tight.services.revoker.status_notice([device.id], "active", initiator="policy")
+        notice = tight.services.revocation.revoker.status_notice([device.id], "active", initiator="policy")
         tight.run(tight.store.revocations.add(Notice(events=notice.events * 1000)), 60.0)
         wait_until(lambda: tight.metric("ztfm_event_listeners_dropped_total") == 1, 30.0)
     with following(watcher, f"?last_event_id={oldest}") as (_, events):

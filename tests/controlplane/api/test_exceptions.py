@@ -148,6 +148,11 @@ def test_no_longer_than_policy_says(boss: Caller, asked: Asked, clock: EarlyCloc
     boss.post(PATH, asked(starts_at=now, ends_at=now + 90 * DAY_SECONDS)).expect(201)
 
 
+def test_of_nothing_that_policy_does_not_let_be_waived(boss: Caller, asked: Asked) -> None:
+    denied = boss.post(PATH, asked(waives=["trust_sufficient", "subject_active"]))
+    assert [reason["code"] for reason in denied.json["reasons"]] == ["exception_waivable"]
+
+
 @pytest.mark.parametrize("role", ["operator", "gateway", "aggregator", "trainer", "consumer"])
 def test_nobody_else_grants_or_revokes(own: ControlPlane, role: str, asked: Asked) -> None:
     other = own.enrol(role)
@@ -160,7 +165,6 @@ def test_nobody_else_grants_or_revokes(own: ControlPlane, role: str, asked: Aske
 @pytest.mark.parametrize(
     "change",
     [
-        {"waives": ["subject_active"]},
         {"waives": []},
         {"reason": " "},
         {"ends_at": 1.0},

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from controlplane.contracts.holds import Hold
-from controlplane.decisions.holds import MAX_SILENCE_SECONDS
+from controlplane.decisions.following import MAX_SILENCE_SECONDS
 from controlplane.storage import StoreUnavailable
 from tests.clocks import EarlyClock
 from tests.controlplane.api.alerts import alert, told
@@ -87,7 +87,7 @@ def test_a_list_is_asked_for_as_it_can_be(boss: Caller, query: str) -> None:
 def test_while_it_is_not_known_what_is_held_what_could_be_is_denied(own: ControlPlane, boss: Caller) -> None:
     device, size = own.enrol("consumer"), {"prompt_tokens": 1, "max_output_tokens": 1}
     device.capability("inference", inference=size).expect(201)
-    following = own.services.held
+    following = own.services.interventions.held
 
     async def silent(_now: float) -> list[Hold]:
         raise StoreUnavailable("read holds", "here", "it is away")

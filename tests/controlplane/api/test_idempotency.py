@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from controlplane.api import idempotency
+from controlplane.api.rates import MachineRate, RateLimit
 from controlplane.jose.keys import DeviceKey
 from controlplane.storage import StoreUnavailable
 from tests.clocks import EarlyClock
@@ -92,10 +93,10 @@ def test_a_capability_whose_key_was_withdrawn_or_whose_holder_was_set_apart_is_n
     assert ask(consumer, key).kind == "idempotency-answer-gone"
     other = plane.enrol("consumer")
     ask(other, key).expect(201)
-    keys = plane.services.capabilities._keys
-    monkeypatch.setattr(plane.services.capabilities, "_keys", {})
+    keys = plane.services.capabilities.verifier._keys
+    monkeypatch.setattr(plane.services.capabilities.verifier, "_keys", {})
     assert ask(other, key).kind == "idempotency-answer-gone"
-    monkeypatch.setattr(plane.services.capabilities, "_keys", keys)
+    monkeypatch.setattr(plane.services.capabilities.verifier, "_keys", keys)
     assert ask(other, key).status == 201
 
 
@@ -237,8 +238,8 @@ def test_an_enrolment_whose_answer_was_lost_is_answered_again(plane: ControlPlan
 
 def test_a_caller_has_so_many_keys_and_can_go_on_without(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> None:
     consumer = plane.enrol("consumer")
-    monkeypatch.setattr(plane.services.repeats._rate, "_burst", 2.0)
-    monkeypatch.setattr(plane.services.repeats._rate, "_rate", 0.001)
+    few = MachineRate(RateLimit(time.monotonic, rate=0.001, burst=2.0))
+    monkeypatch.setattr(plane.services.repeats, "_rate", few)
     assert [ask(consumer, f"many-{number}").status for number in range(3)] == [201, 201, 429]
     assert consumer.post("/v1/capabilities", ASKED).status == 201
 

@@ -166,7 +166,7 @@ def test_a_stranger_learns_nothing(lab: ControlPlane) -> None:
 
 
 def test_an_organisation_that_is_a_key_has_no_document_on_the_web(lab: ControlPlane, reader: Caller) -> None:
-    organisation = lab.services.organisation
+    organisation = lab.services.identity.organisation
     assert organisation is not None
     assert organisation.did == did_key(organisation.public)
     assert lab.call("GET", "/.well-known/did.json").kind == "not-found"
@@ -176,8 +176,8 @@ def test_an_organisation_that_is_a_key_has_no_document_on_the_web(lab: ControlPl
 def test_the_organisations_document_is_there_for_everybody_and_is_not_fetched() -> None:
     did = "did:web:example.com"
     with running(organisation_did=did) as own:
-        assert own.services.organisation is not None
-        expected = organisation_document(did, own.services.organisation.public).model_dump(
+        assert own.services.identity.organisation is not None
+        expected = organisation_document(did, own.services.identity.organisation.public).model_dump(
             mode="json", exclude_none=True
         )
         reply = own.call("GET", "/.well-known/did.json")

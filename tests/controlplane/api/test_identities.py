@@ -59,7 +59,7 @@ def records(plane: ControlPlane) -> list[Anchored]:
 
     async def _all() -> list[Anchored]:
         async with HttpSource(plane.url) as source:
-            ledger, cursor, found = HttpLogLedger(source, plane.services.heads.quorum), None, []
+            ledger, cursor, found = HttpLogLedger(source, plane.services.transparency.heads.quorum), None, []
             while True:
                 some = await ledger.follow(cursor)
                 found += some.anchored
@@ -81,7 +81,7 @@ def test_who_enrols_is_on_the_ledger_with_the_key_that_it_proved(plane: ControlP
     standing = own(device)
     assert (standing["name"], standing["did"]) == (device.id, did_key(device.key.public))
     assert (standing["sequence"], standing["is_revoked"]) == (0, False)
-    assert standing["issuer"] == plane.services.organisation.did  # type: ignore[union-attr]
+    assert standing["issuer"] == plane.services.identity.organisation.did  # type: ignore[union-attr]
     found = [one.record for one in records(plane) if one.record.read().statement.subject == device.id]
     assert [one.read().statement.key for one in found] == [device.key.public]
     assert [one["record"] for one in standing["history"]] == [found[0].model_dump(exclude_none=True)]

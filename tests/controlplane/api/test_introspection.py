@@ -42,7 +42,7 @@ def test_an_active_capability_is_described(
     plane: ControlPlane, gateway: Caller, device: Caller, capability: str
 ) -> None:
     answer = introspected(gateway, capability, token_type_hint="access_token")
-    claims = plane.services.capabilities.recognise(capability)
+    claims = plane.services.capabilities.verifier.recognise(capability)
     assert not isinstance(claims, Refused)
     assert answer["active"] is True
     assert answer["token_type"] == "DPoP"
@@ -141,7 +141,7 @@ def test_what_is_given_back_is_void(plane: ControlPlane, gateway: Caller, device
     revoked(device, capability, token_type_hint="refresh_token")
     assert introspected(gateway, capability) == INACTIVE
     revoked(device, capability)
-    found = plane.services.capabilities.inspect(capability, action="inference")
+    found = plane.services.capabilities.verifier.inspect(capability, action="inference")
     assert isinstance(found, Refused) and found.cause == "revoked"
 
 

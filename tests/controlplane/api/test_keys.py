@@ -44,7 +44,7 @@ def minted(device: Caller) -> str:
 
 
 def cause(plane: ControlPlane, token: str) -> str:
-    found = plane.services.capabilities.inspect(token, action="inference")
+    found = plane.services.capabilities.verifier.inspect(token, action="inference")
     return found.cause if isinstance(found, Refused) else ""
 
 
@@ -133,7 +133,7 @@ def test_a_withdrawal_without_a_fitting_reason_is_refused(plane: ControlPlane, b
 
 def test_nothing_private_is_shown(plane: ControlPlane) -> None:
     keeper = plane.enrol("administrator")
-    key = plane.services.keys.ring.current()
+    key = plane.services.capabilities.keys.ring.current()
     private = key._private.private_numbers().private_value
     secret = encode_segment(private.to_bytes(32, "big"))
     shown = keeper.get("/v1/keys").body + plane.call("GET", JWKS).body + plane.metrics_text().encode()
@@ -173,7 +173,7 @@ def test_the_key_set_has_a_strong_tag_and_an_age(own: ControlPlane) -> None:
 def test_without_a_key_that_signs_nothing_is_granted(own: ControlPlane) -> None:
     device = own.enrol("consumer")
     # Every look at the timer finds it further on, so that the ring is never fresh.
-    own.services.keys.ring._timer = count(1e12, 100.0).__next__
+    own.services.capabilities.keys.ring._timer = count(1e12, 100.0).__next__
     assert device.capability("inference", inference=SIZE).kind == "unavailable"
     wait_until(lambda: own.call("GET", "/readyz").json["checks"]["signing_key"] == "not read for 30 s")
     assert own.call("GET", "/readyz").status == 503

@@ -8,6 +8,7 @@ import ssl
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
 from adapters.plane import ControlPlane as Client
-from controlplane.api.listening import ListenError, listen_unix, server_context
+from controlplane.api.listening import ListenError, listen_unix, load_certificate, server_context
 from controlplane.contracts.access import InferenceSize, Resource
 from controlplane.contracts.capability import CapabilityContext
 from controlplane.entry import authorities_of, follow_certificate, open_listeners
@@ -59,7 +60,7 @@ def test_a_socket_answers_the_same_routes(local: ControlPlane, folder: Path) -> 
             granted = await plane.capability("inference", Resource(type="model", id=MODEL), "gateway-1", size)
             return granted.require().decision_id
 
-    record = local.run(local.services.log.get(asyncio.run(asked())))  # type: ignore[arg-type]
+    record = local.run(local.services.transparency.log.get(asyncio.run(asked())))  # type: ignore[arg-type]
     assert record is not None
     context = json.loads(json.dumps(record.facts["context"]))
     assert context["network"] == {"address": "127.0.0.1"}, "whoever opens the socket is on this machine"
@@ -246,3 +247,22 @@ def test_a_metrics_token_that_everybody_can_read_or_guess_is_refused(tmp_path: P
         assert plane.call("GET", "/metrics", headers=shown).status == 200
         assert plane.call("GET", "/metrics", headers={"Authorization": shown["Authorization"] + "x"}).status == 401
         assert plane.call("POST", "/v1/rounds", {}, headers=shown).status == 401
+
+
+def test_a_certificate_that_another_key_is_for_leaves_the_one_before(
+    tmp_path: Path, authority: CertificateAuthority
+) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "other").mkdir()
+    (certificate, key), (another, _) = written(tmp_path / "one", authority), written(tmp_path / "other", authority)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    load_certificate(context, certificate, key)
+    with pytest.raises(ListenError):
+        load_certificate(context, another, key)
+    client = ssl.create_default_context()
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    ours, theirs = socket.socketpair()
+    with ThreadPoolExecutor() as pool:
+        shown = pool.submit(context.wrap_socket, ours, server_side=True)
+        with client.wrap_socket(theirs) as spoken, shown.result(timeout=10):
+            assert spoken.version() == "TLSv1.3"

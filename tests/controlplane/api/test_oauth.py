@@ -21,7 +21,7 @@ def client(consumer: Caller) -> OAuthClient:
 
 
 def claims_of(plane: ControlPlane, token: str) -> Any:
-    claims = plane.services.capabilities.recognise(token)
+    claims = plane.services.capabilities.verifier.recognise(token)
     assert not isinstance(claims, Refused), claims
     return claims
 
@@ -171,7 +171,7 @@ def test_details_that_do_not_fit(client: OAuthClient, name: str) -> None:
 def test_a_repeated_parameter_is_refused(client: OAuthClient) -> None:
     form = list(client.exchange_form().items())
     for name, error in (("subject_token", "invalid_request"), ("audience", "invalid_target"), ("x", "invalid_request")):
-        client.nonce = client.caller.plane.services.nonces.current()
+        client.nonce = client.caller.plane.services.proving.nonces.current()
         refusal(client.send("/oauth/token", [*form, (name, "gateway-2"), ("x", "1")]), error)
 
 
@@ -197,7 +197,7 @@ def test_what_nobody_knows_is_passed_over_and_what_is_empty_is_left_out(client: 
 def test_a_form_that_cannot_be_read(
     plane: ControlPlane, consumer: Caller, body: bytes, headers: dict[str, str], status: int
 ) -> None:
-    proof = plane.proof(consumer.key, "POST", "/oauth/token", nonce=plane.services.nonces.current())
+    proof = plane.proof(consumer.key, "POST", "/oauth/token", nonce=plane.services.proving.nonces.current())
     sent = {"Content-Type": "application/x-www-form-urlencoded", **headers}
     refusal(plane.call("POST", "/oauth/token", body=body, headers=sent, proof=proof), "invalid_request", status)
 
@@ -216,7 +216,7 @@ def test_an_access_token_opens_this_api_and_is_no_capability(plane: ControlPlane
         found = CapabilityVerifier(keys, plane.url, audience, plane.clock).inspect(token, action="inference")
         assert isinstance(found, Refused)
     capability = OAuthClient(plane.enrol("consumer")).exchange().expect(200)["access_token"]
-    assert isinstance(plane.services.access_tokens.verify(capability), Refused)
+    assert isinstance(plane.services.capabilities.access_tokens.verify(capability), Refused)
 
 
 def test_policy_still_decides_what_an_access_token_s_subject_may_do(plane: ControlPlane, consumer: Caller) -> None:

@@ -265,7 +265,7 @@ def test_another_enrolled_device_s_proof_does_not_go_with_an_assertion(victim: V
 
 
 def test_a_replayed_proof_gets_nothing_even_with_a_fresh_assertion(plane: ControlPlane, victim: Victim) -> None:
-    proof = plane.proof(victim.key, "POST", TOKEN, nonce=plane.services.nonces.current())
+    proof = plane.proof(victim.key, "POST", TOKEN, nonce=plane.services.proving.nonces.current())
     victim.client.token(victim.client.exchange_form(), proof=proof).expect(200)
     with causes() as logged:
         reply = victim.client.token(victim.client.exchange_form(), proof=proof)
@@ -276,7 +276,7 @@ def test_a_replayed_proof_gets_nothing_even_with_a_fresh_assertion(plane: Contro
 def test_a_nonce_is_needed_and_told(plane: ControlPlane, victim: Victim) -> None:
     form = victim.client.exchange_form()
     elsewhere = Nonces(plane.clock).current()
-    name, slot, mac = plane.services.nonces.current().split(".")
+    name, slot, mac = plane.services.proving.nonces.current().split(".")
     for nonce, cause in (
         (None, "proof_nonce_missing"),
         (elsewhere, "proof_foreign_nonce"),
@@ -414,7 +414,7 @@ def test_what_has_had_its_time_is_worth_nothing() -> None:
         assert logged == ["proof_stale_nonce"]
         client.exchange().expect(200)
         ahead[0] = 301.0
-        client.nonce = plane.services.nonces.current()
+        client.nonce = plane.services.proving.nonces.current()
         with causes() as logged:
             assert client.call("POST", "/v1/capabilities", token, ASK).status == 401
         assert logged == ["expired"]

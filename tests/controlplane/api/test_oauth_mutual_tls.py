@@ -57,7 +57,7 @@ def test_a_capability_is_bound_to_the_certificate(
 ) -> None:
     status, answer = posted(secure, context, client.exchange_form())
     assert (status, answer["token_type"]) == (200, "Bearer"), answer
-    claims = secure.services.capabilities.recognise(answer["access_token"])
+    claims = secure.services.capabilities.verifier.recognise(answer["access_token"])
     assert not isinstance(claims, Refused)
     assert claims.cnf.x5t is not None
     assert claims.cnf.jkt is None
@@ -80,7 +80,7 @@ def test_a_token_for_this_api_is_bound_to_a_key_alone(
     status, answer = posted(secure, context, client.credentials_form())
     assert (status, answer["error"]) == (400, "invalid_dpop_proof")
     url = secure.services.access.tls_url + "/oauth/token"
-    proof = secure.proof(client.caller.key, "POST", "", url=url, nonce=secure.services.nonces.current())
+    proof = secure.proof(client.caller.key, "POST", "", url=url, nonce=secure.services.proving.nonces.current())
     form = client.credentials_form(client_assertion=client.assertion(audience=url))
     status, answer = posted(secure, context, form, DPoP=proof)
     assert (status, answer["token_type"]) == (200, "DPoP"), answer

@@ -91,7 +91,13 @@ def test_a_kind_says_its_cause_and_its_remedy(kind: str) -> None:
 
 def test_what_a_status_means_has_no_second_meaning() -> None:
     assert kinds_of(401) == ["unauthenticated"]
-    untaken = ["policy-refused", "alerts-untimely", "certificate-request-refused"]
+    untaken = [
+        "policy-refused",
+        "alerts-untimely",
+        "certificate-request-refused",
+        "secret-unusable",
+        "evidence-unusable",
+    ]
     assert kinds_of(422) == ["idempotency-key-reused", *untaken]
     assert kinds_of(403) == ["denied"]
     assert "conflict" in kinds_of(409)

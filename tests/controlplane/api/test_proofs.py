@@ -107,12 +107,12 @@ def test_a_header_without_a_key_names_none(header: str) -> None:
 
 
 def test_strangers_cannot_take_the_room_of_the_enrolled(plane: ControlPlane) -> None:
-    before = len(plane.services.proofs._replay._seen)
+    before = len(plane.services.proving.proofs._replay._seen)
     for _ in range(5):
         stranger = plane.stranger()
         assert stranger.post(PATH, BODY).status == 401
         stranger.post("/v1/devices", {"token": "x", "roles": ["trainer"], "segment": "homes"})
-    assert len(plane.services.proofs._replay._seen) == before
+    assert len(plane.services.proving.proofs._replay._seen) == before
 
 
 @pytest.mark.parametrize(
@@ -151,11 +151,19 @@ def test_a_device_that_asks_too_often_waits_and_others_do_not() -> None:
         assert found[:3] == [201, 201, 201]
         assert found[5] == 429
         assert calm.post(PATH, BODY).status == 201
-        remembered = len(plane.services.proofs._replay._seen)
+        remembered = len(plane.services.proving.proofs._replay._seen)
         assert busy.post(PATH, BODY).status == 429
-        assert len(plane.services.proofs._replay._seen) == remembered, "a refused proof took room"
+        assert len(plane.services.proving.proofs._replay._seen) == remembered, "a refused proof took room"
         time.sleep(1.0)
         assert busy.post(PATH, BODY).status == 201
+
+
+def test_how_often_one_key_may_ask_is_a_setting() -> None:
+    with running(limits=None, caller_rate=2.0) as plane:
+        busy = plane.enrol("consumer")
+        found = [busy.post(PATH, BODY).status for _ in range(8)]
+    assert found[:4] == [201] * 4
+    assert 429 in found[4:]
 
 
 def test_nobody_can_use_up_another_s_allowance() -> None:

@@ -25,7 +25,7 @@ def test_a_model_is_traced_through_the_rounds_that_led_to_it(plane: ControlPlane
     verdicts = cohort.round()
     opened(aggregator, f"after-{aggregator.id}-1", digest("1"))
     opened(aggregator, f"after-{aggregator.id}-2", digest("2"))
-    key = plane.services.heads.signer.verifier
+    key = plane.services.transparency.heads.signer.verifier
     found = plane.run(trace(plane.store, digest("2"), key))
     # Other tests' rounds may have led to the model that this one's first round began with.
     latest, first, *_ = found
@@ -35,7 +35,7 @@ def test_a_model_is_traced_through_the_rounds_that_led_to_it(plane: ControlPlane
     assert {one.subject: one.decision_id for one in first.contributions} == {
         subject: verdict["decision_id"] for subject, verdict in verdicts.items()
     }
-    decision = plane.run(plane.services.log.get(first.contributions[0].decision_id))
+    decision = plane.run(plane.services.transparency.log.get(first.contributions[0].decision_id))
     assert first.policy_revisions == [decision.policy_revision]
 
 
@@ -50,7 +50,7 @@ def test_each_round_is_stated_once(plane: ControlPlane) -> None:
 
 
 def test_of_a_model_that_no_round_led_to_nothing_is_known(plane: ControlPlane) -> None:
-    assert plane.run(trace(plane.store, digest("f"), plane.services.heads.signer.verifier)) == []
+    assert plane.run(trace(plane.store, digest("f"), plane.services.transparency.heads.signer.verifier)) == []
 
 
 def test_a_statement_that_somebody_changed_is_not_believed(plane: ControlPlane) -> None:
@@ -63,4 +63,4 @@ def test_a_statement_that_somebody_changed_is_not_believed(plane: ControlPlane) 
     values = {"other": b"{}", "id": f"changed-{aggregator.id}-0"}
     plane.run(plane.store._database.change("change a statement", statement, values))
     with pytest.raises(StatementInvalid, match="no DSSE envelope"):
-        plane.run(trace(plane.store, digest("8"), plane.services.heads.signer.verifier))
+        plane.run(trace(plane.store, digest("8"), plane.services.transparency.heads.signer.verifier))

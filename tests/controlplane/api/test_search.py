@@ -149,7 +149,13 @@ def test_every_decision_of_a_search_is_recorded_under_the_search(
     search = body["context"]["id"]
     rows = searched.run(_records(searched))
     marked = [row for row in rows if row["facts"]["context"].get("search") == search]
-    assert sorted(row["resource"] for row in marked) == ["fall-detection", "sentence-encoder", MODEL]
+    assert sorted(row["resource"] for row in marked) == [
+        "fall-detection",
+        "heart-rhythm",
+        "keyboard-suggestions",
+        "sentence-encoder",
+        MODEL,
+    ]
     assert searched.metric("ztfm_decisions_total", action="inference", outcome="allow") == before
     assert searched.metric("ztfm_decisions_total", action="search", outcome="allow") == counted + 2
     asked = [row for row in rows if row["id"] == search]
@@ -161,7 +167,7 @@ async def _records(plane: ControlPlane) -> list[Any]:
 
     from sqlalchemy import select
 
-    from controlplane.storage.tables import decisions
+    from controlplane.storage.tables_log import decisions
 
     rows = await plane.store.decisions._database.read("list", select(decisions.c.document))
     return [json.loads(row.document) for row in rows]

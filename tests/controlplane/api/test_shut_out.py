@@ -34,7 +34,7 @@ def begun(caller: Caller, path: str, body: bytes, content_type: str = JSON) -> I
     """Send a request whose proof holds, less the end of its body; what is given ends it and returns the answer."""
     plane = caller.plane
     host = urlsplit(plane.listens)
-    proof = plane.proof(caller.key, "POST", path, nonce=plane.services.nonces.current())
+    proof = plane.proof(caller.key, "POST", path, nonce=plane.services.proving.nonces.current())
     connection = http.client.HTTPConnection(str(host.hostname), host.port, timeout=30.0)
 
     def end() -> Reply:
@@ -116,7 +116,7 @@ def test_a_decision_that_took_longer_than_a_revocation_reaches_mints_nothing(
 
     real = plane.clock
     monkeypatch.setattr(engine, "ask", held_up)
-    for part in (plane.services.revoker, plane.services.minter):
+    for part in (plane.services.revocation.revoker, plane.services.capabilities.minter):
         monkeypatch.setattr(part, "_clock", lambda: real() + moved)
     reply = caller.post("/v1/capabilities", ASKED)
     assert (reply.status, reply.kind) == (503, "unavailable"), reply.body
@@ -141,7 +141,7 @@ def test_a_listener_that_another_replica_revoked_is_not_let_in_while_it_is_still
 ) -> None:
     watcher = plane.enrol("gateway")
     services = plane.services
-    notice = services.revoker.status_notice([watcher.id], "revoked", initiator="admin")
+    notice = services.revocation.revoker.status_notice([watcher.id], "revoked", initiator="admin")
     host = urlsplit(plane.listens)
     connection = http.client.HTTPConnection(str(host.hostname), host.port, timeout=10.0)
     try:
@@ -150,7 +150,7 @@ def test_a_listener_that_another_replica_revoked_is_not_let_in_while_it_is_still
         assert plane.run(services.registry.get(watcher.id)) is not None
         # As another replica does it: this one learns of it by the events alone.
         assert plane.run(plane.store.devices.set_status(watcher.id, "revoked", notice))
-        state = services.revoker._state
+        state = services.revocation.revoker._state
         wait_until(lambda: ("subject", watcher.id) in state._void)
         remembered = services.registry._memory.get(watcher.id)  # type: ignore[attr-defined]
         connection.request("GET", "/v1/events", headers={"DPoP": proof})

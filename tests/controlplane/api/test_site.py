@@ -126,12 +126,12 @@ def test_a_policy_that_is_asked_again_is_not_asked_what_sites_decided(plane: Con
     device.capability("inference")
 
     async def packages(query: DecisionQuery) -> list[str]:
-        pieces = recorded(plane.services.records, query, 1000)
+        pieces = recorded(plane.services.transparency.records, query, 1000)
         return [one.package async for piece in pieces for one in piece]
 
     query = DecisionQuery(subject=device.id)
     found = plane.run(packages(query))
     assert "inference" in found
     assert "site" not in found
-    assert plane.run(count(plane.services.records, query)) == len(found)
+    assert plane.run(count(plane.services.transparency.records, query)) == len(found)
     assert plane.run(packages(DecisionQuery(subject=device.id, action="site:update_out"))) == []

@@ -55,7 +55,9 @@ def test_the_bit_of_a_revoked_capability_is_set_and_that_of_another_is_not(
     doomed, other = (capability_of(plane, device)[1] for _ in range(2))
     listed = int(doomed.status.status_list.uri.rpartition("/")[2])
     plane.run(
-        plane.services.revoker.revoke_capability(doomed.jti, doomed.exp, doomed.decision_id, doomed.iat, reason="Lost.")
+        plane.services.revocation.revoker.revoke_capability(
+            doomed.jti, doomed.exp, doomed.decision_id, doomed.iat, reason="Lost."
+        )
     )
     wait_until(lambda: is_void(read(plane, watcher, listed)[1], doomed.status.status_list.idx), 5.0)
     assert not is_void(read(plane, watcher, listed)[1], other.status.status_list.idx)

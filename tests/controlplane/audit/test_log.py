@@ -158,6 +158,21 @@ async def test_when_a_commit_fails_everybody_in_it_is_refused_and_nothing_is_kep
     assert [entry.levelno for entry in caplog.records] == [logging.ERROR]
 
 
+async def test_a_fault_that_lasts_is_traced_once_and_told_each_time(
+    store: Store, observer: Counting, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = ("dec-1", NOW, "inference", "dev-a", "deny", b"{}")
+    await store.decisions.add_many([row])
+    async with AuditLog(store.decisions, observer) as log:
+        for _ in range(3):
+            with pytest.raises(AuditUnavailable):
+                await _record(log, "dec-1")
+        await _record(log, "dec-2")
+        with pytest.raises(AuditUnavailable):
+            await _record(log, "dec-1")
+    assert [entry.exc_info is not None for entry in caplog.records] == [True, False, False, True]
+
+
 async def test_a_store_that_is_down_gives_nothing_out_and_says_why(store: Store, observer: Counting) -> None:
     async with AuditLog(store.decisions, observer) as log:
         await store.close()

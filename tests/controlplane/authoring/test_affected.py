@@ -50,6 +50,11 @@ def test_tests_of_what_changed_and_of_whoever_names_it_are_affected(product: Pol
     assert not {"ztfm.enrolment_test", "ztfm.inference_test", "ztfm.log_test"} & found
 
 
+def test_what_tests_share_affects_whoever_names_it(product: PolicyFolder) -> None:
+    found = packages(product, "ztfm/lib/samples/samples_test.rego")
+    assert {"ztfm.lib.samples_test", "ztfm.enrolment_test", "ztfm.inference_test"} <= found
+
+
 def test_tests_of_whoever_reads_changed_data_are_affected(product: PolicyFolder) -> None:
     found = packages(product, "data/log/data.json")
     assert {"ztfm.log_test", "ztfm.batch_test"} <= found

@@ -47,7 +47,7 @@ def test_the_values_that_a_missing_requirement_read_are_shown(tools: Tools, prod
     [missing] = [item for item in explain(tools.opa, product, request).requirements if not item.held]
     assert missing.code == "tokens_within_budget"
     [condition] = missing.conditions
-    assert condition.text == "input.context.usage.tokens + asked <= roles[role].grants.inference.tokens"
+    assert condition.text == "roles[role].grants.inference.tokens - (input.context.usage.tokens + asked) >= 0"
     assert condition.values == {
         "input.context.usage.tokens": request.facts["context"]["usage"]["tokens"],
         "asked": 88,

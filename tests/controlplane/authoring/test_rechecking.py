@@ -86,7 +86,7 @@ def test_what_does_not_compile_hides_other_findings_and_brings_them_back(
     checker = Rechecker(tools, folder, lint=False)
     reasons = folder.root / "data/reasons/data.json"
     whole = reasons.read_text()
-    reasons.write_text(whole.replace('"tokens_within_budget"', '"tokens_within_limits"'))
+    reasons.write_text(whole.replace('"inference_sized"', '"inference_small"'))
     found = checker.run().found
     assert {item.check for item in found} == {"requirements"}
     replace(folder, INFERENCE, "usage.requests >= 0", "usage.requets >= 0")

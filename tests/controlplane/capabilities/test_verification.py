@@ -98,6 +98,32 @@ def test_what_is_not_limited_or_not_asked_for_is_left_to_the_caller(
     assert world.cause(world.mint(**minted)[0], **asked) == ""
 
 
+def test_what_has_to_come_sealed_holds_with_the_key_that_it_names_alone(world: World) -> None:
+    key, other = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+    token, claims = world.mint(sealed_to=key, one_time=True)
+    for sealed_to in (None, other, ""):
+        assert world.verify(token, sealed_to=sealed_to).cause == "not_sealed"
+    assert world.verify(token, sealed_to=key) == claims, "what was refused is not used up"
+    plain, _ = world.mint()
+    assert not isinstance(world.verify(plain, sealed_to=key), Refused), "sealed is never worse than in the clear"
+
+
+def test_a_capability_for_parts_of_the_weights_holds_where_no_others_are_handed_out(world: World) -> None:
+    some, claims = world.mint(shards=["adapter", "encoder"])
+    for shards in ((), ["adapter"], ["encoder", "adapter"]):
+        assert world.verify(some, shards=shards) == claims
+    for others in (None, ["head"], ["adapter", "head"]):
+        assert world.verify(some, shards=others).cause == "wrong_shards"
+    none, _ = world.mint(shards=[])
+    assert [getattr(world.verify(none, shards=given), "cause", "") for given in (None, ["adapter"], ())] == [
+        "wrong_shards",
+        "wrong_shards",
+        "",
+    ]
+    whole, _ = world.mint()
+    assert not isinstance(world.verify(whole, shards=["adapter"]), Refused)
+
+
 def test_without_a_proof_of_its_key_it_does_not_hold(world: World) -> None:
     token, _ = world.mint()
     verdict = world.verifier.verify(

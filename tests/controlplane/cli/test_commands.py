@@ -11,10 +11,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import typer
 from click.testing import Result
 
+from controlplane.cli.commands import COMMANDS, app
 from controlplane.cli.doctor import examine
 from controlplane.settings import Settings
 
@@ -31,11 +33,13 @@ def test_help_lists_the_commands(quick: Quick) -> None:
 
 def _commands() -> list[tuple[str, ...]]:
     """Return every command and every group of them."""
-    from controlplane.cli.commands import app
 
     def below(command: Any, name: tuple[str, ...]) -> list[tuple[str, ...]]:
-        inner = getattr(command, "commands", {})
-        return [name, *(found for word, sub in inner.items() for found in below(sub, (*name, word)))]
+        if not isinstance(command, click.Group):
+            return [name]
+        context = click.Context(command)
+        words = command.list_commands(context)
+        return [name, *(found for word in words for found in below(command.get_command(context, word), (*name, word)))]
 
     return below(typer.main.get_command(app), ())
 
@@ -46,6 +50,23 @@ def test_every_help_has_an_example_and_every_command_speaks_json(quick: Quick, w
     assert re.search(rf"Example: +ztfm {' '.join(words)}", " ".join(shown.split()))
     if "COMMAND [ARGS]" not in shown:
         assert "--json" in shown
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself_and_imports_none_of_them(quick: Quick) -> None:
+    listed = " ".join(quick("--help").stdout.replace("\u2502", " ").split())
+    for entry in COMMANDS:
+        found = entry.load()
+        said = found.info.help if isinstance(found, typer.Typer) else found.__doc__
+        assert str(said).partition("\n")[0].strip() == entry.summary
+        assert f"{entry.name} {entry.summary}" in listed
+    steps = (
+        "from controlplane.cli.commands import app",
+        "app(['--help'], standalone_mode=False)",
+        "print(*sys.modules)",
+    )
+    probe = "\n".join(("import sys", *steps))
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert {"aiohttp", "sqlalchemy", "controlplane.settings"}.isdisjoint(done.stdout.split())
 
 
 def test_without_a_command_it_shows_its_help(quick: Quick) -> None:
@@ -154,6 +175,17 @@ def test_tokens_that_nobody_could_use_are_not_issued(quick: Quick, arguments: li
     done = quick("tokens", "issue", *arguments)
     assert done.exit_code == 2
     assert "Traceback" not in done.stderr
+
+
+def test_tokens_for_a_folder_that_no_control_plane_can_run_on_yet_come_with_a_warning(
+    quick: Quick, state: Path
+) -> None:
+    ask = ("tokens", "issue", "--role", "trainer", "--segment", "homes", "--state-dir", str(state / "typo"))
+    first, second = quick(*ask), quick(*ask)
+    assert (first.exit_code, second.exit_code, second.stderr) == (0, 0, "")
+    assert "--state-dir" in first.stderr
+    assert str(state / "typo") in first.stderr
+    assert first.stdout.startswith("ztfm-enrol-")
 
 
 def test_tokens_need_a_store(quick: Quick) -> None:

@@ -56,7 +56,7 @@ def test_enforcement_points_hear_of_it(served: ControlPlane, run: Callable[..., 
 def _events() -> object:
     from sqlalchemy import select
 
-    from controlplane.storage.tables import security_events
+    from controlplane.storage.tables_capabilities import security_events
 
     return select(security_events)
 

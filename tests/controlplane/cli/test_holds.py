@@ -47,7 +47,7 @@ def test_what_is_held_is_shown_and_ended_and_the_control_plane_follows(served: C
         assert part in shown
     ended = document(run("release", hold["id"], "--reason", "A faulty batch.", "--json"))
     assert (ended["state"], ended["released_by"]) == ("released", f"local:{getpass.getuser()}")
-    wait_until(lambda: len(served.services.held) == 0, 5.0)
+    wait_until(lambda: len(served.services.interventions.held) == 0, 5.0)
     assert document(run("list", "--json")) == {"holds": []}
     assert document(run("list", "--all", "--json")) == {"holds": [ended]}
     assert "released by local:" in run("list", "--all").stdout

@@ -1,5 +1,6 @@
 """``ztfm policy exception``: on the state folder itself, while a control plane serves it or not."""
 
+import asyncio
 import getpass
 import json
 from collections.abc import Callable, Iterator
@@ -10,8 +11,12 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from controlplane.bundles.archive import write_archive
 from controlplane.cli.commands import app
+from controlplane.cli.configured import load_settings
+from controlplane.cli.stores import existing_store
 from controlplane.contracts.identity import Trust
+from controlplane.storage.releases import NewRelease
 from tests.controlplane.behaving import observed
 from tests.support import MODEL, Caller, ControlPlane, running, wait_until
 
@@ -134,6 +139,27 @@ def test_what_is_no_exception_is_refused_and_why_is_said(run: Run, change: dict[
     assert done.exit_code == 2
     assert said in done.stderr
     assert done.stderr.startswith("ztfm policy exception grant: ")
+
+
+@pytest.mark.parametrize(
+    ("waive", "lasts", "status"), [("of_their_own", "3d", 0), ("window_open", "3d", 2), ("of_their_own", "8d", 2)]
+)
+def test_what_the_released_policies_let_be_waived_can_be_and_no_more(
+    tmp_path: Path, waive: str, lasts: str, status: int
+) -> None:
+    limits = {"exception_days_maximum": 7, "waivable": {"of_their_own": True}}
+    body = write_archive({"data.json": json.dumps({"data": {"limits": limits}}).encode()})
+
+    async def _release() -> None:
+        async with existing_store(load_settings(state_dir=tmp_path)) as store:
+            await store.releases.add(NewRelease("base", "a.b", "k", "published", 1.0, "ada"), body)
+
+    asyncio.run(_release())
+    done = CliRunner().invoke(
+        app, ["policy", "exception", *asked(**{"waive": waive, "for": lasts}), "--state-dir", str(tmp_path)]
+    )
+    assert done.exit_code == status, done.output
+    assert status == 0 or ("what can is of_their_own" if waive == "window_open" else "7 days") in done.stderr
 
 
 def test_too_many_for_one_request_are_refused(run: Run, doubted: Caller) -> None:

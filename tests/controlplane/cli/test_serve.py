@@ -148,6 +148,11 @@ def test_a_folder_that_is_in_use_is_a_clear_error_and_harms_nobody(ztfm: Run, st
         ({"ZTFM_PUBLIC_URL": "ftp://x"}, 2, "ZTFM_PUBLIC_URL"),
         ({"ZTFM_OPA_MODE": "external"}, 2, "ZTFM_OPA_URL"),
         (
+            {"ZTFM_OPA_MODE": "external", "ZTFM_OPA_URL": "http://opa.internal:1", "ZTFM_OPA_TOKEN_FILE": "/dev/null"},
+            2,
+            "starts with https://",
+        ),
+        (
             {"ZTFM_OPA_MODE": "external", "ZTFM_OPA_URL": "http://127.0.0.1:1", "ZTFM_OPA_TOKEN_FILE": "/no/such"},
             1,
             "cannot be read",
@@ -248,6 +253,19 @@ def test_it_serves_tls_alone_and_a_socket_with_what_tls_init_made(state: Path, z
         process.terminate()
         assert process.wait(15) == 0
     assert not path.exists()
+
+
+def test_one_switch_has_every_worker_serve_tls_alone_with_a_certificate_of_our_own_authority(state: Path) -> None:
+    with serve(state, ZTFM_TLS_OWN="true", ZTFM_WORKERS="2") as (process, line):
+        assert line["url"] == line["tls_url"]
+        context = ssl.create_default_context(cafile=str(state / "tls" / "authority.pem"))
+        for _ in range(4):
+            with urllib.request.urlopen(line["url"] + "/readyz", timeout=10, context=context) as response:
+                assert response.status == 200
+        with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
+            urllib.request.urlopen(line["url"] + "/readyz", timeout=10)
+        process.terminate()
+        assert process.wait(15) == 0
 
 
 @pytest.mark.parametrize("missing", ["ZTFM_TLS_CERT_FILE", "ZTFM_TLS_KEY_FILE"])

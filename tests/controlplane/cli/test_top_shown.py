@@ -97,6 +97,17 @@ def test_what_is_as_it_should_be_is_not_called_wrong() -> None:
     assert "nothing is wrong now" in lines(found)
 
 
+def test_fresh_policies_that_deny_most_of_what_is_asked_are_called_wrong_and_old_ones_are_not() -> None:
+    counted = 'ztfm_decisions_total{action="inference",outcome="%s"} %d\n'
+    denying = metrics(counted % ("deny", 90) + counted % ("allow", 10))
+    [found] = told(change=denying, ready={**READY, "policy_age_seconds": 120.0}).wrong
+    assert found.what == "90% of decisions are denials, by policies that were published 2 min ago"
+    assert (ROOT / found.remedy).is_file()
+    few = metrics(counted % ("deny", 9))
+    for change, age in ((denying, 7200.0), (denying, None), (few, 120.0)):
+        assert wrong(change=change, ready={**READY, "policy_age_seconds": age}) == []
+
+
 def test_a_part_that_is_not_ready_and_a_refused_layer_are_named() -> None:
     refused = {"layer": "base", "refused": "signature"}
     ready = {**READY, "ready": False, "checks": {"opa": "unreachable", "store": "ok"}, "policies": [refused]}

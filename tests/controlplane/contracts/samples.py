@@ -4,12 +4,36 @@ from typing import Any
 
 from controlplane.contracts.access import AccessRequest, EvaluationRequest, EvaluationsRequest
 from controlplane.contracts.alerts import AlertDelivery, AlertsAnswered
+from controlplane.contracts.attachments import (
+    AttachmentsFound,
+    AttachmentStated,
+    DeviceReach,
+    ReachFound,
+    ServicesQuery,
+)
+from controlplane.contracts.attestation import AttestationRequest, AttestationResult, Challenge, ChallengeRequest
+from controlplane.contracts.attested import DeviceAttestation
 from controlplane.contracts.base import LenientModel, StrictModel
 from controlplane.contracts.behaviour import BehaviourQuery, BehaviourRecord, BehaviourTerms, Verdict
+from controlplane.contracts.budgets import (
+    Amounts,
+    BudgetLease,
+    BudgetsFound,
+    BudgetStanding,
+    LeaseRequest,
+    LeaseTerms,
+    LeaseUse,
+    SettledLease,
+    Settlements,
+    SettlementsTaken,
+)
 from controlplane.contracts.capability import Capability, CapabilityClaims, CapabilityRequest
+from controlplane.contracts.confidentiality import GroupSum
+from controlplane.contracts.content import ContentFindings, ContentReport
 from controlplane.contracts.decision import (
     AccessResponse,
     AccessResponses,
+    ContentAnswer,
     DecisionRecord,
     DecisionsFound,
     EvaluationsAnswer,
@@ -38,6 +62,7 @@ from controlplane.contracts.identity import (
 )
 from controlplane.contracts.keys import KeyStanding, KeyStandings, KeyWithdrawal
 from controlplane.contracts.log import LogQuery, LogTerms
+from controlplane.contracts.models import VersionDetail, VersionRequest, VersionsFound, VersionWithdrawal
 from controlplane.contracts.oauth import (
     AuthorizationServerMetadata,
     Introspection,
@@ -49,6 +74,17 @@ from controlplane.contracts.oauth import (
     TokenResponse,
 )
 from controlplane.contracts.policies import PolicyStanding, Release, Releases, RollbackRequest
+from controlplane.contracts.privacy import (
+    PrivacyAccount,
+    PrivacyBudget,
+    PrivacyFact,
+    PrivacyPlan,
+    PrivacyPlans,
+    PrivacyQuery,
+    PrivacySpending,
+    PrivacyStanding,
+    PrivacyTerms,
+)
 from controlplane.contracts.problem import Problem
 from controlplane.contracts.rollback import (
     ContributionsFound,
@@ -66,6 +102,14 @@ from controlplane.contracts.search import (
     SubjectSearch,
     SubjectsFound,
 )
+from controlplane.contracts.secrets import (
+    RegisteredSecret,
+    ReleasedSecret,
+    ReleaseRequest,
+    SecretRequest,
+    SecretsFound,
+)
+from controlplane.contracts.segmentation import Attachment, Cut, Grant, GrantTable, Reach, Service
 from controlplane.contracts.shadow import ShadowReport
 from controlplane.contracts.signals import InferenceSignals, SignalReports, SignalsTaken
 from controlplane.contracts.site import (
@@ -87,7 +131,13 @@ _DIGEST = f"sha256:{'7' * 64}"
 _THUMB = "A" * 43
 _NETWORK = {"address": "192.0.2.1"}
 _SIZE = {"prompt_tokens": 12, "max_output_tokens": 64}
-_REASON = {"code": "trust_sufficient", "message": "Too little trust.", "remedy": "Take part in more rounds."}
+_DIFFERENCE = {"claim": "measurements.pcr7", "seen": "00ff", "wanted": ["ab" * 32]}
+_REASON = {
+    "code": "trust_sufficient",
+    "message": "Too little trust.",
+    "remedy": "Take part in more rounds.",
+    "differences": [_DIFFERENCE],
+}
 _EVIDENCE = {
     "update_digest": _DIGEST,
     "parameters": 1_000_000,
@@ -157,6 +207,7 @@ _TERMS = {
     "levels": [0.005, 0.05],
     "stake": 0.5,
     "hazard": 0.02,
+    "hostile_share": 0.25,
     "horizon": 200,
     "forgetting": 0.95,
     "newcomer": 4.5,
@@ -180,6 +231,21 @@ _STANDING = {
     "trust": {"score": 0.25, "observations": 12},
     "observed_at": NOW,
 }
+_RELEASE_KEY = {"suite": "x25519", "key": "A" * 43}
+_ATTESTED = {
+    "level": "hardware",
+    "reference": "gateways",
+    "vector": {
+        "instance_identity": "affirming",
+        "configuration": "warning",
+        "executables": "affirming",
+        "file_system": "none",
+        "hardware": "affirming",
+        "runtime_opaque": "affirming",
+        "storage_opaque": "contraindicated",
+        "sourced_data": "none",
+    },
+}
 _OBLIGATIONS = {
     "clip_norm_ratio": 2.5,
     "watch": True,
@@ -196,6 +262,35 @@ _OBLIGATIONS = {
     "hold": {"segment": "homes", "actions": ["gradient_submission"], "seconds": 900.0},
     "release": True,
     "aggregation": "trimmed_mean",
+    "attested": _ATTESTED,
+    "withdraw_attestation": True,
+    "shards": ["adapter", "encoder"],
+    "release_to": "tpm",
+    "seal": {"level": "hardware", "age_seconds": 900.5, "references": ["aggregators"]},
+    "confidentiality": "grouped",
+    "group_size": 8,
+}
+_ATTESTATION_RESULT = {
+    "decision_id": "dec-1",
+    "kind": "tpm",
+    "level": "hardware",
+    "reference": "gateways",
+    "verified_at": NOW,
+    "expires_at": NOW + 3600.0,
+    "result": "a.b.c",
+}
+_PLATFORM_CLAIMS = {
+    "kind": "tpm",
+    "anchor": "infineon",
+    "platform": "00c0ffee",
+    "bound": "ab" * 32,
+    "debug": False,
+    "status": "unstated",
+    "measurements": {"pcr7": "cd" * 32},
+    "versions": {"firmware0": 7},
+    "attributes": {"bank": "sha256"},
+    "advisories": ["SA-1"],
+    "made_at": NOW,
 }
 _ROLLBACK = {
     "id": "rb-1",
@@ -262,12 +357,68 @@ _ROUND = {
     "closes_at": NOW + 60,
     "member": True,
 }
-_SUBMISSION_ROUND = {**_ROUND, "submissions": 0}
+_GROUP = {"name": "group-3", "size": 8}
+_RESULTS = {"snp": {"level": "hardware", "reference": "aggregators", "age_seconds": 60.5}}
+_SUBMISSION_ROUND = {
+    **_ROUND,
+    "submissions": 0,
+    "confidentiality": "tee",
+    "aggregator": {"level": "hardware", "age_seconds": 60.5, "results": _RESULTS},
+    "strangers": 0,
+}
 _ANY_CONTEXT = {
     "time": NOW,
     "network": _NETWORK,
     "usage": {"window_seconds": 60.5, "requests": 3, "tokens": 100},
 }
+_VERSION: dict[str, Any] = {
+    "model": "fall-detection",
+    "id": "sha256:" + "1" * 64,
+    "name": "fall-detection",
+    "root": "sha256:" + "2" * 64,
+    "signer": "example-lab",
+    "signed_as": "CN=release@example.org",
+    "tensors": "sha256:" + "3" * 64,
+    "files": 1,
+    "registered_at": 1763000000.5,
+    "registered_by": "dev-1",
+    "decision_id": "dec-1",
+    "state": "withdrawn",
+    "withdrawn_at": 1763000100.5,
+    "withdrawn_by": "dev-1",
+    "withdrawn_why": "It was trained on the wrong data.",
+}
+_VERSION_DETAIL = {
+    **_VERSION,
+    "contents": [{"name": "model.safetensors", "digest": "sha256:" + "4" * 64}],
+    "bundle": "{}",
+}
+_NOISE = {
+    "mode": "local",
+    "data_set": "falls",
+    "clip_norm": 1.0,
+    "noise_multiplier": 16.0,
+    "sampling": 0.5,
+    "delta": 1e-6,
+}
+
+_SPENDING = {"mode": "local", "noise_multiplier": 16.0, "sampling": 1.0, "window": 3, "ever": 12}
+
+_ACCOUNT = {
+    "scope": "devices",
+    "id": "dev-1",
+    "data_set": "falls",
+    "known": True,
+    "budget": {"epsilon": 4.0, "window_days": 30},
+    "delta": 1e-6,
+    "charges": 12,
+    "epsilon_spent": 0.905,
+    "epsilon_ever": 1.99,
+    "share": 0.226,
+    "returns_at": 1_767_225_600.0,
+    "spending": [_SPENDING],
+}
+
 _HOLD_FACT = {
     "segment": "homes",
     "actions": ["gradient_submission"],
@@ -305,6 +456,10 @@ _DETAIL = {
         "max_bytes": 4096,
         "max_norm": 2.5,
         "epsilon": 0.5,
+        "shards": ["adapter"],
+        "sealed_to": _DIGEST,
+        "confidentiality": "grouped",
+        "group": _DIGEST,
     },
 }
 _CAPABILITY_FACT = {
@@ -357,12 +512,162 @@ RELEASE = {
 }
 """One release, as its samples show it."""
 
+_FINDINGS = {"injection": 0.25, "secrets": 0, "personal": {"email": 1}, "near_duplicate": False, "coverage": 0.125}
+
+_LEASE = {
+    "id": "lease-1",
+    "subject": "dev-a",
+    "model": "fall-detection",
+    "segment": "homes",
+    "requests": 32,
+    "tokens": 32768,
+    "seconds": 60.0,
+    "expires_at": NOW + 60.0,
+    "decision_id": "dec-1",
+}
+
+_BUDGET = {
+    "scope": "segment",
+    "id": "homes",
+    "span": "hour",
+    "starts_at": NOW,
+    "ends_at": NOW + 3600.0,
+    "used": {"requests": 812, "tokens": 401220},
+    "leased": {"requests": 64, "tokens": 65536},
+    "limit": {"requests": 20000, "tokens": 2000000},
+}
+
+_SECRET = {
+    "id": "fall-detection/adapter",
+    "size_bytes": 32,
+    "made_here": False,
+    "registered_by": "dev-1",
+    "registered_at": NOW,
+}
+_PLACE = {"address": "10.20.2.7", "site": "plant-1", "line": "line-2", "device_class": "camera"}
+_TUNNEL = {"wireguard": "A" * 43 + "="}
+_ATTACHMENT = {"device": "dev-a", **_PLACE, **_TUNNEL, "recorded_at": NOW}
+_SERVICE = {"audience": "aggregator-1", "addresses": ["10.10.0.10"], "protocol": "tcp", "ports": [8443]}
+_NETWORK_GRANT = {
+    "id": "cap-1",
+    "device": "dev-a",
+    "source": "10.20.2.7",
+    "service": "aggregator",
+    "expires_at": NOW + 60,
+    "decision": "dec-1",
+    **_TUNNEL,
+    "segment": "homes",
+    "site": "plant-1",
+    "device_class": "camera",
+}
+_CUT = {"device": "dev-b", "address": "10.20.2.8", "reason": "quarantined"}
+_REACH = {
+    "source": "10.20.2.7",
+    "destination": "10.10.0.10",
+    "protocol": "tcp",
+    "port": 8443,
+    "reaches": True,
+    "because": "grant cap-1",
+    "until": NOW + 60,
+}
 FACT_SAMPLES: dict[str, dict[str, Any]] = {
+    "segmentation": {
+        "subject": _SUBJECT,
+        "action": {"name": "segmentation"},
+        "resource": {"type": "service", "id": "aggregator-1"},
+        "context": {
+            "time": NOW,
+            "action": "gradient_submission",
+            "model": "smart-home-intents",
+            "attachment": {**_PLACE, "tunnelled": False},
+        },
+    },
+    "content": {
+        "subject": _SUBJECT,
+        "action": {"name": "inference"},
+        "resource": {"type": "model", "id": "fall-detection"},
+        "context": {
+            "time": NOW,
+            "network": _NETWORK,
+            "reporter": {"id": "gateway-1", "status": "active", "roles": ["gateway"], "segment": "core"},
+            "capability": {"id": "cap-1", "age_seconds": 3.5},
+            "direction": "answer",
+            "findings": _FINDINGS,
+            "holds": {"known": True, "current": {}},
+        },
+    },
+    "budget": {
+        "subject": _SUBJECT,
+        "action": {"name": "budget"},
+        "resource": {"type": "model", "id": "fall-detection"},
+        "context": {
+            "time": NOW,
+            "gateway": "gateway-1",
+            "asked": {"requests": 1, "tokens": 600},
+            "taken": {
+                scope: {"hour": {"requests": 4, "tokens": 900}, "day": {"requests": 40, "tokens": 9000}}
+                for scope in ("subject", "model", "segment")
+            },
+            "leases": 2,
+            "holds": {"known": True, "current": {}},
+        },
+    },
+    "key_release": {
+        "subject": _SUBJECT,
+        "action": {"name": "key_release"},
+        "resource": {"type": "secret", "id": "fall-detection/adapter"},
+        "context": {
+            "time": NOW,
+            "network": _NETWORK,
+            "purpose": "training",
+            "registered": True,
+            "results": {
+                "tpm": {"level": "hardware", "reference": "gateways", "age_seconds": 60.5, "suite": "x25519"},
+            },
+            "capability": {
+                "verified": True,
+                "cause": "",
+                "model": "fall-detection",
+                "purpose": "training",
+                "whole": False,
+                "shards": ["adapter"],
+                "age_seconds": 3.5,
+            },
+        },
+    },
+    "attestation": {
+        "subject": _SUBJECT,
+        "action": {"name": "attest"},
+        "resource": {"type": "platform", "id": "tpm"},
+        "context": {
+            "time": NOW,
+            "network": _NETWORK,
+            "challenge": {"valid": True, "age_seconds": 1.5},
+            "evidence": {
+                "verified": True,
+                "cause": "",
+                "answers": True,
+                "binding": "ab" * 32,
+                "platform": "same",
+                "claims": _PLATFORM_CLAIMS,
+            },
+            "platform": {"others": 0},
+            "release_key": {"suite": "mlkem768-x25519"},
+        },
+    },
     "model_access": {
         "subject": _SUBJECT,
         "action": {"name": "model_access"},
         "resource": _MODEL,
-        "context": {**_HELD_CONTEXT, "purpose": "training", "round": _ROUND},
+        "context": {
+            **_HELD_CONTEXT,
+            "purpose": "training",
+            "round": _ROUND,
+            "integrity": {
+                "release": {"signer": "example-lab", "registered_at": 1763000000.5},
+                "base": {"signer": "example-lab", "registered_at": 1762000000.5},
+            },
+        },
     },
     "gradient_submission": {
         "subject": _SUBJECT,
@@ -371,6 +676,7 @@ FACT_SAMPLES: dict[str, dict[str, Any]] = {
         "context": {
             **_HELD_CONTEXT,
             "phase": "admit",
+            "group": _GROUP,
             "round": _SUBMISSION_ROUND,
             "capability": _CAPABILITY_FACT,
             "evidence": _EVIDENCE,
@@ -387,7 +693,7 @@ FACT_SAMPLES: dict[str, dict[str, Any]] = {
         "subject": _SUBJECT,
         "action": {"name": "round:create"},
         "resource": {"type": "round", "id": "r1", "properties": {"owner": "agg-1"}},
-        "context": _ANY_CONTEXT,
+        "context": {**_ANY_CONTEXT, "results": _RESULTS},
     },
     "other": {
         "subject": _SUBJECT,
@@ -639,6 +945,92 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
     (ExceptionRequest, {**_EXCEPTED, "waives": ["trust_sufficient", "window_open"]}),
     (GrantedException, _GRANTED),
     (ExceptionsFound, {"exceptions": [_GRANTED], "next_token": "bm90IGZvciB5b3U"}),
+    (VersionRequest, {"bundle": '{"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json"}', "tensors": "{}"}),
+    (VersionDetail, _VERSION_DETAIL),
+    (VersionsFound, {"versions": [_VERSION]}),
+    (VersionWithdrawal, {"reason": "It was trained on the wrong data."}),
+    (SecretRequest, {"id": "fall-detection/adapter", "secret": "A" * 43}),
+    (RegisteredSecret, _SECRET),
+    (SecretsFound, {"secrets": [_SECRET]}),
+    (AttachmentStated, {**_PLACE, **_TUNNEL}),
+    (Attachment, _ATTACHMENT),
+    (AttachmentsFound, {"attachments": [_ATTACHMENT], "after": "dev-a", "known": True}),
+    (Service, _SERVICE),
+    (ServicesQuery, {"ip_versions": [4, 6]}),
+    (Grant, _NETWORK_GRANT),
+    (Cut, _CUT),
+    (
+        GrantTable,
+        {
+            "revision": "0f" * 32,
+            "policy_revision": "rev-1",
+            "made_at": NOW,
+            "services": {"aggregator": _SERVICE},
+            "grants": [_NETWORK_GRANT],
+            "cuts": [_CUT],
+        },
+    ),
+    (Reach, _REACH),
+    (DeviceReach, {"device": "dev-a", "service": "aggregator", "reach": _REACH}),
+    (
+        ReachFound,
+        {
+            "revision": "0f" * 32,
+            "reaches": [{"device": "dev-a", "service": "aggregator", "reach": _REACH}],
+            "complete": True,
+        },
+    ),
+    (ReleaseRequest, {"purpose": "training", "capability": "a.b.c"}),
+    (Amounts, {"requests": 3, "tokens": 1800}),
+    (LeaseRequest, {"subject": "dev-a", "model": "fall-detection", "requests": 1, "tokens": 600}),
+    (
+        LeaseTerms,
+        {"requests": 32, "tokens": 32768, "limits": {"subject": {"hour": {"requests": 100, "tokens": 90000}}}},
+    ),
+    (LeaseUse, {"lease": "lease-1", "requests": 3, "tokens": 1800}),
+    (Settlements, {"settlements": [{"lease": "lease-1", "requests": 3, "tokens": 1800}]}),
+    (SettledLease, {"lease": "lease-1", "state": "settled"}),
+    (SettlementsTaken, {"settled": [{"lease": "lease-1", "state": "known"}]}),
+    (BudgetLease, _LEASE),
+    (BudgetStanding, _BUDGET),
+    (BudgetsFound, {"budgets": [_BUDGET]}),
+    (
+        ReleasedSecret,
+        {
+            "secret": "fall-detection/adapter",
+            "device": "dev-1",
+            "kind": "tpm",
+            "suite": "x25519",
+            "enc": "A" * 43,
+            "ciphertext": "A" * 64,
+            "decision_id": "dec-1",
+            "policy_revision": "rev-1",
+            "expires_at": NOW + 60,
+        },
+    ),
+    (PrivacyTerms, _NOISE),
+    (PrivacyBudget, {"epsilon": 4.0, "window_days": 30}),
+    (PrivacyPlan, {"terms": _NOISE, "budget": {"epsilon": 4.0, "window_days": 30}}),
+    (PrivacyPlans, {"plans": {"fall-detection": {"terms": _NOISE, "budget": {"epsilon": 4.0, "window_days": 30}}}}),
+    (PrivacyQuery, {"modes": ["local", "central"]}),
+    (
+        PrivacyFact,
+        {
+            "known": True,
+            "cause": "",
+            "terms": _NOISE,
+            "budget": {"epsilon": 4.0, "window_days": 30},
+            "charges": 12,
+            "epsilon_spent": 1.9,
+            "epsilon_after": 1.99,
+            "epsilon_alone": 0.504,
+            "returns_at": 1_767_225_600.0,
+            "round_charged": True,
+        },
+    ),
+    (PrivacySpending, _SPENDING),
+    (PrivacyAccount, _ACCOUNT),
+    (PrivacyStanding, {"scope": "data-sets", "id": "falls", "accounts": [_ACCOUNT], "devices": 1}),
     (HoldFact, _HOLD_FACT),
     (HoldsFact, _HOLDS),
     (HoldObligation, {"segment": "*", "actions": ["inference"], "seconds": 900.0}),
@@ -729,8 +1121,12 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
             "closes_at": NOW + 60,
             "state": "closed",
             "aggregation": "nnm",
+            "confidentiality": "grouped",
+            "group_size": 8,
+            "grouping": "A" * 43,
         },
     ),
+    (GroupSum, _GROUP),
     (
         UpdateReports,
         {
@@ -740,6 +1136,7 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
                     "capability": "a.b.c",
                     "verification": {"verified": True, "cause": ""},
                     "evidence": _EVIDENCE,
+                    "group": _GROUP,
                 }
             ]
         },
@@ -799,6 +1196,37 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
     (KeyWithdrawal, {"reason": "laptop stolen"}),
     (InferenceSignals, _SIGNALS),
     (SignalReports, {"signals": [_SIGNALS]}),
+    (ContentFindings, _FINDINGS),
+    (
+        ContentReport,
+        {
+            "subject": "dev-1",
+            "model": "fall-detection",
+            "capability": "cap-1",
+            "issued_at": NOW,
+            "direction": "answer",
+            "findings": _FINDINGS,
+        },
+    ),
+    (
+        ContentAnswer,
+        {
+            "decision": True,
+            "decision_id": "dec-1",
+            "policy_revision": "7c1d9e",
+            "ttl_seconds": 30.0,
+            "reasons": [],
+            "obligations": {
+                "watch": False,
+                "may_assert": [],
+                "waived": [],
+                "exceptions": [],
+                "redact": ["personal"],
+                "decimals": 2,
+                "watermark": "generated.internal",
+            },
+        },
+    ),
     (SignalsTaken, {"judged": 11, "passed_over": 1}),
 ]
 
@@ -1062,6 +1490,29 @@ ANSWERS: list[tuple[type[StrictModel], dict[str, Any]]] = [
         },
     ),
     (EvaluationsAnswer, {"evaluations": [{"decision": False, "context": {"id": "dec-1"}}]}),
+    (ChallengeRequest, {"kind": "tpm", "endorsement": {"ek_certificate": "AAAA", "ek": "AAAA", "ak": "AA=="}}),
+    (
+        Challenge,
+        {
+            "id": "chal-1",
+            "nonce": "A" * 43,
+            "expires_at": NOW + 120.0,
+            "credential": {"blob": "AAAA", "secret": "AAAA"},
+        },
+    ),
+    (
+        AttestationRequest,
+        {"challenge": "chal-1", "kind": "tpm", "evidence": {"quote": "AAAA"}, "release_key": _RELEASE_KEY},
+    ),
+    (AttestationResult, _ATTESTATION_RESULT),
+    (
+        DeviceAttestation,
+        {
+            "subject": "dev-1",
+            "attestation": {"level": "hardware", "verified_at": NOW, "expires_at": NOW + 3600.0},
+            "results": [{**_ATTESTATION_RESULT, "platform": "00c0ffee", "release_key": _RELEASE_KEY}],
+        },
+    ),
     (LogKeys, {"log": _LOG_KEY, "witnesses": [_WITNESS_KEY], "needed": 1}),
     (Leaves, {"start": 41, "hashes": ["0" * 64]}),
     (ConsistencyProof, {"earlier": 41, "later": 42, "hashes": ["1" * 64]}),

@@ -17,6 +17,14 @@ SINCE: dict[str, tuple[str, dict[str, object]]] = {
     "max_bytes": ("0.2.0", {"type": "integer", "exclusiveMinimum": 0, "maximum": 2**53}),
     "max_norm": ("0.2.0", {"type": "number", "exclusiveMinimum": 0.0, "maximum": 1e12}),
     "epsilon": ("0.2.0", {"type": "number", "exclusiveMinimum": 0.0, "maximum": 1e6}),
+    "privacy": ("0.3.0", {"$ref": "#/$defs/PrivacyTerms"}),
+    "shards": (
+        "0.3.0",
+        {"type": "array", "items": {"type": "string", "pattern": r"^[a-z][a-z0-9_:.-]{0,63}$"}, "maxItems": 64},
+    ),
+    "sealed_to": ("0.3.0", {"type": "string", "pattern": r"^sha256:[0-9a-f]{64}$"}),
+    "confidentiality": ("0.3.0", {"type": "string", "enum": ["plain", "grouped", "tee"]}),
+    "group": ("0.3.0", {"type": "string", "pattern": r"^sha256:[0-9a-f]{64}$"}),
 }
 """Every limit that any version knows: since when, and of which type. Add to the end; change and remove nothing."""
 

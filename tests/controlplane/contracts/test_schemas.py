@@ -10,7 +10,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from controlplane.contracts.facts import FACTS, INPUTS
-from controlplane.contracts.schemas import input_schema, main, write_schemas
+from controlplane.contracts.schemas import attributes, input_schema, main, write_schemas
 from tests.controlplane.contracts.samples import FACT_SAMPLES
 
 _TOOLS = Path(__file__).parents[3] / ".tools" / "bin" / "opa"
@@ -44,6 +44,20 @@ def test_a_schema_fits_the_facts_that_it_describes(name: str) -> None:
     for missing in FACT_SAMPLES[name]:
         without = {key: value for key, value in FACT_SAMPLES[name].items() if key != missing}
         assert list(validator.iter_errors(without)) != []
+
+
+def test_a_schema_says_what_each_contract_says_of_its_fields() -> None:
+    trust = input_schema("model_access")["properties"]["subject"]["properties"]["properties"]["properties"]["trust"]
+    history = trust["properties"]["history"]["properties"]
+    assert {name: field["description"].split()[0] for name, field in history.items()} == {
+        "known_seconds": "for",
+        "steady_seconds": "for",
+        "lowest": "of",
+    }
+    assert attributes("What.\n\nAttributes:\n    one: first\n        of all.\n    two: `b`.\n\nRaises:\n    x: y") == {
+        "one": "first of all.",
+        "two": "`b`.",
+    }
 
 
 def test_an_unknown_decision_has_no_schema() -> None:

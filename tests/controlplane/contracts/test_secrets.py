@@ -6,6 +6,7 @@ from pydantic import BaseModel
 from controlplane.contracts.capability import Capability
 from controlplane.contracts.identity import EnrolmentRequest, IssuedTokens
 from controlplane.contracts.oauth import TokenParameter, TokenRequest, TokenResponse
+from controlplane.contracts.secrets import ReleaseRequest, SecretRequest
 
 TOKEN = "eyJ-not-to-be-seen"
 SHOWN = [
@@ -13,6 +14,8 @@ SHOWN = [
     EnrolmentRequest(token=TOKEN, roles=["trainer"], segment="homes"),
     EnrolmentRequest(credential=TOKEN, roles=["trainer"], segment="homes"),
     IssuedTokens(tokens=[TOKEN], roles=["trainer"], segment="homes", expires_at=1.0),
+    SecretRequest(id="one", secret=f"{TOKEN}-to-anybody"),
+    ReleaseRequest(purpose="training", capability=TOKEN),
     TokenParameter(token=TOKEN),
     TokenRequest(grant_type="x", subject_token=TOKEN, client_assertion=TOKEN, client_secret=TOKEN, actor_token=TOKEN),
     TokenResponse(access_token=TOKEN, token_type="DPoP", expires_in=60),

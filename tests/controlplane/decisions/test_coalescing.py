@@ -72,6 +72,18 @@ async def test_every_question_gets_the_answer_to_its_own_facts() -> None:
     assert {answer.revision for answer in answers} == {"rev"}
 
 
+async def test_an_answer_to_an_earlier_query_answers_nothing() -> None:
+    given: list[BatchAnswer] = []
+
+    def late(questions: dict[str, dict[str, Any]]) -> BatchAnswer:
+        given.append(Engine.echo(questions))
+        return given[0]
+
+    asked, _ = coalescer(Engine(late))
+    assert [type(answer) for answer in await ask_many(asked, 2)] == [Answered, Answered]
+    assert await ask_many(asked, 2) == [Unanswered("undefined")] * 2
+
+
 async def test_questions_that_arrive_together_travel_together() -> None:
     asked, observed = coalescer(Engine())
     await ask_many(asked, 64)

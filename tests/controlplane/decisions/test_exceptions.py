@@ -226,7 +226,7 @@ async def test_a_fact_holds_no_more_than_its_contract_allows(parts: Parts) -> No
     assert found(current) == [live(number).id for number in range(1, 17)]
 
 
-@pytest.mark.parametrize("waives", ["", "null", "[]", '["subject_active"]', '[["trust_sufficient"]]', '{"a": 1}'])
+@pytest.mark.parametrize("waives", ["", "null", "[]", '["subject active"]', '[["trust_sufficient"]]', '{"a": 1}'])
 async def test_a_row_that_nobody_could_grant_excepts_nobody(parts: Parts, waives: str) -> None:
     parts.book.keep(live(1, waives=waives), live(2))
     current = parts.current()

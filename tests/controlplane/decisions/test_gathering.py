@@ -11,9 +11,10 @@ from controlplane.contracts.access import AccessRequest, EvaluationRequest
 from controlplane.contracts.facts import FACTS
 from controlplane.contracts.identity import Attestation, Device, PublicKey, Trust
 from controlplane.contracts.rounds import Round
+from controlplane.contracts.trusthistory import TrustHistory
 from controlplane.decisions.gathering import Gatherer
 from controlplane.decisions.rounds import RoundBook
-from controlplane.decisions.usage import UsageWindow
+from controlplane.decisions.usage import MachineUsage, UsageWindow
 
 NOW = 1_767_225_600.0
 DIGEST = "sha256:" + "a" * 64
@@ -101,7 +102,9 @@ class Held:
 
 
 def gatherer() -> Gatherer:
-    return Gatherer(RoundBook(Rounds(), lambda: NOW), UsageWindow(lambda: NOW), lambda: NOW, Excepted(), Held())
+    return Gatherer(
+        RoundBook(Rounds(), lambda: NOW), MachineUsage(UsageWindow(lambda: NOW)), lambda: NOW, Excepted(), Held()
+    )
 
 
 def asked(action: str = "model_access", **context: Any) -> AccessRequest:
@@ -169,6 +172,21 @@ async def test_a_stranger_has_no_properties_whatever_it_states() -> None:
     facts = await gatherer().gather(request, None, "127.0.0.1")
     assert "properties" not in facts["subject"]
     FACTS["inference"].model_validate(facts)
+
+
+async def test_how_trust_moved_lately_is_a_fact_of_every_action() -> None:
+    moved = TrustHistory.of(0.7, NOW - 90.0).after(0.25, NOW - 60.0).after(0.5, NOW - 30.0)
+    device = DEVICE.model_copy(update={"trust_history": moved})
+    for action in ("model_access", "gradient_submission", "inference"):
+        facts = await gatherer().gather(asked(action, round_id="r1"), device, "127.0.0.1")
+        found = facts["subject"]["properties"]["trust"]["history"]
+        assert found == {"known_seconds": 90.0, "steady_seconds": 60.0, "lowest": 0.25}
+        FACTS[action].model_validate(facts)
+
+
+async def test_where_it_is_not_known_how_trust_moved_nothing_is_said_of_it() -> None:
+    properties = (await gatherer().gather(asked(), DEVICE, "127.0.0.1"))["subject"]["properties"]
+    assert properties["trust"] == {"score": 0.5, "observations": 3}
 
 
 async def test_an_unknown_round_is_absent() -> None:
@@ -245,8 +263,8 @@ def other(**parts: Any) -> EvaluationRequest:
     )
 
 
-def test_of_another_action_claims_and_knowledge_stay_apart() -> None:
-    facts = gatherer().gather_other(other(), None, "192.0.2.1")
+async def test_of_another_action_claims_and_knowledge_stay_apart() -> None:
+    facts = await gatherer().gather_other(other(), None, "192.0.2.1")
     FACTS["other"].model_validate(facts)
     assert facts["subject"] == {"type": "user", "id": "alice"}
     assert facts["claims"]["subject"] == {"status": "active", "roles": ["operator"]}
@@ -257,9 +275,9 @@ def test_of_another_action_claims_and_knowledge_stay_apart() -> None:
     assert facts["context"] == {"time": NOW, "network": {"address": "192.0.2.1"}, "usage": usage}
 
 
-def test_of_an_enrolled_device_what_is_known_stands_beside_what_is_claimed() -> None:
+async def test_of_an_enrolled_device_what_is_known_stands_beside_what_is_claimed() -> None:
     asked_of = other(subject={"type": "device", "id": "dev-1", "properties": {"status": "revoked"}})
-    facts = gatherer().gather_other(asked_of, DEVICE, "192.0.2.1")
+    facts = await gatherer().gather_other(asked_of, DEVICE, "192.0.2.1")
     FACTS["other"].model_validate(facts)
     assert facts["subject"]["properties"]["status"] == "active"
     assert facts["claims"]["subject"] == {"status": "revoked"}
@@ -273,10 +291,10 @@ async def test_a_search_counts_nothing_and_is_marked() -> None:
         FACTS["inference"].model_validate(facts)
         assert facts["context"]["search"] == "dec-7"
         assert facts["context"]["usage"]["requests"] == 0
-    marked = gathers.gather_other(other(), DEVICE, "127.0.0.1", "dec-7")
+    marked = await gathers.gather_other(other(), DEVICE, "127.0.0.1", "dec-7")
     assert (marked["context"]["search"], marked["context"]["usage"]["requests"]) == ("dec-7", 0)
     assert (await gathers.gather(request, DEVICE, "127.0.0.1"))["context"]["usage"]["tokens"] == 0
-    assert gathers.gather_other(other(), DEVICE, "127.0.0.1")["context"]["usage"] == {
+    assert (await gathers.gather_other(other(), DEVICE, "127.0.0.1"))["context"]["usage"] == {
         "window_seconds": 60.0,
         "requests": 1,
         "tokens": 10,

@@ -8,7 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from controlplane.contracts.holds import Hold, HoldsFact
-from controlplane.decisions.holds import MAX_SILENCE_SECONDS, CurrentHolds
+from controlplane.decisions.following import MAX_SILENCE_SECONDS
+from controlplane.decisions.holds import CurrentHolds
 from controlplane.storage import StoreUnavailable
 from tests.clocks import START as NOW
 from tests.clocks import Clock

@@ -43,7 +43,7 @@ async def test_what_is_no_name_is_not_asked_about(issuer: str) -> None:
 
 
 def test_the_shipped_policies_accept_nobody_that_can_be(plane: ControlPlane) -> None:
-    policy = plane.services.credentials._accepts
+    policy = plane.services.identity.credentials._accepts
     assert plane.run(policy("did:web:issuer.invalid"))  # type: ignore[arg-type]
     for issuer in ("did:web:issuer.example", "did:key:zDn", ""):
         assert not plane.run(policy(issuer))  # type: ignore[arg-type]

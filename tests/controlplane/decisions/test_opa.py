@@ -224,6 +224,8 @@ async def test_an_answer_that_is_cut_off_is_no_answer() -> None:
         {"result": {"revision": "rev"}},
         {"result": {"revision": "rev", "decisions": []}},
         {"decisions": {"0": {"allow": True}}, "revision": "rev"},
+        {**GOOD, "errors": [{"code": "eval_conflict_error"}]},
+        {**GOOD, "code": "internal_error"},
     ],
 )
 def test_an_answer_without_decisions_or_revision_is_undefined(document: object) -> None:

@@ -1,5 +1,6 @@
 """What policy is told of a subject's behaviour, and what its answer makes of it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from controlplane.contracts.decision import Decision, Obligations
 from controlplane.contracts.facts import FACTS
 from controlplane.contracts.identity import Attestation, Device, PublicKey, Trust
 from controlplane.contracts.observed import Kept
+from controlplane.contracts.trusthistory import TrustHistory
 from controlplane.decisions.behaviour_terms import InForce
 from controlplane.decisions.responses import Before, Case, Response, respond, state_after
 from tests.controlplane.behaving import NOW, TERMS, attribution, record
@@ -287,3 +289,24 @@ def _facts() -> dict[str, Any]:
             "behaviour": {"state": "watched", "state_age_seconds": 0.0, "e_value": 1.0, **_COUNTS},
         },
     }
+
+
+async def test_policy_is_told_how_trust_moved_with_this_observation() -> None:
+    history = TrustHistory.of(0.9, NOW).after(DEVICE.trust.score, NOW + 1)
+    answers = Decider(state="watched")
+    asked = case(kept(record(conforming=0.0, deviating=9.0)), 9.0)
+    told = replace(asked, before=replace(asked.before, device=DEVICE.model_copy(update={"trust_history": history})))
+    found = (await respond(answers, told)).device.trust_history
+    trust = answers.facts[0]["subject"]["properties"]["trust"]
+    assert found is not None
+    assert found.score == trust["score"]
+    assert trust["history"]["known_seconds"] == LATER - NOW
+    assert trust["history"]["lowest"] == min(trust["score"], DEVICE.trust.score)
+
+
+async def test_of_trust_that_somebody_else_changed_it_is_not_told_how_it_moved() -> None:
+    answers, asked = Decider(state="watched"), case(kept(record()), 9.0)
+    device = DEVICE.model_copy(update={"trust_history": TrustHistory.of(0.9, NOW)})
+    response = await respond(answers, replace(asked, before=replace(asked.before, device=device)))
+    assert response.device.trust_history is None
+    assert "history" not in answers.facts[0]["subject"]["properties"]["trust"]

@@ -80,3 +80,18 @@ def test_looking_sees_what_a_request_would_see(steps: list[tuple[float, int]]) -
         clock.now += seconds
         seen = window.look("a")
         assert window.reserve("a", tokens) == seen
+
+
+def test_a_clock_that_steps_back_an_hour_neither_forgets_nor_locks_anybody_out() -> None:
+    clock = Clock(10_000.0)
+    window = UsageWindow(clock)
+    for _ in range(5):
+        window.reserve("dev-1", 100)
+    clock.now += 60.0
+    window.reserve("dev-1", 100)
+    clock.now -= 3600.0
+    used = window.look("dev-1")
+    assert 1 <= used.requests <= 6
+    assert window.reserve("dev-1", 100).tokens <= 600
+    clock.now += 120.0
+    assert window.look("dev-1") == Usage(0, 0)

@@ -89,6 +89,7 @@ def in_open_time(value: Any, facts: dict[str, Any]) -> bool:
         not (restricted and value < 1e9)
         and (seen is None or seen["opens_at"] <= value < seen["closes_at"])
         and all(value < one["expires_at"] for one in shown)
+        and all(one["registered_at"] <= value for one in context.get("integrity", {}).values())
     )
 
 
@@ -183,11 +184,57 @@ def holds_nothing(_value: Any, facts: dict[str, Any]) -> bool:
     return told["status"] == "resolved" or told["name"] != "ZtfmPoisoningCampaign"
 
 
+REFERENCES = json.loads((Path(product_folder("policies")) / "data" / "attestation" / "data.json").read_text())[
+    "references"
+]
+BUDGETS = json.loads((Path(product_folder("policies")) / "data" / "budgets" / "data.json").read_text())
+
+SECRETS = json.loads((Path(product_folder("policies")) / "data" / "secrets" / "data.json").read_text())
+
+
+def from_the_secrets_minimum(value: Any, facts: dict[str, Any]) -> bool:
+    return between(SECRETS[facts["resource"]["id"]]["trust_minimum"], 1)(value, facts)
+
+
+def as_fresh_as_the_secret_asks(value: Any, facts: dict[str, Any]) -> bool:
+    return between(0, SECRETS[facts["resource"]["id"]]["attestation"]["age_seconds"])(value, facts)
+
+
+def any_reference_of_the_secret(value: Any, facts: dict[str, Any]) -> bool:
+    in_force = isinstance(value, str) and value in REFERENCES
+    return in_force and SECRETS[facts["resource"]["id"]]["attestation"]["references"]["any"] is True
+
+
+def with_room(_value: Any, facts: dict[str, Any]) -> bool:
+    """Whether every budget has room for the request, as shipped."""
+    data, context = BUDGETS, facts["context"]
+    return all(
+        context["taken"][scope][span][unit] + context["asked"][unit] <= data[scope]["any"][span][unit]
+        for scope in ("subject", "model", "segment")
+        for span in ("hour", "day")
+        for unit in ("requests", "tokens")
+    )
+
+
+def below_denial(_value: Any, facts: dict[str, Any]) -> bool:
+    """Whether what was found, as shipped, denies nothing, and asks for a capability as young as the one that came."""
+    context = facts["context"]
+    found, is_prompt = context["findings"], context["direction"] == "prompt"
+    owes = is_prompt and (found["injection"] >= 0.75 or found["coverage"] >= 0.8)
+    return bool(
+        found["secrets"] < (100 if is_prompt else 20)
+        and sum(found["personal"].values()) < (500 if is_prompt else 200)
+        and not (is_prompt and found["injection"] >= 0.93)
+        and 0 <= context["capability"]["age_seconds"] <= (30 if owes else 300)
+    )
+
+
 HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
     "*": {
         "subject.id": (anything, "who asks was settled when its properties were looked up; the id is for the record"),
         "subject.properties.key_thumbprint": (anything, "any well-formed thumbprint says that the key is registered"),
         "subject.properties.trust.observations": (anything, "how often it was observed is in the score"),
+        "subject.properties.trust.history": (anything, "as shipped, no requirement reads how it moved"),
         "subject.properties.trust.score": (between(0.25, 1.0), "from the minimum up"),
         "subject.properties.attestation": (without_level, "this model asks for no proven platform"),
         "subject.properties.attestation.age_seconds": (attested, "fresh"),
@@ -202,8 +249,14 @@ HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
     },
     "model_access": {
         "context.usage.tokens": (anything, "tokens are inference's budget"),
+        "context.integrity.release.registered_at": (before_now, "it was registered before it was asked for"),
     },
     "gradient_submission": {
+        "context.group.name": (anything, "which group it is, is for the judge of behaviour"),
+        "context.group.size": (between(4, 64), "within the bounds on groups"),
+        "context.round.aggregator.level": (anything, "what each result proves counts"),
+        "context.round.aggregator.age_seconds": (anything, "what each result proves counts"),
+        "context.round.aggregator.results.snp.age_seconds": (between(0, 900), "fresh"),
         "context.usage": (
             lambda _, facts: facts["context"]["phase"] == "admit",
             "asking was charged when it was granted",
@@ -233,6 +286,18 @@ HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
         "context.behaviour.e_value": (between(0, 49), "not too much"),
         "context.behaviour.p_value": (between(0.06, 1.0), "plausible"),
         "context.behaviour.comparable": (compared, "few where there is no p-value"),
+        "context.privacy.cause": (lambda value, _: value in (ABSENT, ""), "it is known"),
+        "context.privacy.terms.clip_norm": (between(1, 1), "the same number"),
+        "context.privacy.charges": (between(0, 1e9), "any number of charges came before"),
+        "context.privacy.epsilon_spent": (
+            lambda value, facts: between(0, facts["context"]["privacy"]["epsilon_after"])(value, facts),
+            "what was spent before is no more than what is afterwards",
+        ),
+        "context.privacy.epsilon_after": (
+            lambda value, facts: between(facts["context"]["privacy"]["epsilon_spent"], 4)(value, facts),
+            "within the budget",
+        ),
+        "context.privacy.epsilon_alone": (between(0, 1), "within what one update may cost"),
     },
     "inference": {
         "resource.properties": (anything, "an inference is asked of the model that is served"),
@@ -261,6 +326,7 @@ HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
         ),
         "resource.properties.owner": (granted_to_another, "who may set a status may set anybody's"),
         "resource.properties.lasts_seconds": (between(5e-324, 90 * 86_400), "no longer than the limit"),
+        "context.results.snp.age_seconds": (between(0, 900), "fresh"),
         "context": (own_thing, "a decision about oneself, or a certificate for one's own key"),
         "context.usage": (anything, "services have no budget of their own"),
         "context.time": (anything, "nothing here depends on it"),
@@ -297,6 +363,76 @@ HARMLESS: dict[str, dict[str, tuple[Harmless, str]]] = {
         "context.device.status": (anything, "one that stands so already, or worse, is left as it is"),
         "context.device.roles": (anything, "told for authors; nothing depends on it as shipped"),
         "context.device.segment": (anything, "told for authors; nothing depends on it as shipped"),
+    },
+    "budget": {
+        "subject.properties.roles": (anything, "asked for when the capability was issued"),
+        "subject.properties.attestation": (anything, "asked for when the capability was issued"),
+        "subject.properties.trust.score": (between(0.25, 1), "trusted enough; a share of the budget at least"),
+        "context.time": (anything, "nothing is held"),
+        "context.gateway": (anything, "every gateway may lease"),
+        "context.leases": (between(0, 63), "few enough"),
+        "context.asked.requests": (between(1, 19_960), "what is left of the subject's hour"),
+        "context.asked.tokens": (between(0, 1_991_000), "what is left of the subject's hour"),
+        "context.taken": (with_room, "what is left does"),
+    },
+    "content": {
+        "subject.properties.roles": (anything, "asked for when the capability was issued"),
+        "subject.properties.attestation": (anything, "asked for when the capability was issued"),
+        "context.time": (anything, "nothing is held"),
+        "context.reporter.id": (anything, "who asks was settled when its properties were looked up"),
+        "context.capability.id": (anything, "it is for the record"),
+        "context.capability.age_seconds": (below_denial, "as young as what was found asks for"),
+        "context.findings": (below_denial, "what was found denies nothing"),
+    },
+    "segmentation": {
+        "subject.properties.roles": (anything, "asked for when the capability was issued"),
+        "subject.properties.attestation": (anything, "asked for when the capability was issued"),
+        "subject.properties.trust.score": (between(0, 1), "as shipped, watched devices reach this model too"),
+        "context.time": (anything, "nothing here depends on it"),
+        "context.action": (
+            lambda value, _: value in ("gradient_submission", "model_access"),
+            "both are for the aggregator",
+        ),
+        "context.attachment.site": (anything, "as shipped, any site"),
+        "context.attachment.line": (anything, "as shipped, any line, and none"),
+        "context.attachment.device_class": (anything, "as shipped, any class"),
+        "context.attachment.tunnelled": (anything, "as shipped, no flow asks for a tunnel"),
+    },
+    "key_release": {
+        "subject.properties.attestation": (anything, "the results of evidence count, each by itself"),
+        "subject.properties.trust.score": (from_the_secrets_minimum, "from the secret's minimum up"),
+        "context.time": (anything, "nothing here depends on it"),
+        "context.results.tpm.age_seconds": (as_fresh_as_the_secret_asks, "fresh"),
+        "context.results.tpm.reference": (any_reference_of_the_secret, "any that are in force are accepted"),
+        "context.results.tpm.level": (
+            lambda value, facts: facts["resource"]["id"] != "voices-2026" and value == "hardware",
+            "stronger than is asked for",
+        ),
+        "context.results.tpm.suite": (
+            lambda value, facts: facts["resource"]["id"] != "voices-2026" and value == "x25519",
+            "a suite that is accepted as well",
+        ),
+        "context.capability.shards": (
+            lambda _, facts: facts["context"]["capability"]["whole"] is True,
+            "a capability for all of the weights names no shards",
+        ),
+        "context.capability.age_seconds": (between(0, 300), "fresh"),
+    },
+    "attestation": {
+        "subject.properties.roles": (anything, "the reference values, as shipped, are for every role"),
+        "subject.properties.segment": (anything, "the reference values, as shipped, are for every segment"),
+        "subject.properties.attestation": (anything, "what was proven before is not asked for what is proven now"),
+        "subject.properties.trust": (anything, "how a device behaved says nothing of its platform"),
+        "context.time": (anything, "nothing depends on it"),
+        "context.network": (anything, "a platform may be anywhere"),
+        "context.release_key": (anything, "which suite is asked for when a secret is released"),
+        "context.challenge.age_seconds": (between(0, 120), "in time"),
+        "context.evidence.platform": (anything, "a device may change its platform, as shipped"),
+        "context.platform.others": (between(0, 1000), "so many may share a software TPM, as shipped"),
+        "context.evidence.claims.platform": (anything, "any platform, as shipped"),
+        "context.evidence.claims.versions": (anything, "no versions are asked for, as shipped"),
+        "context.evidence.claims.attributes.clock": (anything, "not asked for, as shipped"),
+        "context.evidence.claims.made_at": (anything, "the challenge says that it is fresh"),
     },
     "alert": {
         "context.policy_revision": (anything, "it is told, and nothing depends on it"),

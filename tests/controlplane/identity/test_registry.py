@@ -116,7 +116,9 @@ async def test_this_processes_own_changes_hold_at_once(store: Store, registry: R
     await store.devices.add(device)
     await registry.get(device.id)
     assert await registry.record_behaviour([observed(device.id)]) == frozenset()
-    assert (await registry.get(device.id)) == device.model_copy(update={"trust": LOW})
+    seen = await registry.get(device.id)
+    assert seen is not None and seen.trust_history is not None
+    assert seen == device.model_copy(update={"trust": LOW, "trust_history": seen.trust_history})
     await registry.record_behaviour([observed(device.id, 1, becomes="quarantined")])
     assert (await registry.by_thumbprint(device.key_thumbprint)).status == "quarantined"  # type: ignore[union-attr]
     assert await registry.set_status(device.id, "revoked")

@@ -4,6 +4,7 @@ import json
 import sqlite3
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -39,7 +40,8 @@ class Author:
     def __call__(self, *arguments: str | Path, code: int = 0) -> Result:
         """Run ``ztfm policy`` to its end, which must be this one."""
         done = self.tries("policy", *arguments)
-        assert done.exit_code == code, (arguments, done.exit_code, done.stdout, done.stderr, done.exception)
+        where = "".join(traceback.format_exception(done.exception)) if done.exception else ""
+        assert done.exit_code == code, (arguments, done.exit_code, done.stdout, done.stderr, where)
         return done
 
     def says(self, *arguments: str | Path, code: int = 0) -> Any:

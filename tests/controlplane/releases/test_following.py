@@ -13,7 +13,7 @@ from controlplane.releases.publishing import Publisher
 from controlplane.releases.standing import latest, stand
 from controlplane.storage import Store, StoreUnavailable, open_store
 from controlplane.storage.releases import MAX_BODY_BYTES
-from controlplane.storage.tables import policy_bundles, policy_releases
+from controlplane.storage.tables_policies import policy_bundles, policy_releases
 from tests.controlplane.releases.samples import NOW, Counting, revision, signed
 
 

@@ -13,7 +13,7 @@ from controlplane.releases.errors import NoSuchRelease
 from controlplane.releases.publishing import MOST_WAITING, Publisher
 from controlplane.storage import Store
 from controlplane.storage.releases import NewRelease
-from controlplane.storage.tables import policy_bundles
+from controlplane.storage.tables_policies import policy_bundles
 from tests.controlplane.releases.samples import NOW, Counting, revision, signed
 
 

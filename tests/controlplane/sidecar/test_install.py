@@ -150,3 +150,19 @@ def test_what_is_there_is_used(bare: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert capsys.readouterr().out.split() == [str(bare / "tools" / "opa"), str(bare / "tools" / "regal")]
     monkeypatch.setenv("REGAL_BIN", "/elsewhere/regal")
     assert install("regal", bare / "tools") == Path("/elsewhere/regal")
+
+
+def test_without_go_the_linter_s_absence_is_told_with_the_ways_to_get_it_and_no_build_is_announced(
+    bare: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(installing, "tools_folder", lambda: bare / "tools")
+    monkeypatch.setenv("OPA_BIN", str(bare / "path" / "opa"))
+    (bare / "path" / "opa").write_bytes(SCRIPT)
+    (bare / "path" / "opa").chmod(0o755)
+    monkeypatch.setattr("sys.argv", ["install", "--regal"])
+    assert main() == 1
+    said = capsys.readouterr().err
+    for way in ("REGAL_BIN", "PATH", "install Go", "--regal", "Go is not installed"):
+        assert way in said
+    assert "building" not in said
+    assert "tried tried" not in said

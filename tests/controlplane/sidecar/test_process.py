@@ -18,6 +18,7 @@ from controlplane.bundles import BundleSigner
 from controlplane.decisions.engine import BatchFault
 from controlplane.decisions.opa import OpaAddress, OpaTransport
 from controlplane.sidecar import OpaBinary, Sidecar, SidecarError, SidecarOptions, build_bundle
+from tests.pausing import pause
 from tests.servers.ports import free_port
 
 REVISION_QUESTION = b'{"input":{}}'
@@ -117,7 +118,7 @@ async def test_a_hung_opa_is_ended_too(options: SidecarOptions) -> None:
     await sidecar.start()
     pid = sidecar.pid
     assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
+    pause(pid)
     await sidecar.stop()
     assert not is_alive(pid)
 

@@ -13,6 +13,7 @@ from controlplane.contracts.identity import Device, Trust
 from controlplane.contracts.observed import Kept, Observed
 from controlplane.contracts.rollback import Contribution
 from controlplane.contracts.rounds import Round
+from controlplane.contracts.trusthistory import TrustHistory
 from controlplane.storage import Store, StoreUnavailable, open_store
 from tests.controlplane.behaving import LOW, NOW, observed, record, score, verdict
 from tests.controlplane.storage.breaking import break_writes
@@ -315,3 +316,55 @@ async def test_many_are_kept_in_one_go(store: Store, new_device: NewDevice) -> N
     found = await store.behaviour.kept(names)
     assert {kept.version for kept in found.values()} == {1}
     assert len(found) == 200
+
+
+async def _history(store: Store, name: str) -> TrustHistory | None:
+    found = await store.devices.get(name)
+    assert found is not None
+    return found.trust_history
+
+
+def _trusted(score: float) -> Trust:
+    return Trust(score=score, observations=1)
+
+
+async def test_how_trust_moved_is_kept_with_it(store: Store, replica: Store, new_device: NewDevice) -> None:
+    [name] = await _enrolled(store, new_device, 1, trust_history=TrustHistory.of(0.6, NOW - 50))
+    for version, (score_, at) in enumerate([(0.7, NOW), (0.4, NOW + 60), (0.8, NOW + 120)]):
+        seen = record(since=NOW - 90, observed_at=at)
+        assert await store.behaviour.apply([observed(name, version, record=seen, trust=_trusted(score_))]) == set()
+    history = await _history(replica, name)
+    assert history is not None
+    assert (history.begun, history.steady_since, history.lowest(NOW + 120)) == (NOW - 50, NOW + 60, 0.4)
+
+
+async def test_trust_that_is_renewed_as_time_passes_has_moved_then(store: Store, new_device: NewDevice) -> None:
+    [name] = await _enrolled(store, new_device, 1, trust_history=TrustHistory.of(0.6, NOW - 50))
+    renewed = record(state="recovering", since=NOW + 900, observed_at=NOW)
+    await store.behaviour.apply([observed(name, record=renewed, trust=_trusted(0.5))])
+    history = await _history(store, name)
+    assert history is not None
+    assert history.steady_since == NOW + 900
+
+
+async def test_a_history_that_was_not_kept_begins_when_trust_is_next_observed(
+    store: Store, new_device: NewDevice
+) -> None:
+    [before] = await _enrolled(store, new_device, 1)
+    [other] = await _enrolled(store, new_device, 1, trust_history=TrustHistory.of(0.9, NOW - 50))
+    assert (await _history(store, before), await _history(store, other)) == (None, None), "it is of other trust"
+    for name in (before, other):
+        await store.behaviour.apply([observed(name, record=record(observed_at=NOW), trust=_trusted(0.5))])
+        history = await _history(store, name)
+        assert history is not None
+        assert (history.begun, history.steady_since) == (NOW, NOW)
+
+
+async def test_of_one_that_a_person_lets_back_it_is_not_known_until_it_is_observed(
+    store: Store, new_device: NewDevice
+) -> None:
+    [name] = await _enrolled(store, new_device, 1, trust_history=TrustHistory.of(0.6, NOW - 50))
+    await store.devices.set_status(name, "quarantined")
+    assert await _history(store, name) is not None
+    await store.devices.set_status(name, "active", None, Trust(score=0.6, observations=0))
+    assert await _history(store, name) is None

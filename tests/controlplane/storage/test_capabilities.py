@@ -4,6 +4,8 @@ import pytest
 from sqlalchemy import text
 
 from controlplane.storage import Store, StoreUnavailable
+from controlplane.storage.steady import Steady
+from tests.clocks import Clock
 
 NOW = 1_767_225_600.0
 
@@ -29,9 +31,24 @@ async def test_a_purge_forgets_what_expired_and_nothing_else(store: Store) -> No
 
 
 async def test_old_uses_are_forgotten_on_the_way(store: Store) -> None:
+    passed = Clock(0.0)
+    store.capabilities._steady = Steady(passed)
     await store.capabilities.consume({f"cap-{number}": NOW for number in range(50)})
+    passed.now = 1000.0
     await store.capabilities.consume({"later": NOW + 1000})
     assert await store.capabilities.purge(NOW + 500) == 0
+
+
+async def test_a_clock_that_jumps_a_day_ahead_and_back_has_no_use_forgotten(store: Store) -> None:
+    passed = Clock(0.0)
+    store.capabilities._steady = Steady(passed)
+    used = {"cap-1": NOW + 300}
+    await store.capabilities.consume({"earlier": NOW})
+    assert await store.capabilities.consume(used) == {"cap-1": 0}
+    for second in range(20, 300, 20):
+        passed.now = float(second)
+        await store.capabilities.consume({f"of-tomorrow-{second}": NOW + 86_400 + second})
+        assert await store.capabilities.consume(used) == {"cap-1": second // 20}
 
 
 async def test_a_use_is_remembered_although_another_clock_is_ahead(store: Store) -> None:
@@ -44,6 +61,7 @@ async def test_a_use_is_remembered_although_another_clock_is_ahead(store: Store)
 
 async def test_when_forgetting_fails_nothing_was_used_up(url: str, store: Store) -> None:
     await store.capabilities.consume({"old": NOW - 1000})
+    store.capabilities._steady = Steady()
     await _break_deletes(store, url)
     with pytest.raises(StoreUnavailable, match="forget expired"):
         await store.capabilities.consume({"cap-1": NOW})

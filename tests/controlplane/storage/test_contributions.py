@@ -10,7 +10,7 @@ from controlplane.contracts.rollback import Contribution
 from controlplane.contracts.rounds import Round
 from controlplane.storage import Store
 from controlplane.storage.contributions import First, add_contributions, contributing_since, firsts_of
-from controlplane.storage.tables import contributions
+from controlplane.storage.tables_rounds import contributions
 from tests.controlplane.storage.conftest import NOW
 
 MODEL = "smart-home-intents"

@@ -2,12 +2,13 @@ import asyncio
 import random
 import signal
 import sqlite3
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.contracts.identity import Device, EnrolmentGrant
@@ -101,9 +102,11 @@ async def test_sqlite_says_that_another_writer_holds_it_and_recovers(
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable, match="database is locked"):
         await store.capabilities.consume({"cap-1": NOW})
-    await store.ping()
+    with pytest.raises(StoreUnavailable, match="database is locked"):
+        await store.ping()
     other.execute("ROLLBACK")
     other.close()
+    await store.ping()
     assert await store.capabilities.consume({"cap-1": NOW}) == {"cap-1": 0}
     await store.close()
 
@@ -136,7 +139,7 @@ async def test_closing_waits_for_what_is_under_way(url: str) -> None:
     await asyncio.sleep(0)
     assert store._database._under_way
     writing.cancel()
-    purge = asyncio.create_task(store._database.write("count slowly", _slowly))
+    purge = asyncio.create_task(store._database.bulk("count slowly", _slowly))
     await asyncio.sleep(0)
     await store.close()
     assert purge.done()
@@ -145,9 +148,9 @@ async def test_closing_waits_for_what_is_under_way(url: str) -> None:
         await writing
 
 
-async def _slowly(connection: AsyncConnection) -> str:
-    await connection.execute(text("SELECT 1"))
-    await asyncio.sleep(0.05)
+def _slowly(connection: Connection) -> str:
+    connection.execute(text("SELECT 1"))
+    time.sleep(0.05)
     return "done"
 
 
@@ -188,14 +191,24 @@ async def test_a_writer_that_does_not_end_is_a_store_that_is_unavailable(
     monkeypatch.setattr(addresses, "WAIT_SECONDS", 0.1)
     store = await open_store(sqlite_url)
 
-    async def hold(_: AsyncConnection) -> None:
-        await asyncio.sleep(0.4)
-
-    held = asyncio.create_task(store._database.write("hold the writer", hold))
+    held = asyncio.create_task(store._database.bulk("hold the writer", lambda _: time.sleep(0.4)))
     await asyncio.sleep(0.05)
     with pytest.raises(StoreUnavailable, match="TimeoutError"):
         await store.capabilities.consume({"cap-1": NOW})
     await held
+    await store.close()
+
+
+async def test_a_transaction_that_waits_for_others_is_a_mistake_and_writes_nothing(sqlite_url: str) -> None:
+    store = await open_store(sqlite_url)
+
+    async def wait(connection: AsyncConnection) -> None:
+        await connection.execute(text("INSERT INTO capability_uses (jti, expires_at, uses) VALUES ('cap-1', 1, 1)"))
+        await asyncio.sleep(0)
+
+    with pytest.raises(RuntimeError, match="waits for something else"):
+        await store._database.write("wait", wait)
+    assert await store.capabilities.consume({"cap-1": NOW}) == {"cap-1": 0}
     await store.close()
 
 

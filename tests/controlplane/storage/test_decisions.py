@@ -62,6 +62,9 @@ async def test_a_purge_of_much_is_many_small_ones_and_others_write_in_between(
     write = Database.write
 
     async def watched(self: Database, what: str, work: Callable[[AsyncConnection], Awaitable[int]]) -> int:
+        if self is not store.decisions._database:
+            # Of a control plane of other tests, which serves in a thread of its own.
+            return await write(self, what, work)
         sizes.append(await write(self, what, work))
         await store.decisions.add_many([_row(f"new-{len(sizes)}")])
         return sizes[-1]

@@ -2,9 +2,11 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import update
 
 from controlplane.contracts.identity import Attestation, Device, Trust
-from controlplane.storage import Store
+from controlplane.storage import Store, StoreUnavailable
+from controlplane.storage.tables import devices
 
 NewDevice = Callable[..., Device]
 
@@ -99,11 +101,31 @@ async def test_pages_follow_one_another_without_gap_or_repetition(store: Store, 
 
 
 async def test_many_look_ups_at_once_each_get_their_own(store: Store, new_device: NewDevice) -> None:
-    devices = [new_device() for _ in range(100)]
-    await asyncio.gather(*(store.devices.add(device) for device in devices))
-    assert await asyncio.gather(*(store.devices.get(device.id) for device in devices)) == devices
-    keys = [device.key_thumbprint for device in devices]
-    assert await asyncio.gather(*(store.devices.by_thumbprint(key) for key in keys)) == devices
+    many = [new_device() for _ in range(100)]
+    await asyncio.gather(*(store.devices.add(device) for device in many))
+    assert await asyncio.gather(*(store.devices.get(device.id) for device in many)) == many
+    keys = [device.key_thumbprint for device in many]
+    assert await asyncio.gather(*(store.devices.by_thumbprint(key) for key in keys)) == many
+
+
+@pytest.mark.parametrize(
+    "damage", [{"key_y": "-1"}, {"roles": "x"}, {"roles": '[["trainer"]]'}, {"status": "ACTIVE"}, {"trust_score": 1e9}]
+)
+async def test_a_row_that_nobody_here_wrote_is_nobodys_device_and_spoils_no_other_look_up(
+    store: Store, new_device: NewDevice, damage: dict[str, object]
+) -> None:
+    damaged, sound = new_device(), new_device()
+    assert await store.devices.add(damaged)
+    assert await store.devices.add(sound)
+    is_it = devices.c.id == damaged.id
+    await store._database.change("damage a row", update(devices).where(is_it).values(damage))
+    found = await asyncio.gather(store.devices.get(damaged.id), store.devices.get(sound.id), return_exceptions=True)
+    assert isinstance(found[0], StoreUnavailable)
+    assert found[1] == sound
+    assert await store.devices.by_thumbprint(sound.key_thumbprint) == sound
+    for listing in (store.devices.page(), store.devices.by_trust()):
+        with pytest.raises(StoreUnavailable, match="not as ztfm writes it"):
+            await listing
 
 
 async def test_devices_are_listed_by_trust_in_pages_without_gaps_and_by_segment(

@@ -162,7 +162,8 @@ async def test_what_a_row_holds_becomes_a_fact(store: Store, new: New) -> None:
     assert fact.waives == {"trust_sufficient": True, "window_open": True}
     assert (fact.subject, fact.starts_at, fact.ends_at) == ("dev-1", NOW, NOW + 60.0)
     nobody_granted = (
-        {"waives": '["subject_active"]'},
+        {"waives": '["subject active"]'},
+        {"waives": '{"trust_sufficient": 1}'},
         {"waives": "[]"},
         {"waives": "x"},
         {"approver": ""},
@@ -176,7 +177,7 @@ async def test_what_a_row_holds_becomes_a_fact(store: Store, new: New) -> None:
 @pytest.mark.parametrize(
     "spoilt",
     [
-        "waives = '[\"role_granted\"]'",
+        "waives = '[\"role granted\"]'",
         "waives = '[]'",
         "waives = '{'",
         "waives = 'null'",

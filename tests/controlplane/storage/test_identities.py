@@ -247,5 +247,20 @@ async def test_a_revoked_device_rotates_nothing(store: Store, author: Organisati
     assert refusal.value.cause == "is_revoked"
 
 
+async def test_a_device_that_was_set_apart_after_policy_answered_rotates_nothing(
+    store: Store, author: Organisation, new_device: New
+) -> None:
+    device, key = keyed(new_device)
+    await store.devices.add(device)
+    record = rotation(await known(store, device), key, DeviceKey.generate())
+    await store.devices.set_status(device.id, "quarantined")
+    with pytest.raises(RecordRefused) as refusal:
+        await store.identities.rotate(device.id, record, Notice(), NOW)
+    assert refusal.value.cause == "is_quarantined"
+    assert await store.devices.by_thumbprint(key.thumbprint) is not None
+    await store.devices.set_status(device.id, "active")
+    await store.identities.rotate(device.id, record, Notice(), NOW)
+
+
 async def test_a_number_beyond_all_is_answered_with_nothing(store: Store) -> None:
     assert await store.identity_log.logged(10**15 - 1, 64, 10**15) == []

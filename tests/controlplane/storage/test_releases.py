@@ -9,7 +9,7 @@ from sqlalchemy import String
 from controlplane.contracts.policies import digest_of
 from controlplane.storage import Store
 from controlplane.storage.releases import NewRelease
-from controlplane.storage.tables import policy_shadows
+from controlplane.storage.tables_policies import policy_shadows
 
 NOW = 1_767_225_600.0
 

@@ -1,9 +1,9 @@
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, text, update
 
 from controlplane.capabilities.revoking import status_notice
 from controlplane.contracts.events import REACH_SECONDS, Notice, Revocation, RevocationKind, SecurityEvent
@@ -70,17 +70,20 @@ async def test_a_revocation_that_waited_for_its_turn_dates_from_its_turn(
     first, second = new_device(), new_device()
     for device in (first, second):
         await store.devices.add(device)
-    holds = asyncio.Event()
+    holds, loop = asyncio.Event(), asyncio.get_running_loop()
 
-    async def hold(connection: AsyncConnection) -> None:
-        await connection.execute(update(devices).values(segment=devices.c.segment))
-        holds.set()
-        await asyncio.sleep(0.6)
+    def hold(connection: Connection) -> None:
+        connection.execute(update(devices).values(segment=devices.c.segment))
+        loop.call_soon_threadsafe(holds.set)
+        if replica._database.kind == "sqlite":
+            time.sleep(0.6)
+        else:
+            connection.execute(text("SELECT pg_sleep(0.6)"))
 
     def begin(name: str) -> Notice:
         return status_notice([name], "quarantined", NOW, "policy")
 
-    holding = asyncio.create_task(replica._database.write("hold", hold))
+    holding = asyncio.create_task(replica._database.bulk("hold", hold))
     await holds.wait()
     await asyncio.gather(
         store.devices.set_status(first.id, "quarantined", begin(first.id)),

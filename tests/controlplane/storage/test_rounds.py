@@ -2,11 +2,13 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import update
 
 from controlplane.contracts.rollback import Contribution
 from controlplane.contracts.rounds import MAX_MEMBERS, Round, RoundQuery
-from controlplane.storage import Store
+from controlplane.storage import Store, StoreUnavailable
 from controlplane.storage.contributions import add_contributions
+from controlplane.storage.tables_rounds import rounds as table
 from tests.controlplane.storage.conftest import NOW
 
 NewRound = Callable[..., Round]
@@ -28,6 +30,20 @@ async def test_of_all_who_open_one_id_one_does_and_its_round_stays(
     )
     assert sum(added) == 1
     assert await store.rounds.get("r1") == rounds[added.index(True)]
+
+
+@pytest.mark.parametrize("damage", [{"members": "x"}, {"members": "[[]]"}, {"state": "OPEN"}, {"model_digest": "x"}])
+async def test_a_round_that_nobody_here_wrote_is_none_of_ours(
+    store: Store, new_round: NewRound, damage: dict[str, str]
+) -> None:
+    await store.rounds.add(new_round())
+    await store.rounds.add(new_round(id="r2", opens_at=NOW + 1))
+    await store._database.change("damage a row", update(table).where(table.c.id == "r1").values(damage))
+    with pytest.raises(StoreUnavailable, match="not as ztfm writes it"):
+        await store.rounds.get("r1")
+    with pytest.raises(StoreUnavailable, match="not as ztfm writes it"):
+        await store.rounds.before(new_round(id="r2", opens_at=NOW + 1))
+    assert await store.rounds.get("r2") is not None
 
 
 async def test_a_round_closes_once(store: Store, new_round: NewRound) -> None:

@@ -19,12 +19,12 @@ def samples(snapshot: Snapshot) -> dict[str, float]:
 
 def one(decisions: int, queued: float = 0.0, ready: float = 1.0, revision: str = "r1") -> Metrics:
     metrics = Metrics("1.0")
-    metrics.decisions.labels("inference", "allow").inc(decisions)
+    metrics.decisions.given.labels("inference", "allow").inc(decisions)
     for _ in range(decisions):
-        metrics.decision_duration.labels("inference").observe(0.003)
-    metrics.opa_queue_length.set(queued)
-    metrics.ready.set(ready)
-    metrics.policy_revision(revision, 5.0)
+        metrics.decisions.duration.labels("inference").observe(0.003)
+    metrics.engine.queue_length.set(queued)
+    metrics.edge.ready.set(ready)
+    metrics.policies.decides(revision, 5.0)
     return metrics
 
 

@@ -13,15 +13,9 @@ from controlplane.contracts.decision import Decision
 from controlplane.observing import Observer
 from controlplane.storage.exceptions import Uses
 from controlplane.telemetry import Metrics
-from controlplane.telemetry.metrics import (
-    LATENCY_BUCKETS,
-    LEAST_TRUSTED,
-    MAX_LABEL_VALUES,
-    MAX_REVISIONS,
-    OUTCOMES,
-    PACKAGES,
-    BoundedLabels,
-)
+from controlplane.telemetry.behaviour_metrics import LEAST_TRUSTED
+from controlplane.telemetry.families import LATENCY_BUCKETS
+from controlplane.telemetry.labels import MAX_LABEL_VALUES, MAX_REVISIONS, OUTCOMES, PACKAGES, BoundedLabels
 from tests.support import ControlPlane
 
 
@@ -53,7 +47,7 @@ def test_names_follow_the_rules() -> None:
 def test_a_cause_that_is_not_known_is_other() -> None:
     metrics = Metrics("1.0", ["expired"])
     for cause in ("expired", "made-up-1", "made-up-2"):
-        metrics.refused(cause)
+        metrics.capabilities.refused(cause)
     found = samples(metrics)
     assert found["ztfm_capabilities_refused_total", frozenset({("cause", "expired")})] == 1
     assert found["ztfm_capabilities_refused_total", frozenset({("cause", "other")})] == 2
@@ -169,22 +163,22 @@ def test_a_use_of_exceptions_is_counted_once_and_a_search_uses_none() -> None:
 def test_the_latest_revisions_are_counted_and_older_ones_make_room() -> None:
     metrics = Metrics("1.0")
     for number in range(MAX_REVISIONS + 3):
-        metrics.policy_decisions.count(f"r{number}", "deny")
-        metrics.policy_decisions.count(f"r{number}", "deny")
+        metrics.decisions.by_revision.count(f"r{number}", "deny")
+        metrics.decisions.by_revision.count(f"r{number}", "deny")
     shown = {dict(labels)["revision"] for name, labels in samples(metrics) if name == "ztfm_policy_decisions_total"}
     assert shown == {f"r{number}" for number in range(3, MAX_REVISIONS + 3)}
     latest = frozenset({("revision", f"r{MAX_REVISIONS + 2}"), ("outcome", "deny")})
     assert samples(metrics)["ztfm_policy_decisions_total", latest] == 2
-    metrics.policy_decisions.count("r0", "error")
+    metrics.decisions.by_revision.count("r0", "error")
     again = frozenset({("revision", "r0"), ("outcome", "error")})
     assert samples(metrics)["ztfm_policy_decisions_total", again] == 1
 
 
 def test_the_least_trusted_are_shown_by_rank_and_no_longer_than_they_are() -> None:
     metrics = Metrics("1.0")
-    metrics.least_trusted([0.1 * number for number in range(20)])
+    metrics.behaviour.least_trusted([0.1 * number for number in range(20)])
     ranks = {dict(labels)["rank"] for name, labels in samples(metrics) if name == "ztfm_least_trust_score"}
     assert ranks == {str(number) for number in range(1, LEAST_TRUSTED + 1)}
-    metrics.least_trusted([0.4])
+    metrics.behaviour.least_trusted([0.4])
     found = {labels: value for (name, labels), value in samples(metrics).items() if name == "ztfm_least_trust_score"}
     assert found == {frozenset({("rank", "1")}): 0.4}

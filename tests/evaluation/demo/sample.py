@@ -1,7 +1,7 @@
 """A small outcome, made up."""
 
 from controlplane.contracts.access import AccessReason
-from evaluation.demo.outcome import Inference, Outcome, RoundFigures, Sighting
+from evaluation.demo.outcome import Attested, Inference, Outcome, RoundFigures, Sighting
 from evaluation.federation.devices import Worth
 
 REASON = AccessReason(code="update_bounded", message="The update is <far> too large.", remedy="Train again.")
@@ -42,3 +42,14 @@ def outcome() -> Outcome:
         policy_revision="abc.def",
         seconds={"enrol": 0.51, "all": 12.34},
     )
+
+
+def attesting() -> Outcome:
+    """The same, where homes attested."""
+    found = outcome()
+    found.attest = "tpm"
+    found.attested = [
+        Attested("home-00", "software", "software-tpm"),
+        Attested("home-02", "none", wrong=["measurements.pcr15"]),
+    ]
+    return found

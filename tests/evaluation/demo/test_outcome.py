@@ -1,6 +1,6 @@
 import json
 
-from tests.evaluation.demo.sample import outcome
+from tests.evaluation.demo.sample import attesting, outcome
 
 
 def test_the_json_object_holds_every_figure_that_is_promised() -> None:
@@ -22,3 +22,9 @@ def test_least_trust_is_that_of_honest_devices() -> None:
 
 def test_inferences_name_the_reasons_of_a_denial() -> None:
     assert outcome().to_json()["inferences"][2]["reasons"] == ["update_bounded"]
+
+
+def test_what_homes_proved_is_told_and_nothing_where_none_was_asked() -> None:
+    assert outcome().to_json()["attestation"] == {"by": "none", "proven": {}, "refused": {}}
+    refused = {"home-02": ["measurements.pcr15"]}
+    assert attesting().to_json()["attestation"] == {"by": "tpm", "proven": {"software": 1}, "refused": refused}

@@ -42,6 +42,7 @@ def test_settings_of_another_control_plane_do_not_reach_it(tmp_path: Path, monke
     with serving(tmp_path / "run") as when_ready:
         plane = when_ready()
         assert (plane.state_dir / "ztfm.db").exists()
+        assert plane.url.startswith("https://")
         assert Path(f"/proc/{plane.pid}").exists()
     assert not Path(f"/proc/{plane.pid}").exists()
 

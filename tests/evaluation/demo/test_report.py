@@ -1,33 +1,12 @@
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from evaluation.demo.report import render, write_report
-from tests.evaluation.demo.sample import outcome
-
-VOID = {"meta", "path", "use"}
-
-
-class Balance(HTMLParser):
-    """Fails where a tag is closed that is not the one opened last."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.opened: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        if tag not in VOID:
-            self.opened.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: object) -> None:
-        return
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.opened.pop() == tag
+from tests.evaluation.demo.sample import attesting, outcome
+from tests.evaluation.markup import Balance
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +66,13 @@ def test_the_same_outcome_gives_the_same_page(page: str) -> None:
 def test_folders_are_made_as_needed(tmp_path: Path) -> None:
     write_report(outcome(), tmp_path / "a" / "b.html")
     assert (tmp_path / "a" / "b.html").read_text().startswith("<!doctype html>")
+
+
+def test_what_homes_proved_is_shown_where_they_were_asked(page: str) -> None:
+    assert "Attestation" not in page
+    shown = render(attesting())
+    balance = Balance()
+    balance.feed(shown)
+    assert balance.opened == []
+    for word in ("<h2>Attestation</h2>", "measurements.pcr15", "software-tpm", "--attest tpm"):
+        assert word in shown

@@ -20,14 +20,14 @@ proven contains "behaviour_admitted" if {
 }
 
 proven contains "update_plausible" if {
-	input.context.behaviour.p_value > limits.behaviour.p_minimum
+	input.context.behaviour.p_value - limits.behaviour.p_minimum > 0
 	input.context.behaviour.p_value <= 1
 }
 
 proven contains "update_plausible" if {
 	not "p_value" in object.keys(input.context.behaviour)
 	input.context.behaviour.comparable >= 0
-	input.context.behaviour.comparable < limits.behaviour.comparable_minimum
+	limits.behaviour.comparable_minimum - input.context.behaviour.comparable > 0
 }
 
 # METADATA
@@ -49,7 +49,7 @@ too_much := 1 / limits.behaviour.alpha
 # METADATA
 # title: Little
 # description: Whether the evidence is so little that it holds nobody back.
-is_little if evidence < limits.behaviour.release_e_value
+is_little if limits.behaviour.release_e_value - evidence > 0
 
 # METADATA
 # title: Evidence of updates

@@ -31,6 +31,7 @@ proven contains "capability_norm_kept" if {
 }
 
 proven contains "capability_fresh" if {
+	is_number(limits.capability_age_seconds)
 	input.context.capability.age_seconds >= 0
 	input.context.capability.age_seconds <= limits.capability_age_seconds
 }

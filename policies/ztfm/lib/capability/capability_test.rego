@@ -58,3 +58,10 @@ test_a_cause_refutes_what_was_verified if {
 		)
 	}
 }
+
+test_an_age_limit_that_is_no_number_lets_no_age_pass if {
+	every limit in {null, false, true, "300", [], {}} {
+		mistyped := object.union(data.data.limits, {"capability_age_seconds": limit})
+		not "capability_fresh" in capability.proven with input as samples.admitting with data.data.limits as mistyped
+	}
+}

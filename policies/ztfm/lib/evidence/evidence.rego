@@ -14,9 +14,9 @@ import data.data.limits
 proven contains "update_measured" if {
 	startswith(input.context.evidence.update_digest, "sha256:")
 	input.context.evidence.parameters >= 1
-	input.context.evidence.parameters <= limits.evidence.parameters_maximum
+	limits.evidence.parameters_maximum - input.context.evidence.parameters >= 0
 	input.context.evidence.norm > 0
-	input.context.evidence.norm <= limits.evidence.norm_maximum
+	limits.evidence.norm_maximum - input.context.evidence.norm >= 0
 	limits.evidence.references[input.context.evidence.reference] == true
 }
 
@@ -26,11 +26,11 @@ proven contains "update_shaped" if input.context.evidence.shapes_match == true
 
 proven contains "update_bounded" if {
 	input.context.evidence.norm_ratio > 0
-	input.context.evidence.norm_ratio <= limits.evidence.norm_ratio_maximum
+	limits.evidence.norm_ratio_maximum - input.context.evidence.norm_ratio >= 0
 }
 
 proven contains "update_aligned" if {
-	input.context.evidence.cosine >= limits.evidence.cosine_minimum
+	input.context.evidence.cosine - limits.evidence.cosine_minimum >= 0
 	input.context.evidence.cosine <= 1
 }
 
@@ -42,8 +42,8 @@ proven contains "update_new" if {
 }
 
 proven contains "update_examples" if {
-	input.context.evidence.examples >= limits.evidence.examples_minimum
-	input.context.evidence.examples <= limits.evidence.examples_maximum
+	input.context.evidence.examples - limits.evidence.examples_minimum >= 0
+	limits.evidence.examples_maximum - input.context.evidence.examples >= 0
 }
 
 # METADATA
@@ -53,7 +53,7 @@ proven contains "update_examples" if {
 # scope: document
 is_no_replay if {
 	input.context.evidence.replay_cosine >= -1
-	input.context.evidence.replay_cosine < limits.evidence.replay_cosine_maximum
+	limits.evidence.replay_cosine_maximum - input.context.evidence.replay_cosine > 0
 }
 
 is_no_replay if not "replay_cosine" in object.keys(input.context.evidence)

@@ -2,8 +2,8 @@
 # title: Exceptions
 # description: |
 #   A dated, approved exception may waive a few requirements for one subject, resource and action: one that is signed
-#   with this bundle, or one that was granted since and comes with the facts. Identity, status, roles, segments,
-#   rounds, one-time use and evidence can never be waived: they are not in `waivable`.
+#   with this bundle, or one that was granted since and comes with the facts. `waivable` of `data/limits` names these.
+#   Identity, status, roles, segments, rounds, one-time use and evidence are never among them, whatever it says.
 package ztfm.lib.exceptions
 
 import data.data.exceptions
@@ -11,15 +11,11 @@ import data.data.limits
 
 # METADATA
 # title: Waivable
-# description: The only requirements that an exception can waive.
-waivable := {
-	"attestation_fresh",
-	"attestation_sufficient",
-	"network_allowed",
-	"requests_within_budget",
-	"tokens_within_budget",
-	"trust_sufficient",
-	"window_open",
+# description: The only requirements that an exception can waive; what must always hold is not among them.
+# scope: document
+waivable contains code if {
+	some code, true in limits.waivable
+	not code in never
 }
 
 # METADATA

@@ -15,6 +15,8 @@ exception := {
 
 device := samples.serving.subject.id
 
+vouched_for := {"signer": "example-lab", "registered_at": samples.now}
+
 asked := json.patch(samples.serving, [
 	{"op": "replace", "path": "/resource/id", "value": "fall-detection"},
 	{
@@ -23,6 +25,7 @@ asked := json.patch(samples.serving, [
 		"value": "sha256:3f1c0a9d5b7e2468ace013579bdf02468ace13579bdf02468ace13579bdf0246",
 	},
 	{"op": "replace", "path": "/context/time", "value": samples.now + 36000},
+	{"op": "add", "path": "/context/integrity", "value": {"release": vouched_for}},
 ])
 
 test_a_current_exception_waives_what_it_names if {
@@ -96,26 +99,45 @@ test_an_exception_without_an_end_in_sight_waives_nothing if {
 	exceptions.waived == set() with input as asked with data.data.exceptions as {device: {"attestation-move": long}}
 }
 
-test_what_must_hold_is_never_waived if {
-	never := {
-		"capability_unused": true,
-		"capability_verified": true,
-		"digest_current": true,
-		"resource_known": true,
-		"role_granted": true,
-		"round_member": true,
-		"round_open": true,
-		"segment_allowed": true,
-		"subject_active": true,
-		"subject_known": true,
-		"submission_outstanding": true,
-		"update_aligned": true,
-		"update_bounded": true,
-		"update_finite": true,
+test_what_must_hold_is_never_waived_whatever_the_data_says if {
+	every code in {
+		"capability_unused",
+		"capability_verified",
+		"digest_current",
+		"resource_known",
+		"role_granted",
+		"round_member",
+		"round_open",
+		"segment_allowed",
+		"subject_active",
+		"subject_known",
+		"submission_outstanding",
+		"update_aligned",
+		"update_bounded",
+		"update_finite",
+	} {
+		code in exceptions.never
 	}
-	other := {device: {"everything": object.union(exception, {"waives": never})}}
+	everything := {code: true | some code in exceptions.never}
+	limits := object.union(data.data.limits, {"waivable": object.union(everything, {"window_open": true})})
+	wide := object.union(exception, {"waives": object.union(everything, {"window_open": true})})
 	exceptions.waived == {"attestation_fresh", "attestation_sufficient", "window_open"} with input as asked
-		with data.data.exceptions as other
+		with data.data.limits as limits
+		with data.data.exceptions as {device: {"everything": wide}}
+}
+
+test_what_is_named_in_the_limits_is_waived_and_nothing_else if {
+	wide := object.union(exception, {"waives": {"of_their_own": true, "window_open": true, "trust_sufficient": true}})
+	named := object.union(object.remove(data.data.limits, ["waivable"]), {"waivable": {"of_their_own": true}})
+	exceptions.waived == {"of_their_own"} with input as asked
+		with data.data.limits as named
+		with data.data.exceptions as {device: {"wide": wide}}
+	every waivable in [null, true, ["window_open"], {"window_open": "true"}, {}] {
+		odd := object.union(object.remove(data.data.limits, ["waivable"]), {"waivable": waivable})
+		exceptions.waived == set() with input as asked
+			with data.data.limits as odd
+			with data.data.exceptions as {device: {"wide": wide}}
+	}
 }
 
 test_a_time_that_is_no_number_waives_nothing if {

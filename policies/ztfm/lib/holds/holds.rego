@@ -50,7 +50,12 @@ spares(hold) if {
 	is_array(hold.actions)
 	count(hold.actions) > 0
 	every action in hold.actions {
-		action in {"gradient_submission", "inference", "model_access"}
+		action in actions
 		action != input.action.name
 	}
 }
+
+# METADATA
+# title: Actions
+# description: The product's own, which alone can be held.
+actions := {"gradient_submission", "inference", "model_access"}

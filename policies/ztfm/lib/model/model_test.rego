@@ -74,8 +74,92 @@ test_a_model_states_limits_or_none if {
 	}
 }
 
+test_the_parts_of_a_model_are_given_by_role_and_purpose if {
+	parts := {"a": {"shards": {
+		"adapter": {"training": {"trainer": true}, "serving": {"consumer": true}},
+		"head": {"serving": {"consumer": true}},
+	}}}
+	at := samples.put(samples.serving, "/resource/id", "a")
+	every case in [
+		[["consumer"], "serving", ["adapter", "head"]],
+		[["trainer"], "training", ["adapter"]],
+		[["trainer"], "serving", []],
+		[["gateway"], "training", []],
+		[["trainer", "consumer"], "training", ["adapter"]],
+		[[], "serving", []],
+		[["consumer"], null, []],
+	] {
+		roles := samples.put(at, "/subject/properties/roles", case[0])
+		asked := samples.put(roles, "/context/purpose", case[1])
+		model.divided == {"shards": case[2]} with input as asked with data.data.resources as parts
+	}
+}
+
+test_updates_are_sealed_where_the_models_entry_says_so if {
+	asked := samples.put(samples.granting, "/resource/id", "a")
+	terms := {"level": "hardware", "age_seconds": 900}
+	named := object.union(terms, {"references": ["gateways", "sensors"]})
+	every entry, expected in {
+		{"transport": {"sealed_to": terms}}: {"seal": named},
+		{"transport": {}}: {},
+		{}: {},
+	} {
+		model.sealing == expected with input as asked
+			with data.data.resources as {"a": entry}
+			with data.data.attestation.references as {"sensors": {}, "gateways": {}, "taken-back": null}
+	}
+}
+
+test_a_model_without_parts_is_given_whole if {
+	asked := samples.put(samples.serving, "/resource/id", "a")
+	model.divided == {} with input as asked with data.data.resources as {"a": {}}
+}
+
+test_a_model_whose_parts_cannot_be_read_is_given_to_nobody if {
+	asked := samples.put(samples.serving, "/resource/id", "a")
+	every entry in [{"shards": null}, {"shards": []}, {"shards": "adapter"}, {"shards": {"adapter": true}}] {
+		model.divided == {"shards": []} with input as asked with data.data.resources as {"a": entry}
+	}
+}
+
+test_where_it_cannot_be_read_how_updates_travel_they_are_sealed_to_nobody if {
+	asked := samples.put(samples.granting, "/resource/id", "a")
+	every transport in [null, "plain", {"sealed_to": null}, {"sealed_to": "hardware"}, {"sealed": {}}] {
+		model.sealing == {"seal": model.to_nobody} with input as asked
+			with data.data.resources as {"a": {"transport": transport}}
+	}
+	told := {"sealed_to": {"level": "software", "age_seconds": 900}}
+	tee := {"confidentiality": "tee", "transport": told}
+	model.sealing == {"seal": model.to_nobody} with input as asked
+		with data.data.resources as {"a": tee}
+		with data.data.limits as {}
+}
+
 test_a_segment_allows_its_actions_alone if {
 	guest := samples.put(samples.serving, "/subject/properties/segment", "guests")
 	not "segment_allowed" in model.proven with input as guest
 	"segment_allowed" in model.proven with input as samples.put(guest, "/action/name", "inference")
+}
+
+test_a_model_whose_limits_cannot_be_read_is_not_known if {
+	known := data.data.resources["fall-detection"]
+	fall := samples.put(samples.serving, "/resource/id", "fall-detection")
+	every limits in [null, true, 1, "none", []] {
+		unread := {"fall-detection": object.union(known, {"limits": limits})}
+		not "resource_known" in model.proven with input as fall with data.data.resources as unread
+	}
+	unlimited := {"fall-detection": object.remove(known, ["limits"])}
+	"resource_known" in model.proven with input as fall with data.data.resources as unlimited
+}
+
+test_a_window_whose_ends_are_no_numbers_never_opens if {
+	every change in [
+		{"closes_minute_utc": "x"},
+		{"closes_minute_utc": []},
+		{"opens_minute_utc": null},
+		{"opens_minute_utc": true},
+	] {
+		odd := resources(object.union(night, change))
+		not "window_open" in model.proven with input as at(midnight + 7200) with data.data.resources as odd
+	}
 }

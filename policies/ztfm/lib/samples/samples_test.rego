@@ -17,9 +17,12 @@ subject(roles, segment) := {
 		"segment": segment,
 		"key_thumbprint": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
 		"attestation": {"level": "none"},
-		"trust": {"score": 0.82, "observations": 12},
+		"trust": {"score": 0.82, "observations": 12, "history": steady},
 	},
 }
+
+# Trust that has not fallen for 30 days.
+steady := {"known_seconds": 2592000, "steady_seconds": 2592000, "lowest": 0.8}
 
 model := {"type": "model", "id": "smart-home-intents", "properties": {"digest": digest}}
 
@@ -51,6 +54,7 @@ current_round := {
 	"closes_at": now + 100,
 	"member": true,
 	"submissions": 0,
+	"confidentiality": "plain",
 }
 
 training := {
@@ -143,6 +147,124 @@ differing := {
 	},
 }
 
+attesting := {
+	"subject": subject(["trainer"], "homes"),
+	"action": {"name": "attest"},
+	"resource": {"type": "platform", "id": "tpm"},
+	"context": {
+		"time": now,
+		"network": {"address": "192.168.1.20"},
+		"challenge": {"valid": true, "age_seconds": 1.25},
+		"evidence": {
+			"verified": true,
+			"cause": "",
+			"answers": true,
+			"binding": "8f14e45fceea167a5a36dedd4bea2543f7e9d3c1b6a2f0e4d5c8b7a6958473ab",
+			"platform": "same",
+			"claims": platform_claims,
+		},
+		"platform": {"others": 0},
+		"release_key": {"suite": "x25519"},
+	},
+}
+
+leasing := {
+	"subject": subject(["consumer"], "homes"),
+	"action": {"name": "budget"},
+	"resource": {"type": "model", "id": "smart-home-intents"},
+	"context": {
+		"time": now,
+		"gateway": "dev-gateway",
+		"asked": {"requests": 1, "tokens": 600},
+		"taken": {
+			"subject": {"hour": {"requests": 40, "tokens": 9000}, "day": {"requests": 900, "tokens": 80000}},
+			"model": {"hour": {"requests": 4000, "tokens": 900000}, "day": {"requests": 9000, "tokens": 1800000}},
+			"segment": {"hour": {"requests": 4000, "tokens": 900000}, "day": {"requests": 9000, "tokens": 1800000}},
+		},
+		"leases": 1,
+		"holds": {"known": true, "current": {}},
+	},
+}
+
+releasing := {
+	"subject": subject(["trainer"], "homes"),
+	"action": {"name": "key_release"},
+	"resource": {"type": "secret", "id": "smart-home-intents/weights"},
+	"context": {
+		"time": now,
+		"network": {"address": "192.168.1.20"},
+		"purpose": "training",
+		"registered": true,
+		"results": {"tpm": {
+			"level": "software",
+			"reference": "software-tpm",
+			"age_seconds": 12.5,
+			"suite": "mlkem768-x25519",
+		}},
+		"capability": {
+			"verified": true,
+			"cause": "",
+			"model": "smart-home-intents",
+			"purpose": "training",
+			"whole": true,
+			"shards": [],
+			"age_seconds": 2.5,
+		},
+	},
+}
+
+segmenting := {
+	"subject": subject(["trainer"], "homes"),
+	"action": {"name": "segmentation"},
+	"resource": {"type": "service", "id": "aggregator-1"},
+	"context": {
+		"time": now,
+		"action": "gradient_submission",
+		"model": "smart-home-intents",
+		"attachment": {
+			"address": "192.168.1.20",
+			"site": "house-7",
+			"line": "upstairs",
+			"device_class": "camera",
+			"tunnelled": false,
+		},
+	},
+}
+
+judging := {
+	"subject": subject(["trainer", "consumer"], "homes"),
+	"action": {"name": "inference"},
+	"resource": {"type": "model", "id": "smart-home-intents"},
+	"context": {
+		"time": now,
+		"network": {"address": "10.10.3.4"},
+		"reporter": {"id": "gateway-1", "status": "active", "roles": ["gateway"], "segment": "core"},
+		"capability": {"id": "cap-1", "age_seconds": 42.5},
+		"direction": "prompt",
+		"findings": {
+			"injection": 0,
+			"secrets": 0,
+			"personal": {},
+			"near_duplicate": false,
+			"coverage": 0.05,
+		},
+		"holds": {"known": true, "current": {}},
+	},
+}
+
+platform_claims := {
+	"kind": "tpm",
+	"anchor": "swtpm",
+	"platform": "000b1f3a5c7e9d0b2f4a6c8e0d1b3f5a7c9e",
+	"bound": "8f14e45fceea167a5a36dedd4bea2543f7e9d3c1b6a2f0e4d5c8b7a6958473ab",
+	"debug": false,
+	"status": "unstated",
+	"measurements": {"pcr15": "0000000000000000000000000000000000000000000000000000000000000000"},
+	"versions": {"firmware0": 8217, "resets": 3},
+	"attributes": {"bank": "sha256", "vouched_by": "endorsement_key", "clock": "safe"},
+	"advisories": [],
+}
+
 capability := {
 	"verified": true,
 	"cause": "",
@@ -174,8 +296,42 @@ evidence := {
 administering(role, action, kind) := {
 	"subject": subject([role], "core"),
 	"action": {"name": action},
-	"resource": {"type": kind, "id": "the-thing", "properties": {}},
+	"resource": {"type": kind, "id": "the-thing", "properties": object.get(stated, action, {})},
 	"context": object.union(around, {"network": {"address": "10.10.3.4"}}),
+}
+
+# What an action is never asked without: a round is opened of a model.
+stated := {"round:create": {"model": "a-model"}}
+
+# A plan of noise, by who adds it, for tests that set data of their own.
+noise_of(mode) := {
+	"data_sets": {"homes": {"delta": 0.00001, "description": "Homes.", "epsilon": 2, "window_days": 7}},
+	"models": {"smart-home-intents": {
+		"clip_norm": 1.5,
+		"data_set": "homes",
+		"mode": mode,
+		"noise_multiplier": 8,
+	}},
+}
+
+noise_terms(mode) := {
+	"clip_norm": 1.5,
+	"data_set": "homes",
+	"delta": 0.00001,
+	"mode": mode,
+	"noise_multiplier": 8,
+}
+
+# What the control plane tells of that plan: the first of what would be spent.
+costs(mode) := {
+	"known": true,
+	"cause": "",
+	"terms": noise_terms(mode),
+	"budget": {"epsilon": 2, "window_days": 7},
+	"charges": 3,
+	"epsilon_spent": 1.25,
+	"epsilon_after": 1.5,
+	"epsilon_alone": 0.75,
 }
 
 opening_door := {

@@ -17,7 +17,10 @@ proven contains "subject_active" if input.subject.properties.status == "active"
 
 proven contains "network_allowed" if is_in_network
 
-proven contains "trust_sufficient" if trust >= model.terms.trust_minimum
+proven contains "trust_sufficient" if {
+	model.terms.trust_minimum >= 0
+	trust >= model.terms.trust_minimum
+}
 
 # METADATA
 # title: Enrolled
@@ -50,4 +53,7 @@ trust := score if {
 # scope: document
 default standing := "watched"
 
-standing := "full" if trust >= limits.trust.full
+standing := "full" if {
+	limits.trust.full >= 0
+	trust >= limits.trust.full
+}

@@ -42,3 +42,19 @@ test_standing_is_full_from_the_limit_on if {
 	subject.standing == "watched" with input as samples.put(samples.serving, "/subject/properties/trust/score", 0.699)
 	subject.standing == "watched" with input as {}
 }
+
+test_a_limit_that_is_no_number_makes_nobody_trusted if {
+	every limit in {null, false, true, "0.1", [], {}, -1} {
+		mistyped := object.union(data.data.limits, {"trust": object.union(data.data.limits.trust, {"full": limit})})
+		subject.standing == "watched" with input as samples.serving with data.data.limits as mistyped
+	}
+}
+
+test_trust_that_is_asked_for_is_a_number if {
+	every least in {null, false, true, "0.1", [], {}, -1} {
+		sensitivity := object.union(data.data.limits.sensitivities.internal, {"trust_minimum": least})
+		sensitivities := object.union(data.data.limits.sensitivities, {"internal": sensitivity})
+		mistyped := object.union(data.data.limits, {"sensitivities": sensitivities})
+		not "trust_sufficient" in subject.proven with input as samples.serving with data.data.limits as mistyped
+	}
+}

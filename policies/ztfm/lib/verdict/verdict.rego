@@ -4,6 +4,8 @@
 package ztfm.lib.verdict
 
 import data.data.reasons
+import data.ztfm.lib.attestation
+import data.ztfm.lib.differing
 import data.ztfm.lib.exceptions
 
 # METADATA
@@ -40,8 +42,13 @@ of(required, missing, granted) := {
 
 # METADATA
 # title: Explain
-# description: The messages and remedies of missing requirements, in order; one without a text is reported all the same.
-explain(missing) := [object.union({"code": code}, object.get(reasons, code, unexplained)) | some code in sort(missing)]
+# description: |
+#   The messages and remedies of missing requirements, in order; one without a text is reported all the same. What a
+#   platform proves and what it had to is named with it.
+explain(missing) := [object.union_n([{"code": code}, object.get(reasons, code, unexplained), differences]) |
+	some code in sort(missing)
+	differences := differing.told(object.get(attestation.differences, code, set()))
+]
 
 # METADATA
 # title: Unexplained
@@ -50,3 +57,12 @@ unexplained := {
 	"message": "A requirement of the policy was not met.",
 	"remedy": "Ask the operator of the federation, and name this code.",
 }
+
+# METADATA
+# title: Telling
+# description: The decision with the claims that are not what they should be beside what they are about.
+# scope: document
+telling(decision, differences) := object.union(decision, {"reasons": [told |
+	some reason in decision.reasons
+	told := object.union(reason, differing.told(object.get(differences, reason.code, set())))
+]})

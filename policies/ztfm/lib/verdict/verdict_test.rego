@@ -79,6 +79,25 @@ test_what_is_not_waived_is_the_only_reason if {
 	{reason.code | some reason in decision.reasons} == {"role_granted"}
 }
 
+denied := verdict.of({"network_allowed", "role_granted"}, {"network_allowed", "role_granted"}, granted)
+
+test_a_claim_is_named_beside_the_requirement_that_it_is_about if {
+	difference := {"claim": "debug", "seen": "true", "wanted": ["false"]}
+	told := verdict.telling(denied, {"role_granted": {difference}, "unheard_of": {difference}})
+	{reason.code: object.get(reason, "differences", []) | some reason in told.reasons} == {
+		"network_allowed": [],
+		"role_granted": [difference],
+	}
+	object.remove(told, {"reasons"}) == object.remove(denied, {"reasons"})
+}
+
+test_what_a_platform_had_to_prove_is_named if {
+	difference := {"claim": "attestation.level", "seen": "none", "wanted": ["hardware"]}
+	decision := verdict.of({"attestation_sufficient"}, {"attestation_sufficient"}, granted)
+		with data.ztfm.lib.attestation.differences as {"attestation_sufficient": {difference}}
+	[reason.differences | some reason in decision.reasons] == [[difference]]
+}
+
 test_waiving_everything_of_nothing_allows_nothing if {
 	decision := verdict.of(set(), set(), granted) with input as asked with data.data.exceptions as waiver
 	not decision.allow

@@ -1,7 +1,7 @@
 """Nothing is wrong with it: a plain loop that says its start is dear."""
 
-from adapters.conformance.backends.pytorch import NOT_APPLICABLE, federation
+from adapters.conformance.backends.pytorch import NOT_APPLICABLE, SUMS, federation
 
 TOGETHER = 18
 
-__all__ = ["NOT_APPLICABLE", "TOGETHER", "federation"]
+__all__ = ["NOT_APPLICABLE", "SUMS", "TOGETHER", "federation"]

@@ -127,6 +127,13 @@ def test_metrics_that_are_left_are_finite_and_common(found: list[object]) -> Non
     assert all(math.isfinite(value) for one in kept for value in one.values())
 
 
+def test_a_whole_number_that_no_float_holds_is_no_metric_and_no_claim() -> None:
+    assert common_metrics([{"loss": 10**400, "accuracy": np.float32(0.5), "odd": np.complex64(1)}]) == [
+        {"accuracy": 0.5}
+    ]
+    assert claimed({"steps": 10**400}, "steps") == 0
+
+
 @pytest.mark.parametrize("claim", [None, True, -1, math.nan, math.inf, "12", [1]])
 def test_a_claim_that_is_no_number_of_examples_counts_nothing(claim: object) -> None:
     assert claimed({"steps": claim}, "steps") == 0

@@ -40,7 +40,7 @@ def submit(plane: ControlPlane, aggregator: Caller, homes: list[Caller], *, nonf
 
 
 def record(plane: ControlPlane, caller: Caller) -> BehaviourRecord:
-    found = plane.run(plane.services.behaviour.kept([caller.id]))[caller.id].record
+    found = plane.run(plane.services.behaviour.subjects.kept([caller.id]))[caller.id].record
     assert found is not None
     return found
 
@@ -55,19 +55,19 @@ def request(plane: ControlPlane, clock: Clock, caller: Caller) -> None:
     """Let a window pass in which nobody asks for anything odd."""
     clock.now += 60.0
     one = device(plane, caller)
-    plane.run(plane.services.responder.observe("access", [Observation(one, 0.0, one.segment)]))
+    plane.run(plane.services.behaviour.responder.observe("access", [Observation(one, 0.0, one.segment)]))
 
 
 def as_after_a_thousand_requests(plane: ControlPlane, caller: Caller) -> None:
     # The plane judges what was really asked, at the same time.
     stale = True
     while stale:
-        kept = plane.run(plane.services.behaviour.kept([caller.id]))[caller.id]
+        kept = plane.run(plane.services.behaviour.subjects.kept([caller.id]))[caller.id]
         assert kept.record is not None
         busy = {**kept.record.wealth, "access": Wealth(active=0.001, waiting=0.0, steps=49, conforming=999)}
         changed = kept.record.model_copy(update={"wealth": busy, "conforming": 40.0, "deviating": 0.0})
         one = Observed(subject=caller.id, version=kept.version, record=changed, e_value=0.7, trust=kept.trust)
-        stale = bool(plane.run(plane.services.behaviour.apply([one])))
+        stale = bool(plane.run(plane.services.behaviour.subjects.apply([one])))
 
 
 def test_requests_end_no_probation_of_who_was_convicted_by_updates_and_updates_do(
@@ -77,7 +77,7 @@ def test_requests_end_no_probation_of_who_was_convicted_by_updates_and_updates_d
     while not (submit(plane, aggregator, homes, nonfinite=5) and record(plane, bad).state == "quarantined"):
         clock.now += 60.0
     clock.now += DAY
-    plane.run(plane.services.responder.time_passed(device(plane, bad)))
+    plane.run(plane.services.behaviour.responder.time_passed(device(plane, bad)))
     assert record(plane, bad).state == "recovering"
     assert record(plane, bad).wealth["updates"].convicted >= 50.0
     request(plane, clock, bad)

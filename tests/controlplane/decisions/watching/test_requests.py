@@ -19,7 +19,9 @@ WINDOW = 60.0
 def watch_of(plane: ControlPlane, **options: Any) -> RequestWatch:
     """A watch of another worker, on the same store."""
     services = plane.services
-    return RequestWatch(services.responder, plane.store.profiles, services.registry, Observed(), plane.clock, **options)
+    return RequestWatch(
+        services.behaviour.responder, plane.store.profiles, services.registry, Observed(), plane.clock, **options
+    )
 
 
 class Observed:
@@ -99,7 +101,7 @@ def standing(plane: ControlPlane, caller: Caller) -> str:
 
 
 def test_what_a_device_asks_for_is_taken_note_of_denied_or_not(plane: ControlPlane, homes: list[Caller]) -> None:
-    watch = plane.services.requests
+    watch = plane.services.behaviour.requests
     plane.run(watch._fold())
     before = plane.metric("ztfm_requests_watched_total", result="folded")
     homes[0].capability("inference", inference={"prompt_tokens": 5, "max_output_tokens": 5}).expect(201)
@@ -121,7 +123,7 @@ def test_what_is_evaluated_counts_for_the_subject_and_from_where_it_is_said_to_b
     }
     gateway.post("/access/v1/evaluation", document).expect(200)
     clock.now += WINDOW
-    plane.run(plane.services.requests._fold())
+    plane.run(plane.services.behaviour.requests._fold())
     profile = kept(plane, homes[0])
     assert profile is not None
     assert profile.windows == 1
@@ -137,7 +139,7 @@ def test_a_search_is_nobodys_request(plane: ControlPlane, clock: Clock, homes: l
     }
     gateway.post("/access/v1/search/subject", search).expect(200)
     clock.now += WINDOW
-    plane.run(plane.services.requests._fold())
+    plane.run(plane.services.behaviour.requests._fold())
     assert all(kept(plane, caller) is None for caller in homes)
 
 
@@ -159,7 +161,7 @@ def test_who_is_set_apart_and_what_nobody_decided_is_passed_over(
 def test_a_flood_is_set_apart_within_five_minutes_and_nobody_else_is(
     plane: ControlPlane, clock: Clock, homes: list[Caller]
 ) -> None:
-    watch = plane.services.requests
+    watch = plane.services.behaviour.requests
     for _ in range(3):
         spend(plane, clock, watch, **dict.fromkeys(NAMES, 3))
     for _ in range(5):
@@ -177,7 +179,7 @@ def test_an_unremarkable_minute_asks_policy_nothing(plane: ControlPlane, clock: 
     def responses() -> float:
         return plane.metric("ztfm_decisions_total", action="response", outcome="allow")
 
-    watch, before = plane.services.requests, responses()
+    watch, before = plane.services.behaviour.requests, responses()
     for _ in range(3):
         spend(plane, clock, watch, **dict.fromkeys(NAMES, 3))
     assert responses() == before
@@ -233,7 +235,7 @@ def test_while_policy_does_not_say_how_to_judge_requests_wait(
         return None
 
     with monkeypatch.context() as patched:
-        patched.setattr(plane.services.responder._terms, "in_force", nothing)
+        patched.setattr(plane.services.behaviour.responder._terms, "in_force", nothing)
         plane.run(watch._fold())
         assert len(watch._waiting) == 1
     plane.run(watch._fold())
@@ -250,7 +252,7 @@ def test_a_window_that_cannot_be_judged_is_lost_and_the_next_one_is_judged(
         raise StoreUnavailable("look up behaviour", "nowhere", "it is down")
 
     with monkeypatch.context() as patched:
-        patched.setattr(plane.services.responder._records, "kept", down)
+        patched.setattr(plane.services.behaviour.responder._records, "kept", down)
         spend(plane, clock, watch, **dict.fromkeys(NAMES, 3))
     assert observed.lost == 6  # type: ignore[attr-defined]
     spend(plane, clock, watch, **dict.fromkeys(NAMES, 3))
@@ -290,7 +292,7 @@ def test_a_profile_that_nobody_can_read_any_more_is_learnt_anew(
 
 def test_the_length_of_a_window_is_policys(plane: ControlPlane, clock: Clock, homes: list[Caller]) -> None:
     watch = watch_of(plane)
-    in_force = plane.run(plane.services.responder.in_force())
+    in_force = plane.run(plane.services.behaviour.responder.in_force())
     assert in_force is not None
     spend(plane, clock, watch, home0=1)
     assert watch._windows is not None

@@ -32,7 +32,7 @@ def signals(caller: Caller | str, clock: Clock, **changes: Any) -> InferenceSign
 
 @pytest.fixture
 def watch(plane: ControlPlane) -> SignalWatch:
-    return plane.services.signals
+    return plane.services.behaviour.signals
 
 
 ENCODER = "sentence-encoder"
@@ -111,7 +111,7 @@ def test_of_who_was_allowed_no_inference_none_is_believed(
         honest = [signals(caller, clock) for caller in homes]
         lies = [signals(stranger, clock, injections=10), signals(stranger, clock, model=ENCODER, injections=10)]
         assert report(plane, watch, *honest, *lies) == SignalsTaken(judged=6, passed_over=2)
-    kept = plane.run(plane.services.behaviour.kept([stranger.id]))[stranger.id]
+    kept = plane.run(plane.services.behaviour.subjects.kept([stranger.id]))[stranger.id]
     assert (kept.status, kept.record) == ("active", None)
     assert plane.run(plane.store.profiles.get("inference", [stranger.id])) == {}
 
@@ -139,10 +139,12 @@ def test_what_another_worker_allowed_is_known_once_it_has_judged_its_window(
 ) -> None:
     services = plane.services
     uses = Uses(plane.store.profiles)
-    other = SignalWatch(services.responder, plane.store.profiles, services.registry, watch._observer, plane.clock, uses)
+    other = SignalWatch(
+        services.behaviour.responder, plane.store.profiles, services.registry, watch._observer, plane.clock, uses
+    )
     assert plane.run(other.report(GATEWAY, [signals(homes[0], clock)])).judged == 0
     clock.now += WINDOW
-    plane.run(services.requests._fold())
+    plane.run(services.behaviour.requests._fold())
     assert plane.run(other.report(GATEWAY, [signals(homes[0], clock)])).judged == 1
 
 
@@ -178,7 +180,7 @@ def test_of_many_copies_at_once_one_counts(
         return await asyncio.gather(*(watch.report(GATEWAY, [copy]) for _ in range(12)))
 
     def steps() -> int:
-        record = plane.run(plane.services.behaviour.kept([homes[0].id]))[homes[0].id].record
+        record = plane.run(plane.services.behaviour.subjects.kept([homes[0].id]))[homes[0].id].record
         return record.wealth["inference"].steps if record else 0
 
     before = steps()
@@ -238,7 +240,7 @@ def test_while_policy_does_not_say_how_to_judge_nothing_counts(
 
     reported = [signals(caller, clock) for caller in homes]
     with monkeypatch.context() as patched:
-        patched.setattr(plane.services.responder._terms, "in_force", nothing)
+        patched.setattr(plane.services.behaviour.responder._terms, "in_force", nothing)
         with pytest.raises(Unjudged):
             report(plane, watch, *reported)
     assert report(plane, watch, *reported).judged == 6

@@ -32,13 +32,14 @@ class Desk:
         self.clock, self.looked_for = Clock(NOW), list[str]()
         self._resolver = Resolver({"key": KeyMethod()}, clock=self.clock, timer=self.clock)
         self._accepted = accepted
-        uses = ReplayCache(self.clock)
-        self._credentials = Credentials(
-            self._accepts, self._resolve, lambda used, until: uses.use(used, until) == "first", self.clock
-        )
+        self._uses = ReplayCache(self.clock)
+        self._credentials = Credentials(self._accepts, self._resolve, self._use, self.clock)
 
     async def _accepts(self, issuer: str) -> bool:
         return issuer in self._accepted
+
+    async def _use(self, used: str, until: float) -> bool:
+        return self._uses.use(used, until) == "first"
 
     async def _resolve(self, did: str) -> Resolution:
         self.looked_for.append(did)

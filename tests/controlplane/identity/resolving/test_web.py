@@ -1,7 +1,9 @@
 """``did:web`` against a real server: what is fetched, from where, and what of it counts."""
 
 import asyncio
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -11,7 +13,7 @@ from aiohttp import web
 from controlplane.identity.resolving import Resolver, ResolverLimits
 from controlplane.identity.resolving import web as module
 from controlplane.identity.resolving.interface import Found, NotResolved
-from controlplane.identity.resolving.reaching import Reach, may_reach
+from controlplane.identity.resolving.reaching import GuardedNames, OwnThreads, Reach, may_reach
 from controlplane.identity.resolving.web import MAX_DOCUMENT_BYTES, WebMethod
 from controlplane.jose.keys import DeviceKey
 from tests.clocks import Clock
@@ -254,6 +256,38 @@ async def test_what_is_no_plain_json_is_refused(plain: Pages, options: dict[str,
 def test_which_addresses_are_reached(address: str, reached: set[Reach]) -> None:
     reaches: tuple[Reach, ...] = ("public", "private", "lab")
     assert {reach for reach in reaches if may_reach(address, reach)} == reached
+
+
+async def test_name_servers_that_do_not_answer_hold_up_nobody_else() -> None:
+    ended, asked = threading.Event(), threading.Semaphore(0)
+
+    def wait(*_asked: Any) -> list[Any]:
+        asked.release()
+        ended.wait(30)
+        return []
+
+    names = GuardedNames("public", OwnThreads(wait))
+    waiting = [asyncio.create_task(names.resolve(f"slow-{number}.example")) for number in range(64)]
+    try:
+        async with asyncio.timeout(20):
+            assert await asyncio.to_thread(asked.acquire, timeout=10)
+            assert await asyncio.to_thread(lambda: "done") == "done"
+        assert not any(task.done() for task in waiting)
+    finally:
+        ended.set()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await names.close()
+
+
+async def test_names_are_resolved_as_the_system_does() -> None:
+    names = GuardedNames("lab", OwnThreads())
+    found = await names.resolve("localhost", 8443, socket.AF_INET)
+    assert {(one["host"], one["port"]) for one in found} == {("127.0.0.1", 8443)}
+    await names.close()
+    assert await names.resolve("localhost", 8443, socket.AF_INET) == found
+    await names.close()
+    with pytest.raises(OSError):
+        await GuardedNames("public", OwnThreads()).resolve("localhost", 8443, socket.AF_INET)
 
 
 async def test_what_resolves_names_is_given_back(

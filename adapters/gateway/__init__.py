@@ -1,0 +1,1 @@
+"""What stands before a model server: whoever asks shows a capability, and gets no more than policy gives."""

@@ -1,0 +1,1 @@
+"""The control plane beside other engines that answer the same policy: ``python -m benchmarks.peers``."""

@@ -1,0 +1,3 @@
+module ztfm/benchmarks/peers/topaz
+
+go 1.26.0

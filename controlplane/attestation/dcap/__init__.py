@@ -1,0 +1,1 @@
+"""Intel's quotes, of SGX enclaves and TDX guests (DCAP): layout, collateral, and `dcap-qvl` that verifies."""

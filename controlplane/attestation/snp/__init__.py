@@ -1,0 +1,1 @@
+"""AMD SEV-SNP: attestation reports and the certificates of the chips that sign them. Pure."""

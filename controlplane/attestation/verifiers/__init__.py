@@ -1,0 +1,1 @@
+"""Verifiers, one module a kind of evidence, behind `controlplane.attestation.interface`."""

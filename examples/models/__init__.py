@@ -1,0 +1,1 @@
+"""A store of signed models behind capabilities."""

@@ -1,0 +1,1 @@
+"""A secure sum, message by message."""
