@@ -22,8 +22,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 JOBS ?= 4
 WORKERS := -n $(if $(filter 0,$(JOBS)),0,logical --maxprocesses=$(JOBS) --max-worker-restart=0)
 
-# A test of real servers may lose a race for two cores. What passes the second time only is named at the end.
-AGAIN := --reruns 1 --reruns-delay 2 -r aR
+# A test of real servers may lose a race for two cores. What passes the second time only is named at the end; what fails
+# twice is tried in a process of its own, with servers of its own, before it counts.
+AGAIN := --cache-clear --reruns 1 --reruns-delay 2 -r aR
+ALONE := -n 0 --last-failed --last-failed-no-failures none --maxfail=3
 
 SOURCES := controlplane adapters evaluation benchmarks monitoring examples tests
 
@@ -67,7 +69,7 @@ check: tools ## Linters, types, floors, docstrings
 
 .PHONY: test
 test: check ## Everything that must hold: linters, types, Rego tests, Python tests
-	$(BIN)/pytest $(WORKERS) $(AGAIN) --durations=25
+	$(BIN)/pytest $(WORKERS) $(AGAIN) --durations=25 || { test $$? -eq 1 && $(BIN)/pytest $(ALONE); }
 
 .PHONY: test-backends
 test-backends: setup ## Backends whose pins are not ours, each in an environment of its own

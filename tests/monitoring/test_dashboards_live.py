@@ -130,7 +130,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 
 
 def configure(folder: Path, busy: Traffic, aggregator: str, others: dict[str, str]) -> None:
-    """Have Prometheus look twice a second at all of them, and record what our rules record."""
+    """Have Prometheus look every second at all of them, and record what our rules record."""
     for number, path in enumerate(sorted(MONITORING.rglob("*.yml"))):
         groups = yaml.safe_load(path.read_text()).get("groups", ())
         recording = [
@@ -145,7 +145,7 @@ def configure(folder: Path, busy: Traffic, aggregator: str, others: dict[str, st
     jobs = [("ztfm", busy.plane.listens, {"authorization": token}), ("ztfm-aggregators", aggregator, {})]
     jobs += [(f"ztfm-{name}", url, {}) for name, url in others.items()]
     config = {
-        "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms"},
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
         "rule_files": [str(folder / "rules-*.yml")],
         "scrape_configs": [
             {"job_name": name, "static_configs": [{"targets": [urllib.parse.urlsplit(url).netloc]}], **more}
@@ -156,17 +156,17 @@ def configure(folder: Path, busy: Traffic, aggregator: str, others: dict[str, st
 
 
 def see(watched: Watched) -> None:
-    """Wait until Prometheus has looked some times more, and recorded what it saw."""
+    """Wait until Prometheus has looked some times more, each time got an answer from all, and recorded what it saw."""
     since = time.time()
 
     def looked() -> bool:
         try:
-            newest = watched.values("min(timestamp(up))")
+            newest, standing = watched.values("min(timestamp(up))"), watched.values("min(min_over_time(up[2500ms]))")
         except OSError:
             return False
-        return bool(newest) and newest[0] > since + 2.1
+        return newest > [since + 2.6] and standing == [1.0]
 
-    wait_until(looked, 30, "Prometheus to look")
+    wait_until(looked, 60, "Prometheus to look and everybody to answer")
 
 
 def rows(watched: Watched, target: dict[str, Any], decision: str = "") -> list[dict[str, Any]]:
