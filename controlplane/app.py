@@ -90,7 +90,7 @@ def build_app(
         tracing = build_tracing(settings, product_version())
     except TracingMissing as error:
         raise StartFailed(str(error)) from None
-    app = build_edge(product_version(), tracing)
+    app = build_edge(product_version(), tracing, console=settings.console == "on")
     app[TRACING] = tracing
     app[METRICS] = Metrics(product_version(), (*get_args(Cause), *EDGE_CAUSES, *PERSON_CAUSES))
     app[OBSERVER] = Observer(app[METRICS], clock)
@@ -203,3 +203,4 @@ async def _end_streams(app: web.Application) -> None:
     if SERVICES in app:
         app[SERVICES].revocation.broadcast.close()
         app[SERVICES].segmentation.tables.close()
+        app[SERVICES].changes.close()

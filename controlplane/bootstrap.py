@@ -60,6 +60,10 @@ class Bootstrap:
             remedy="enrol the first administrator with the secret in this file; it works once, for a day",
         )
 
+    def is_offered(self) -> bool:
+        """Whether a secret lies there, as far as the file says."""
+        return self._path.exists()
+
     async def settle(self) -> bool:
         """Remove the secret once it was used or has expired, or there was ever an administrator: then it works no more.
 

@@ -25,6 +25,7 @@ from controlplane.capabilities.errors import CapabilityError, KeyFileError
 from controlplane.capabilities.keyfiles import create_private, read_private
 from controlplane.certifying import AuthorityFile
 from controlplane.identity.authorities import NoAuthority
+from controlplane.identity.codeflow import CodeFlow
 from controlplane.identity.people import Expected
 from controlplane.identity.provider import Discovery, KeyFile, People
 from controlplane.identity.tokens import EnrolmentTokens
@@ -34,6 +35,7 @@ from controlplane.storage import Store, StoreUnavailable
 from controlplane.telemetry import Metrics
 
 MIN_TOKEN_CHARS = 20
+MAX_SECRET_CHARS = 1024
 SETTLE_SECONDS = 60.0
 RENEWAL_SECONDS = 60.0
 
@@ -190,6 +192,7 @@ async def admitting(
     """
     bootstrap = Bootstrap(store.devices, EnrolmentTokens(store.tokens, clock), settings.state_dir, clock)
     people = _people(settings, metrics, clock)
+    asked = Discovery(settings.oidc_issuer) if people is not None and settings.oidc_issuer is not None else None
     authorities = authorities_of(settings)
     authorities.open(clock())
     expiring: asyncio.Task[None] | None = None
@@ -204,6 +207,8 @@ async def admitting(
             metrics_token=_token(settings.resolved_metrics_token_file, settings.metrics_token_file is None, "/metrics"),
             alerts_token=_token(settings.resolved_alerts_token_file, settings.alerts_token_file is None, "/v1/alerts"),
             on_administrator=lambda: _settle(bootstrap),
+            is_bootstrapping=bootstrap.is_offered,
+            provider=_provider(settings, people, asked, clock),
         )
     finally:
         if expiring is not None:
@@ -211,6 +216,8 @@ async def admitting(
             await asyncio.wait({expiring})
         if people is not None:
             await people.close()
+        if asked is not None:
+            await asked.close()
 
 
 async def _settle(bootstrap: Bootstrap) -> None:
@@ -239,15 +246,40 @@ def _people(settings: Settings, metrics: Metrics, clock: Callable[[], float]) ->
     if settings.oidc_issuer is None or settings.oidc_audience is None:
         return None
     source = KeyFile(settings.oidc_jwks_file) if settings.oidc_jwks_file else Discovery(settings.oidc_issuer)
-    expected = Expected(
-        issuer=settings.oidc_issuer,
-        audience=settings.oidc_audience,
-        clients=frozenset(_listed(settings.oidc_clients or settings.oidc_audience)),
-        claims=tuple(_listed(settings.oidc_claims)),
-    )
+    clients = _listed(settings.oidc_clients or settings.oidc_audience)
+    expected = _expected(settings, settings.oidc_issuer, settings.oidc_audience, clients)
     return People(
         source, expected, clock, time.monotonic, lambda result: metrics.edge.provider_keys.labels(result).inc()
     )
+
+
+def _provider(
+    settings: Settings, people: People | None, asked: Discovery | None, clock: Callable[[], float]
+) -> CodeFlow | None:
+    issuer, client = settings.oidc_issuer, settings.oidc_client_id
+    if issuer is None or client is None or people is None or asked is None or settings.console == "off":
+        return None
+    return CodeFlow(
+        asked,
+        people,
+        _expected(settings, issuer, client, [client]),
+        clock,
+        _client_secret(settings.oidc_client_secret_file),
+    )
+
+
+def _client_secret(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    raw = read_private(path)
+    secret = "" if raw is None else raw.decode(errors="replace").strip()
+    if not 0 < len(secret) <= MAX_SECRET_CHARS or not secret.isprintable():
+        raise ListenError(f"{path} holds no client secret")
+    return secret
+
+
+def _expected(settings: Settings, issuer: str, audience: str, clients: Sequence[str]) -> Expected:
+    return Expected(issuer, audience, frozenset(clients), tuple(_listed(settings.oidc_claims)))
 
 
 def _listed(text: str) -> list[str]:

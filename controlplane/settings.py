@@ -105,6 +105,10 @@ class Settings(BaseSettings):
         oidc_clients: clients to which they may have been given (``azp``), separated by commas; none for the audience.
         oidc_claims: claims that policy may give roles for, separated by commas; a dot leads into an object.
         oidc_jwks_file: the provider's key set, where it cannot be fetched; read again every ten minutes.
+        oidc_client_id: by which the provider knows the console, where people are to sign in with it; its redirect URI
+            is the page's address with ``/v1/console/oidc/callback``. None lets people sign in with keys alone.
+        oidc_client_secret_file: private file with that client's secret; none for a public client.
+        console: ``on`` serves the console at ``/console/``, ``off`` serves none and takes no session.
         metrics_token_file: file with the bearer token of ``/metrics``; none for ``metrics-token`` in ``state_dir``,
             made at the first start.
         alerts_token_file: file with the bearer token of ``/v1/alerts``; none for ``alerts-token`` in ``state_dir``,
@@ -189,6 +193,9 @@ class Settings(BaseSettings):
     oidc_clients: str | None = None
     oidc_claims: str = "groups,roles"
     oidc_jwks_file: Path | None = None
+    oidc_client_id: str | None = Field(default=None, min_length=1, max_length=256)
+    oidc_client_secret_file: Path | None = None
+    console: Literal["on", "off"] = "on"
     metrics_token_file: Path | None = None
     alerts_token_file: Path | None = None
     log_key_file: Path | None = None
@@ -294,6 +301,10 @@ class Settings(BaseSettings):
     def _people_come_from_somewhere_safe(self) -> Self:
         if (self.oidc_issuer is None) != (self.oidc_audience is None):
             raise ValueError("ZTFM_OIDC_ISSUER and ZTFM_OIDC_AUDIENCE go together")
+        if self.oidc_client_id is not None and self.oidc_issuer is None:
+            raise ValueError("ZTFM_OIDC_CLIENT_ID needs ZTFM_OIDC_ISSUER")
+        if self.oidc_client_secret_file is not None and self.oidc_client_id is None:
+            raise ValueError("ZTFM_OIDC_CLIENT_SECRET_FILE needs ZTFM_OIDC_CLIENT_ID")
         if self.oidc_issuer is not None and not is_safe_url(self.oidc_issuer):
             raise ValueError("ZTFM_OIDC_ISSUER must start with https:// (http:// on loopback alone)")
         return self

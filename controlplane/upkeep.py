@@ -99,8 +99,9 @@ async def keep_up(
     """Forget, every ten minutes and for ever, what has had its time.
 
     That are old decisions, kept answers, revocations that can concern nothing any more, grants on the network that
-    ended, security events of an hour ago, exceptions that ended over a year ago, holds, all but the newest releases of
-    policies, enrolment tokens that expired a week ago, and what was observed, judged and contributed some months ago.
+    ended, sessions that ended, security events of an hour ago, exceptions that ended over a year ago, holds, all but
+    the newest releases of policies, enrolment tokens that expired a week ago, and what was observed, judged and
+    contributed some months ago.
     A wall clock that jumps ahead is followed slowly: what it would have forgotten comes back to nobody.
 
     Args:
@@ -128,6 +129,7 @@ async def keep_up(
             await store.attestations.purge(now, now - ATTESTATION_DAYS * DAY_SECONDS)
             await store.releases.purge()
             await store.segments.purge(now)
+            await store.sessions.purge(now)
             await store.observations.purge(
                 now - SCORE_DAYS * DAY_SECONDS, now - VERDICT_DAYS * DAY_SECONDS, now - WINDOW_SCORE_SECONDS
             )

@@ -283,7 +283,7 @@ def running(
     The folder's path is short: a Unix socket's has at most about a hundred bytes.
     """
     folder = state or Path(tempfile.mkdtemp(prefix="ztfm-"))
-    built, listeners = open_listeners(Settings(state_dir=folder, listen_port=0, **settings))
+    built, listeners = open_listeners(Settings(**{"state_dir": folder, "listen_port": 0, **settings}))
     build = build_once if built.engine == "opa" else None
     app = build_app(built, clock=clock, limits=limits, build=build)
     loop = asyncio.new_event_loop()

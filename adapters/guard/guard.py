@@ -1,47 +1,37 @@
 """The guard of one federated-learning job: what every backend calls, and nothing of any backend."""
 
-import logging
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from adapters.client import SyncControlPlane
-from adapters.credentials import Credentials, Introduction
 from adapters.enrolment import load_identity, load_key
 from adapters.feed import RevocationFeed
 from adapters.guard.checkpoint import Checkpoint
-from adapters.guard.reports import Drop, GuardReport, Point, RoundReport
+from adapters.guard.entrance import Entrance
+from adapters.guard.reports import GuardReport
 from adapters.guard.rounds import SealedRound, Weights
 from adapters.guard.rulings import Gated, Submission
 from adapters.guard.sealing import Opening, fixed, require_able
 from adapters.guard.sumgate import SumGate
-from adapters.guard.summing import Bounds, GroupServer, Summed, sessions
+from adapters.guard.summing import Bounds, GroupServer, Summed
 from adapters.guard.tally import Tally
 from adapters.guard.undoing import Undoing
 from adapters.naming import Names
 from adapters.rollback import DeltaArchive, Recipe
 from adapters.rollback.rebuilding import Progress
-from adapters.secureaggregation.errors import Aborted
-from controlplane.capabilities.refusals import Refused
 from controlplane.capabilities.revocations import Standings
-from controlplane.contracts.base import Identifier
-from controlplane.contracts.identity import PublicKey
 from controlplane.contracts.rollback import Rollback
 
-_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
-_LONGEST_NAME = 128
 _FIRST_WORD_SECONDS = 5.0
 
-_log = logging.getLogger("ztfm.guard")
 
-
-class Guard:
+class Guard(Entrance):
     """Guards a job's rounds. A context manager, for one thread at a time.
 
     What a device does wrong comes back as a value. What the job's own side does wrong is raised.
@@ -66,6 +56,9 @@ class Guard:
             live to its end.
         shards: the parts of the model that its rounds train, as its entry in ``policies/data`` names them; none for
             all of it, which a capability that names parts does not let anybody pull.
+
+    Raises:
+        ValueError: the audience can be the name of no enforcement point.
     """
 
     def __init__(
@@ -87,20 +80,19 @@ class Guard:
         may_drop: bool = True,
         shards: Collection[str] | None = None,
     ) -> None:
-        self.report = GuardReport()
+        listening = standings.has_other_key if isinstance(standings, RevocationFeed) else None
+        self.names = Names(plane.resolve, is_rekeyed=listening)
+        checkpoint = Checkpoint(
+            plane.jwks, issuer or plane.url, audience, clock, standings, segment, self.names, shards
+        )
+        report = GuardReport()
+        super().__init__(report, checkpoint, Tally(report, clock), members)
         self.audience = audience
         self.model = model
         self.weight_ratio = weight_ratio
         self._plane = plane
         self._opening = Opening(plane, model, run or f"run-{secrets.token_hex(6)}", patience_seconds)
-        self._allowed = None if members is None else frozenset(members)
-        listening = standings.has_other_key if isinstance(standings, RevocationFeed) else None
-        self.names = Names(plane.resolve, is_rekeyed=listening)
-        self._checkpoint = Checkpoint(
-            plane.jwks, issuer or plane.url, audience, clock, standings, segment, self.names, shards
-        )
-        self._tally = Tally(self.report, clock)
-        self._gate = SumGate(plane, self._checkpoint, patience_seconds, weight_ratio)
+        self._gate = SumGate(plane, checkpoint, patience_seconds, weight_ratio)
         self._undoing = None
         if archive is not None:
             self._undoing = Undoing(plane, archive, patience_seconds, rebuilding, may_drop=may_drop)
@@ -126,6 +118,7 @@ class Guard:
             FileNotFoundError: none was enrolled there.
             KeyFileError: its key or identity cannot be used.
             ArchiveError: the archive is damaged, somebody else's, or in use.
+            ValueError: as the constructor.
         """
         identity, key = load_identity(folder), load_key(folder)
         kept = DeltaArchive(archive, key) if isinstance(archive, Path) else archive
@@ -154,23 +147,6 @@ class Guard:
         if self._undoing is not None:
             self._undoing.archive.close()
         self._plane.close()
-
-    def identify(self, introduction: Introduction) -> str | Refused:
-        """Return the subject behind a connection, or why its introduction does not hold."""
-        found = self._checkpoint.identify(introduction)
-        if isinstance(found, Refused):
-            self.drop("identify", found.cause, subject=introduction.subject)
-        return found
-
-    def admit(self, subjects: Iterable[str]) -> list[str]:
-        """Return those who may be invited, each once, in order. Whether they may take part is policy's to say."""
-        admitted = []
-        for subject in dict.fromkeys(subjects):
-            if _is_identifier(subject) and (self._allowed is None or subject in self._allowed):
-                admitted.append(subject)
-            else:
-                self.drop("admit", "not_invited", subject=subject)
-        return admitted
 
     def seal(
         self,
@@ -209,23 +185,6 @@ class Guard:
         self._tally.begin(round_id, len(request.members), opened.aggregation)
         return fixed(request, opened, weights, self.audience)
 
-    def authorize_pull(self, sealed: SealedRound, credentials: Credentials) -> str | Refused:
-        """Return the subject that may have the round's weights, or why what it presented does not hold."""
-        claims = self._checkpoint.pull(credentials, sealed.terms, sealed.manifest.size_bytes)
-        if not isinstance(claims, Refused) and not sealed.has_member(claims.sub):
-            claims = Refused("wrong_subject", "The subject is no member of the round.")
-        if isinstance(claims, Refused):
-            self.report.pulls[claims.cause] += 1
-            self.drop("pull", claims.cause, subject=credentials.subject, round_id=sealed.terms.round_id)
-            return claims
-        self.report.pulls["allowed"] += 1
-        self._tally.pulled(sealed.terms.round_id)
-        return claims.sub
-
-    def is_stale(self, credentials: Credentials) -> bool:
-        """Whether credentials to submit have run out, or will before they can be reported: ask for them once more."""
-        return self._checkpoint.is_stale(credentials)
-
     def gate(
         self, sealed: SealedRound, submissions: Sequence[Submission], *, reference: Mapping[str, Tensor] | None = None
     ) -> Gated:
@@ -260,16 +219,7 @@ class Guard:
             sealed: the round.
             bounds: what its members agree on.
         """
-
-        def knows(name: str, key: PublicKey) -> bool:
-            return self.names.holding(name, key) == "held"
-
-        def verify(credentials: Credentials, digest: str, size_bytes: int) -> Refused | None:
-            return self._gate.verify_masked(sealed, credentials, digest, size_bytes)
-
-        return [
-            GroupServer(name, session, members, knows, verify) for name, session, members in sessions(sealed, bounds)
-        ]
+        return self._gate.group_servers(sealed, bounds, self.names)
 
     def gate_sums(
         self,
@@ -291,18 +241,9 @@ class Guard:
         refused = {name: cause for server in servers for name, cause in server.refused.items()}
         sums = [server.outcome for server in servers if isinstance(server.outcome, Summed)]
         for server in servers:
-            self._count_sum(server, sealed.terms.round_id)
+            for name, cause in self._tally.summed(server).items():
+                self.drop("gate", cause, subject=name, round_id=sealed.terms.round_id)
         return self._ended(sealed, self._gate.rule_sums(sealed, sums, refused, reference))
-
-    def _count_sum(self, server: GroupServer, round_id: str) -> None:
-        found = server.outcome
-        summed = found.members if isinstance(found, Summed) else {}
-        self.report.sums[found.cause if isinstance(found, Aborted) else "done" if found else "too_few"] += 1
-        self.report.summed["summed"] += len(summed)
-        self.report.summed["dropped"] += len(server.members) - len(summed)
-        for name in server.members:
-            if name not in summed and name not in server.refused:
-                self.drop("gate", "no_sum" if not summed else "absent", subject=name, round_id=round_id)
 
     def record(
         self,
@@ -349,22 +290,3 @@ class Guard:
         self._tally.rolled_back(round_id, undone.rolled_back)
         self.report.archive = self._undoing.standing()
         return None if undone.state is None else {**state, **undone.state}
-
-    def drop(self, point: Point, cause: str, *, subject: str = "", round_id: str = "") -> Drop:
-        """Leave something out: counted, logged, never raised."""
-        dropped = Drop(point, cause, subject[:_LONGEST_NAME], round_id)
-        self._tally.dropped(dropped)
-        _log.info("dropped at %s: %s (%s) %s", point, dropped.subject or "?", cause, round_id)
-        return dropped
-
-    def latest(self) -> RoundReport | None:
-        """Return the report of the round that was gated last, or none."""
-        return self.report.rounds[-1] if self.report.rounds else None
-
-
-def _is_identifier(subject: str) -> bool:
-    try:
-        _IDENTIFIER.validate_python(subject)
-    except ValidationError:
-        return False
-    return True

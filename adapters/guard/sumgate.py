@@ -10,12 +10,14 @@ from adapters.credentials import Credentials
 from adapters.guard.gating import REPORTED_AT_ONCE, SMALLEST_COHORT, Gate, clipped
 from adapters.guard.rounds import SealedRound
 from adapters.guard.rulings import Gated, Ruling, clip_scale
-from adapters.guard.summing import Summed
+from adapters.guard.summing import Bounds, GroupServer, Summed, sessions
+from adapters.naming import Names
 from adapters.reasons import cause_of
 from controlplane.capabilities.refusals import Refused
 from controlplane.contracts.access import Verification
 from controlplane.contracts.confidentiality import GroupSum
 from controlplane.contracts.evidence import UpdateEvidence
+from controlplane.contracts.identity import PublicKey
 from controlplane.contracts.rollback import Rollback
 from controlplane.contracts.rounds import UpdateReport, UpdateVerdict
 
@@ -24,6 +26,25 @@ _log = logging.getLogger("ztfm.guard")
 
 class SumGate(Gate):
     """Rules on cohorts as a `Gate`, and on sums of groups."""
+
+    def group_servers(self, sealed: SealedRound, bounds: Bounds, names: Names) -> list[GroupServer]:
+        """Return a server for the secure sum of each group of a round.
+
+        Args:
+            sealed: the round.
+            bounds: what its members agree on.
+            names: says which key somebody of a name holds.
+        """
+
+        def knows(name: str, key: PublicKey) -> bool:
+            return names.holding(name, key) == "held"
+
+        def verify(credentials: Credentials, digest: str, size_bytes: int) -> Refused | None:
+            return self.verify_masked(sealed, credentials, digest, size_bytes)
+
+        return [
+            GroupServer(name, session, members, knows, verify) for name, session, members in sessions(sealed, bounds)
+        ]
 
     def verify_masked(
         self, sealed: SealedRound, credentials: Credentials, digest: str, size_bytes: int

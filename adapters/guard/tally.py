@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from adapters.guard.reports import MOST_DROPS, Drop, GuardReport, Point, RolledBack, RoundReport
 from adapters.guard.rulings import Gated
+from adapters.guard.summing import GroupServer, Summed
+from adapters.secureaggregation.errors import Aborted
 from controlplane.contracts.decision import Aggregation
 
 _OPEN_ROUNDS = 64
@@ -56,6 +58,16 @@ class Tally:
             found.dropped[drop.point, drop.cause] += 1
             if len(found.drops) < MOST_DROPS:
                 found.drops.append(drop)
+
+    def summed(self, server: GroupServer) -> dict[str, str]:
+        """A group's sum came to an end; return which members are not in it without having been refused, and why."""
+        found = server.outcome
+        summed = found.members if isinstance(found, Summed) else {}
+        self._report.sums[found.cause if isinstance(found, Aborted) else "done" if found else "too_few"] += 1
+        self._report.summed["summed"] += len(summed)
+        self._report.summed["dropped"] += len(server.members) - len(summed)
+        cause = "absent" if summed else "no_sum"
+        return {name: cause for name in server.members if name not in summed and name not in server.refused}
 
     def end(self, round_id: str, gated: Gated) -> None:
         """A round was gated."""

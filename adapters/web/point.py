@@ -75,7 +75,7 @@ class EnforcementPoint:
         clock: Unix seconds.
 
     Raises:
-        ValueError: no rule, or an address that cannot be one.
+        ValueError: no rule, or an audience or address that cannot be one.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ from typing import Protocol
 from controlplane.contracts.identity import Person
 from controlplane.identifiers.spiffe import TrustDomain
 from controlplane.identity.authorities import Authorities
+from controlplane.identity.codeflow import CodeFlow
 from controlplane.identity.people import Unknown
 
 
@@ -51,6 +52,8 @@ class Access:
         metrics_token: lets Prometheus read the metrics.
         alerts_token: lets Alertmanager tell of alerts.
         on_administrator: told that an administrator enrolled.
+        is_bootstrapping: whether a secret lies there for the first administrator.
+        provider: whom people sign in with; none where they do not.
     """
 
     tls_url: str
@@ -59,3 +62,5 @@ class Access:
     metrics_token: str
     alerts_token: str
     on_administrator: Callable[[], Awaitable[object]]
+    is_bootstrapping: Callable[[], bool] = lambda: False
+    provider: CodeFlow | None = None

@@ -21,6 +21,7 @@ class Stated(TypedDict, total=False):
 
     Attributes:
         status: what a device's status is to become.
+        reason: why, as the caller says; it is kept with the decision.
         layer: of policies, whose release is to be another.
         lasts_seconds: for how long an exception is to count.
         waives: requirements that it is to waive.
@@ -30,9 +31,12 @@ class Stated(TypedDict, total=False):
         signature: what became of the signature under a version of ``model``.
         signer: who signed it.
         name: what its signer called it.
+        roles: that tokens would let newcomers enrol as.
+        segment: where they would.
     """
 
     status: DeviceStatus | None
+    reason: str | None
     layer: PolicyLayer | None
     lasts_seconds: float | None
     waives: list[str] | None
@@ -42,6 +46,8 @@ class Stated(TypedDict, total=False):
     signature: SignatureState | None
     signer: str | None
     name: str | None
+    roles: list[str] | None
+    segment: str | None
 
 
 async def administer(

@@ -16,12 +16,16 @@ from controlplane.api import (
     budgets,
     capabilities,
     certificates,
+    changes,
     decisions,
     devices,
+    devices_changed,
+    devices_listed,
     enrolment_tokens,
     evaluation,
     events,
     exceptions,
+    explanation,
     gateway_decisions,
     health,
     holds,
@@ -38,6 +42,7 @@ from controlplane.api import (
     rollbacks,
     rounds,
     rounds_found,
+    rounds_judged,
     search,
     secrets,
     segments,
@@ -49,8 +54,10 @@ from controlplane.api import (
     svids,
     transparency,
     wellknown,
+    workbench,
 )
 from controlplane.api.authentication import challenge
+from controlplane.api.console import pages, provider, signin
 from controlplane.api.oauth_errors import OAuthError, in_oauth_form, is_oauth
 from controlplane.api.problems import ProblemError, problem, unavailable
 from controlplane.api.proving import offer_nonce
@@ -69,9 +76,13 @@ _UNKNOWN_ROUTE = "unmatched"
 _REQUEST_ID = re.compile(r"[\x20-\x7e]{1,1024}")
 _log = structlog.get_logger("ztfm.api")
 
+CONSOLE_ROUTES: tuple[Route, ...] = (*signin.ROUTES, *provider.ROUTES)
+"""How one signs in to the console; without one they are not there."""
+
 ROUTES: tuple[Route, ...] = tuple(
     chain(
         devices.ROUTES,
+        devices_listed.ROUTES,
         standing.ROUTES,
         identities.ROUTES,
         attestations.ROUTES,
@@ -82,6 +93,7 @@ ROUTES: tuple[Route, ...] = tuple(
         capabilities.ROUTES,
         rounds.ROUTES,
         rounds_found.ROUTES,
+        rounds_judged.ROUTES,
         rollbacks.ROUTES,
         models.ROUTES,
         privacy.ROUTES,
@@ -90,6 +102,7 @@ ROUTES: tuple[Route, ...] = tuple(
         gateway_decisions.ROUTES,
         site.ROUTES,
         decisions.ROUTES,
+        explanation.ROUTES,
         transparency.ROUTES,
         evaluation.ROUTES,
         search.ROUTES,
@@ -102,32 +115,40 @@ ROUTES: tuple[Route, ...] = tuple(
         # Before the route that takes any word in its place.
         shadow.ROUTES,
         policies.ROUTES,
+        workbench.ROUTES,
         exceptions.ROUTES,
         alerts.ROUTES,
         holds.ROUTES,
         events.ROUTES,
+        changes.ROUTES,
+        devices_changed.ROUTES,
         statuslists.ROUTES,
         identifiers.ROUTES,
         wellknown.ROUTES,
+        CONSOLE_ROUTES,
         health.ROUTES,
     )
 )
 
 
-def build_edge(version: str, tracing: Tracing | None = None) -> web.Application:
+def build_edge(version: str, tracing: Tracing | None = None, *, console: bool = True) -> web.Application:
     """Return the application; its `SERVICES` are set by the composition root before it serves.
 
     Args:
         version: of the product.
         tracing: gives each request a span; none where traces are off.
+        console: whether there is one.
     """
     middlewares: list[Middleware] = [edge] if tracing is None else [traced(tracing), edge]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
-    for route in ROUTES:
+    served = tuple(route for route in ROUTES if console or route not in CONSOLE_ROUTES)
+    for route in served:
         app.router.add_route(route.method, route.pattern, route.responder)
     app.on_response_prepare.append(_harden)
     app.on_response_prepare.append(offer_nonce)
-    contract = openapi.document(ROUTES, version)
+    if console:
+        pages.add_pages(app)
+    contract = openapi.document(served, version)
     app.router.add_get("/openapi.json", openapi.serve(contract))
     app.router.add_get("/docs", reference.serve(contract))
     return app

@@ -58,16 +58,16 @@ async def decide(
 async def _decide(
     services: Services, access: AccessRequest, device: Device | None, address: str, search: str
 ) -> tuple[Decision, Mapping[str, Any]]:
-    facts = await services.gatherer.gather(access, device, address, search=search)
-    is_settled = bool(search)
+    facts, reserved = await services.gatherer.gather(access, device, address, search=search)
+    is_allowed = False
     try:
         decision = await services.decider.decide(access.action.name, facts)
         if not search:
             services.behaviour.requests.saw(facts, decision)
-        is_settled = is_settled or decision.allowed
+        is_allowed = decision.allowed
     finally:
-        if not is_settled:
-            services.gatherer.release(access)
+        if not is_allowed:
+            services.gatherer.release(reserved)
     return decision, facts
 
 

@@ -16,7 +16,7 @@ from controlplane.api.replies import reply
 from controlplane.api.routing import Parameter, Route
 from controlplane.api.services import SERVICES, Services
 from controlplane.audit.looking import look
-from controlplane.contracts.base import Label, Name, is_identifier
+from controlplane.contracts.base import Label, Name, ResourceName, is_identifier
 from controlplane.contracts.decision import MAX_PAGE_TOKEN, DecisionQuery, DecisionRecord, DecisionsFound
 from controlplane.decisions.logged import wanted_by
 from controlplane.storage.decisions import LAST_ID, Decisions, FoundRecords
@@ -114,12 +114,14 @@ def _parameter(name: str, text: str, **schema: Any) -> Parameter:
 
 
 _NAME: dict[str, Any] = TypeAdapter(Name).json_schema()
+_RESOURCE: dict[str, Any] = TypeAdapter(ResourceName).json_schema()
 _LABEL: dict[str, Any] = TypeAdapter(Label).json_schema()
 
 _PARAMETERS = (
     _parameter("action", "What was decided on; `admin` and `other` are all actions of theirs.", **_NAME),
     _parameter("outcome", "How it was decided.", enum=["allow", "deny", "error"]),
     _parameter("subject", "Who asked; whoever is no operator names itself.", **_NAME),
+    _parameter("resource", "What was asked for.", **_RESOURCE),
     _parameter("reason", "The code of a requirement that was missing.", **_LABEL),
     _parameter("since", "Unix seconds; only decisions of this time and later.", pattern=f"^{_SECONDS.pattern}$"),
     _parameter("until", "Unix seconds; only decisions before this time.", pattern=f"^{_SECONDS.pattern}$"),

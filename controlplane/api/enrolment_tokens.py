@@ -22,7 +22,15 @@ async def issue_tokens(request: web.Request) -> web.Response:
     caller = await authenticate_administrator(request)
     body = await read_body(request, TokensRequest)
     # Before a kept answer is looked for: the tokens are shown again only to somebody who may still issue them.
-    decision = await administer(request, caller, "token:issue", "enrolment_token", "enrolment-tokens")
+    decision = await administer(
+        request,
+        caller,
+        "token:issue",
+        "enrolment_token",
+        "enrolment-tokens",
+        roles=body.roles,
+        segment=body.segment,
+    )
     return await services.repeats.once(request, caller.id, lambda: _issue(services, caller, body, decision))
 
 

@@ -156,7 +156,7 @@ async def _decide_again(
     access = access_of(question, device.id)
     facts: Any = record.facts
     address = Network.model_validate(facts["context"]["network"]).address
-    gathered = await services.gatherer.gather(access, device, address, search=asked.id)
+    gathered, _ = await services.gatherer.gather(access, device, address, search=asked.id)
     usage = gathered["context"]["usage"]
     if services.clock() - claims.iat < usage["window_seconds"]:
         size = question.context.inference

@@ -205,7 +205,7 @@ class _Admission:
         )
         admit = _admit_facts(self.services, item, response.fact if response else None)
         device = response.device if response else self.devices[subject]
-        facts = await self.services.gatherer.gather(
+        facts, _ = await self.services.gatherer.gather(
             access, device, self.address, admit=admit, submissions=item.submissions
         )
         return await self.services.decider.decide("gradient_submission", facts)

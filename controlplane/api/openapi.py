@@ -46,6 +46,7 @@ TAGS: dict[str, str] = {
     "segmentation": "Where devices are on the network, and what their capabilities open there.",
     "identifiers": "What DIDs and names of devices stand for.",
     "revocation": "Learn within a second what is void.",
+    "console": "Sign in to the console, and out of it.",
     "metadata": "What anybody may read: keys, endpoints, health.",
 }
 
@@ -68,6 +69,7 @@ _TAG_OF = {
     "/v1/identifiers": "identifiers",
     "/v1/events": "revocation",
     "/v1/status-lists": "revocation",
+    "/v1/console": "console",
     "/access": "AuthZEN",
     "/oauth": "OAuth",
 }
@@ -93,6 +95,13 @@ _SECURITY_SCHEMES: dict[str, Any] = {
         "scheme": "bearer",
         "bearerFormat": "JWT",
         "description": "A person's token of the identity provider (OpenID Connect) that the operator configured.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-ztfm",
+        "description": "Who is signed in to the console; `ztfm` over plain HTTP on loopback. "
+        "Anything but a GET comes with `X-ZTFM-Console: 1`.",
     },
     "alertsToken": {
         "type": "http",
@@ -273,9 +282,9 @@ def _security(route: Route) -> list[dict[str, Any]]:
         return [{route.scheme: []}]
     if not route.proof:
         return []
-    if route.path == "/v1/devices":
+    if (route.method, route.path) == ("POST", "/v1/devices"):
         return [{"keyProof": []}]
-    return [*ENROLLED, *([{"person": []}] if route.people else [])]
+    return [*ENROLLED, *([{"person": []}, {"session": []}] if route.people else [])]
 
 
 def _success(route: Route, status: int, model: type[StrictModel] | None) -> dict[str, Any]:

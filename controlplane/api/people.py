@@ -1,10 +1,14 @@
-"""People: bearer tokens of their identity provider, accepted for administration and for nothing else."""
+"""Who administers: people, by a token of their identity provider, whoever is signed in to the console, and devices.
+
+Of these, devices alone are known anywhere else.
+"""
 
 from typing import get_args
 
 from aiohttp import web
 
 from controlplane.api.authentication import Unproven, authenticate, scheme_of, stranger
+from controlplane.api.console import sessions
 from controlplane.api.problems import too_many, unavailable
 from controlplane.api.services import SERVICES
 from controlplane.contracts.identity import Caller, Person
@@ -16,7 +20,7 @@ PERSON_CAUSES: tuple[str, ...] = get_args(PersonCause)
 
 
 async def authenticate_administrator(request: web.Request) -> Caller:
-    """Return who asks to administer: a device or service as `authenticate` knows it, or a person.
+    """Return who asks to administer: a device or service as `authenticate` knows it, a person, or who is signed in.
 
     What either may do, policy says.
 
@@ -25,6 +29,8 @@ async def authenticate_administrator(request: web.Request) -> Caller:
             when a person's provider cannot be asked.
     """
     services = request.app[SERVICES]
+    if sessions.is_presented(request):
+        return await sessions.authenticate_session(request)
     if scheme_of(request) != "bearer" or services.access.people is None:
         return await authenticate(request)
     if "DPoP" in request.headers:

@@ -78,7 +78,7 @@ async def publish_policies(request: web.Request) -> web.Response:
     body = await read_bytes(request, MEDIA_TYPE, MAX_PACKED_BYTES, BUNDLE_SECONDS)
     decision = await administer(request, caller, "policy:publish", "policy", layer, layer=layer)
     services = request.app[SERVICES]
-    release = await _released(lambda: services.policies.publisher.publish(body, layer, caller.id))
+    release = await released(lambda: services.policies.publisher.publish(body, layer, caller.id))
     _log.info("policy_published", sequence=release.sequence, by=caller.id, decision_id=decision.id)
     return reply(release, 201)
 
@@ -95,14 +95,19 @@ async def roll_back(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
 
     async def _carry_out() -> web.Response:
-        release = await _released(lambda: services.policies.publisher.rollback(asked.layer, asked.revision, caller.id))
+        release = await released(lambda: services.policies.publisher.rollback(asked.layer, asked.revision, caller.id))
         _log.info("policy_rolled_back", sequence=release.sequence, by=caller.id, decision_id=decision.id)
         return reply(release)
 
     return await services.repeats.once(request, caller.id, _carry_out)
 
 
-async def _released(work: Callable[[], Awaitable[Release]]) -> Release:
+async def released(work: Callable[[], Awaitable[Release]]) -> Release:
+    """Return the release that work leads to.
+
+    Raises:
+        ProblemError: 404, 422 or 503: there is none.
+    """
     try:
         return await work()
     except BundleRefused as refused:

@@ -167,6 +167,13 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = MappingProxyType(
             "for, or the release key is no key of its suite. Nothing was decided.",
             "Do what `detail` says: it names the kinds that are verified here.",
         ),
+        "no-policy-tools": ProblemType(
+            (501,),
+            "This installation cannot try policies",
+            "The workbench and the explanation of decisions need an `opa` program beside the control plane, and none "
+            "was found: the embedded engine decides without one.",
+            "Install Open Policy Agent as `detail` says, or use `ztfm policy` on a machine that has it.",
+        ),
         "too-many-requests": ProblemType(
             (429,),
             "Too many requests",

@@ -21,6 +21,7 @@ _ACCEPTED = {
     "accessToken": "access token with proof",
     "clientCertificate": "client certificate",
     "person": "person's token",
+    "session": "session of the console",
     "alertsToken": "token of the alerts",
 }
 

@@ -20,7 +20,9 @@ from controlplane.contracts.rollback import (
     ContributionsFound,
     Rollback,
     RollbackOrder,
+    RollbackPreview,
     RollbackResult,
+    RollbackScope,
     RollbacksFound,
     RollbackState,
 )
@@ -38,10 +40,23 @@ async def order_rollback(request: web.Request) -> web.Response:
     caller = await authenticate_administrator(request)
     body = await read_body(request, RollbackOrder)
     found = await services.training.rounds.get(request.match_info["id"])
-    decision = await administer(request, caller, "round:rollback", "round", found.id if found else "unknown")
+    named = found.id if found else "unknown"
+    decision = await administer(request, caller, "round:rollback", "round", named, reason=body.reason)
     if found is None:
         raise not_found("round")
     return await services.repeats.once(request, caller.id, lambda: _order(request, caller, found, body, decision.id))
+
+
+async def preview_rollback(request: web.Request) -> web.Response:
+    """Say what an order would reach, and order nothing."""
+    services = request.app[SERVICES]
+    caller = await authenticate_administrator(request)
+    body = await read_body(request, RollbackScope)
+    found = await services.training.rounds.get(request.match_info["id"])
+    await administer(request, caller, "behaviour:read", "behaviour", found.id if found else "unknown")
+    if found is None:
+        raise not_found("round")
+    return reply(await services.training.rollbacks.preview(found, body.subjects))
 
 
 async def _order(
@@ -156,6 +171,17 @@ ROUTES = (
         proof=True,
         people=True,
         idempotent=True,
+    ),
+    Route(
+        "POST",
+        "/v1/rounds/{id}/rollback/preview",
+        preview_rollback,
+        "Say what such an order would reach; nothing is ordered",
+        body=RollbackScope,
+        replies={200: RollbackPreview},
+        problems=(400, 401, 403, 404, 408, 413, 415, 422, 429, 503),
+        proof=True,
+        people=True,
     ),
     Route(
         "GET",

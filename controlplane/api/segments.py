@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from aiohttp import web
 
 from controlplane.api.admin import administer
-from controlplane.api.authentication import as_known_now, authenticate
+from controlplane.api.authentication import as_known_now
 from controlplane.api.people import authenticate_administrator
 from controlplane.api.problems import problem, unavailable
 from controlplane.api.replies import reply
@@ -14,6 +14,7 @@ from controlplane.api.routing import Parameter, Route
 from controlplane.api.services import SERVICES
 from controlplane.contracts.attachments import ReachFound
 from controlplane.contracts.base import is_identifier
+from controlplane.contracts.identity import Person
 from controlplane.contracts.segmentation import GrantTable
 from controlplane.decisions.reaching import ReachQuestion, reaching
 from controlplane.decisions.segment_tables import MadeTable
@@ -37,14 +38,14 @@ async def read_table(request: web.Request) -> web.Response:
     seconds.
     """
     services = request.app[SERVICES]
-    caller = await authenticate(request)
+    caller = await authenticate_administrator(request)
     wait = _wait(request)
     known = next((tag.value for tag in request.if_none_match or ()), "")
     await administer(request, caller, "segments:table", "segments", TABLE)
     tables = services.segmentation.tables
     if known and wait:
         made = await tables.another(known, wait)
-        if await as_known_now(request, caller) != caller:
+        if isinstance(caller, Person) or await as_known_now(request, caller) != caller:
             # It may have been shut out while it waited.
             await administer(request, caller, "segments:table", "segments", TABLE)
     else:
@@ -155,6 +156,7 @@ ROUTES = (
         replies={200: GrantTable, 304: None},
         problems=(400, 401, 403, 429, 503),
         proof=True,
+        people=True,
         parameters=(
             Parameter("If-None-Match", "header", "The ETag of the table that the caller has (RFC 9110, 13.1.2).", _TAG),
             Parameter(

@@ -35,7 +35,14 @@ async def set_status(request: web.Request) -> web.Response:
     identifier = _named(request)
     body = await read_body(request, StatusChange)
     decision = await administer(
-        request, caller, "device:set_status", "device", identifier, identifier, status=body.status
+        request,
+        caller,
+        "device:set_status",
+        "device",
+        identifier,
+        identifier,
+        status=body.status,
+        reason=body.reason,
     )
     device = await services.registry.get(identifier)
     if device is None:

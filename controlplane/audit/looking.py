@@ -67,6 +67,7 @@ def wants(query: DecisionQuery, decision: Decision, recorded_as: str) -> bool:
         query.action in (None, decision.action, recorded_as)
         and query.outcome in (None, decision.outcome)
         and query.subject in (None, decision.subject)
+        and query.resource in (None, decision.resource)
         and query.revision in (None, decision.policy_revision)
         and (query.reason is None or any(reason.code == query.reason for reason in decision.reasons))
         and (query.since is None or decision.time >= query.since)

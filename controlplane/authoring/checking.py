@@ -1,7 +1,7 @@
 """What a policy folder must hold to before it is tested or published; each check says where it does not."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +75,8 @@ def _compile_error(error: dict[str, object]) -> Finding:
         remedy = "Decide from input and data alone; the time is input.context.time, in seconds."
     elif builtin != message:
         remedy = f"No builtin and no imported function is called {builtin}: correct its name, or import its package."
-    return Finding(str(place.get("file", ".")), max(int(place.get("row", 1)), 1), "compile", message, remedy)
+    line, column = (max(int(place.get(name) or 1), 1) for name in ("row", "col"))
+    return Finding(str(place.get("file", ".")), line, "compile", message, remedy, column)
 
 
 def check_structure(tools: Tools, folder: PolicyFolder) -> list[Finding]:
@@ -172,6 +173,7 @@ def check_lint(tools: Tools, folder: PolicyFolder, only: tuple[str, ...] = (".",
             f"lint:{item['title']}",
             f"{item['description'].rstrip('.')}.",
             f"See {item['related_resources'][0]['ref']}" if item.get("related_resources") else "See regal's rule.",
+            max(int(item["location"].get("col") or 1), 1),
         )
         for item in report.get("violations") or ()
     ]
@@ -226,19 +228,26 @@ class Checked:
     skipped: str = ""
 
 
-def check(tools: Tools, folder: PolicyFolder, *, lint: bool = True) -> Iterator[Checked]:
+def check(tools: Tools, folder: PolicyFolder, *, lint: bool = True, only: Collection[str] = ()) -> Iterator[Checked]:
     """Do the checks, two at a time, and give what each found as soon as it and those before it are done.
 
     Where the policies do not compile, what needs them compiled is skipped, and says so.
+
+    Args:
+        tools: the programs.
+        folder: of the policies.
+        lint: whether the linter runs too.
+        only: these by name, and whether they compile; all where none are named.
 
     Raises:
         AuthoringError: a tool is missing or fails.
     """
     checks = checks_of(folder)
-    chosen = [name for name in checks if lint or name != "lint"]
+    named = {"compile", *only} if only else set(checks)
+    chosen = [name for name in checks if name in named and (lint or name != "lint")]
     with ThreadPoolExecutor(2) as pool:
         compiled = pool.submit(check_compile, tools, folder)
-        linted = pool.submit(check_lint, tools, folder) if lint else None
+        linted = pool.submit(check_lint, tools, folder) if "lint" in chosen else None
         broken = compiled.result()
         for name in chosen:
             if name == "compile":

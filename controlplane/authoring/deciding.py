@@ -42,7 +42,7 @@ def example_findings(folder: PolicyFolder, path: Path, example: Example | str) -
     if isinstance(example, str):
         remedy = 'Write {"title": "...", "input": {...}, "decision": false, "reasons": ["code"]}.'
         return [Finding(name, 1, "examples", f"{path.name}: {example}.", remedy)]
-    return [Finding(name, line, "examples", *said) for line, *said in _example(example)]
+    return [Finding(name, line, "examples", message, remedy) for line, message, remedy in _example(example)]
 
 
 def _no_example(folder: PolicyFolder, package: str, side: bool) -> Finding:

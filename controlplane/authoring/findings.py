@@ -16,6 +16,7 @@ class Finding:
         check: the name of the check that found it.
         message: what is wrong.
         remedy: what to do.
+        column: from 1, where OPA or the linter says it.
     """
 
     file: str
@@ -23,6 +24,7 @@ class Finding:
     check: str
     message: str
     remedy: str
+    column: int = 1
 
 
 def line_of(path: Path, text: str) -> int:

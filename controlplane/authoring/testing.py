@@ -5,9 +5,10 @@ import re
 from collections import defaultdict
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from controlplane.authoring.asking import ask
 from controlplane.authoring.errors import AuthoringError
@@ -23,6 +24,41 @@ TEST_SECONDS = 60
 """How long one test may take."""
 
 
+Outcome = Literal["passed", "failed", "error", "skipped"]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One test.
+
+    Attributes:
+        package: as Rego names it.
+        file: relative to the policy folder.
+        outcome: ``error`` where it could not be evaluated to its end; ``skipped`` for one that is named ``todo_``.
+        message: of an error.
+    """
+
+    package: str
+    name: str
+    file: str
+    line: int
+    outcome: Outcome
+    seconds: float
+    message: str
+
+
+Ranges = list[tuple[int, int]]
+"""From a line to a line, both within."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Which lines of a file the tests ran, and which not; what holds nothing to run is in neither."""
+
+    covered: Ranges
+    not_covered: Ranges
+
+
 @dataclass(frozen=True)
 class Results:
     """What came of it.
@@ -32,12 +68,16 @@ class Results:
         examples: how many examples were decided.
         coverage: the share of lines that the tests ran, by package; empty when a test failed.
         findings: what did not hold.
+        ran: the tests, in OPA's order.
+        lines: by file; empty when a test failed.
     """
 
     tests: int
     examples: int
     coverage: dict[str, float]
     findings: list[Finding]
+    ran: list[Ran] = field(default_factory=list)
+    lines: dict[str, Lines] = field(default_factory=dict)
 
 
 def run_tests(tools: Tools, folder: PolicyFolder) -> Results:
@@ -54,13 +94,16 @@ def run_tests(tools: Tools, folder: PolicyFolder) -> Results:
         results = _read(_run(tools, folder, builtins))
         findings = [_failed(item) for item in results if item.get("fail") or item.get("error")]
         coverage: dict[str, float] = {}
+        lines: dict[str, Lines] = {}
         if not findings:
-            coverage, missed = cover(_covered(_run(tools, folder, builtins, "--coverage")))
+            report = _covered(_run(tools, folder, builtins, *_coverage(tools.opa)))
+            coverage, missed = cover(report)
+            lines = _lines(report)
             findings += missed
         findings += judged.result()
     if not results:
         findings.append(Finding(".", 1, "test", "There are no tests.", "Write policy_test.rego beside the policy."))
-    return Results(len(results), len(examples), coverage, sorted(findings))
+    return Results(len(results), len(examples), coverage, sorted(findings), [_ran(item) for item in results], lines)
 
 
 def run_some(tools: Tools, folder: PolicyFolder, packages: Collection[str]) -> list[Finding]:
@@ -83,6 +126,13 @@ def _run(tools: Tools, folder: PolicyFolder, builtins: str, *options: str) -> st
     return result.stdout if result.stdout.lstrip().startswith(("[", "{")) else result.stdout + result.stderr
 
 
+@cache
+def _coverage(opa: Path) -> tuple[str, ...]:
+    """Return the options that measure coverage, less the runs that say why a line was not covered: they take longer."""
+    known = call(opa, "test", "--help", cwd=Path.cwd()).stdout
+    return ("--coverage", "--coverage-runs", "") if "--coverage-runs" in known else ("--coverage",)
+
+
 def _read(said: str) -> list[dict[str, Any]]:
     try:
         results = json.loads(said)
@@ -99,6 +149,46 @@ def _covered(said: str) -> dict[str, Any]:
         why = f"tests that held did not hold while their coverage was measured; try again:\n{said.strip()}"
         raise AuthoringError(why) from None
     return report
+
+
+_OUTCOMES: dict[str, Outcome] = {"fail": "failed", "error": "error", "skip": "skipped"}
+
+
+def _ran(item: dict[str, Any]) -> Ran:
+    error = item.get("error")
+    return Ran(
+        package=str(item["package"]).removeprefix("data."),
+        name=str(item["name"]),
+        file=item["location"]["file"],
+        line=item["location"]["row"],
+        outcome=next((outcome for key, outcome in _OUTCOMES.items() if item.get(key)), "passed"),
+        seconds=item.get("duration", 0) / 1e9,
+        message=str(error.get("message", "error")) if isinstance(error, dict) else "",
+    )
+
+
+def _lines(report: dict[str, Any]) -> dict[str, Lines]:
+    found = {}
+    for name, file in report["files"].items():
+        if not name.endswith("_test.rego"):
+            missed = _rows(file.get("not_covered"))
+            # A rule counts as run once it was tried; what of it was not is named apart.
+            found[name] = Lines(_ranges(_rows(file.get("covered")) - missed), _ranges(missed))
+    return found
+
+
+def _rows(parts: list[dict[str, Any]] | None) -> set[int]:
+    return {row for part in parts or () for row in range(part["start"]["row"], part["end"]["row"] + 1)}
+
+
+def _ranges(rows: set[int]) -> Ranges:
+    found: Ranges = []
+    for row in sorted(rows):
+        if found and found[-1][1] == row - 1:
+            found[-1] = (found[-1][0], row)
+        else:
+            found.append((row, row))
+    return found
 
 
 def _failed(item: dict[str, Any]) -> Finding:

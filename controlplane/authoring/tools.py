@@ -21,6 +21,9 @@ _PASSED_ON = ("HOME", "PATH", "TMPDIR")
 """What tools have of our environment: what is in the rest, such as the store's password, is nothing to a policy."""
 
 
+_FATAL = "fatal error: runtime: "
+"""What a program of Go's says when it gets no more memory."""
+
 GO_RUNTIME = {"GOGC": "400", "GOMEMLIMIT": "1GiB"}
 """A tool that ends after seconds collects its garbage less often: a quarter less processor time for OPA's tests, for
 twice the memory, 0.2 GB of it."""
@@ -43,11 +46,11 @@ def call(program: Path, *arguments: str, cwd: Path, stdin: str | None = None) ->
     """Run a tool to its end and return what came of it, whatever its exit status.
 
     Raises:
-        AuthoringError: it cannot be run, or takes longer than two minutes.
+        AuthoringError: it cannot be run, takes longer than two minutes, or is ended from outside.
     """
     command = [str(program.resolve()), *arguments]
     try:
-        return subprocess.run(  # noqa: S603 - our own command line
+        result = subprocess.run(  # noqa: S603 - our own command line
             command,
             cwd=cwd,
             env=GO_RUNTIME | {name: os.environ[name] for name in _PASSED_ON if name in os.environ},
@@ -59,6 +62,9 @@ def call(program: Path, *arguments: str, cwd: Path, stdin: str | None = None) ->
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise AuthoringError(f"{program} could not run: {type(error).__name__}") from None
+    if result.returncode < 0 or _FATAL in result.stderr:
+        raise AuthoringError(f"{program.name} was ended: it needed more time or memory than it may take")
+    return result
 
 
 def call_for_json(program: Path, *arguments: str, cwd: Path, stdin: str | None = None) -> Any:

@@ -122,14 +122,8 @@ class BundleSigner:
         Raises:
             BundleRefused: a name cannot be in a bundle, there is too much, or a document is no JSON.
         """
-        signed = {name: content for name, content in files.items() if name != SIGNATURES}
-        claims = {
-            "files": opa_hashes(signed),
-            "scope": layer,
-            "ztfm": {"layer": layer, "revision": revision, "files": raw_hashes(signed)},
-        }
-        token = self._token(_json({"alg": "ES256", "kid": self.key_id}), _json(claims))
-        return write_archive({**signed, SIGNATURES: _json({"signatures": [token]})})
+        token = self._token(_json({"alg": "ES256", "kid": self.key_id}), claims_of(files, layer, revision))
+        return with_signature(files, token)
 
     def _token(self, header: bytes, payload: bytes) -> str:
         signing_input = encode_segment(header) + b"." + encode_segment(payload)
@@ -142,6 +136,31 @@ class BundleSigner:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(key_id={self.key_id!r})"
+
+
+def claims_of(files: Mapping[str, bytes], layer: PolicyLayer, revision: str) -> bytes:
+    """Return what a bundle's signature is over: the payload of its token; a signature among the files is left out.
+
+    Raises:
+        BundleRefused: a document is no JSON.
+    """
+    signed = {name: content for name, content in files.items() if name != SIGNATURES}
+    return _json(
+        {
+            "files": opa_hashes(signed),
+            "scope": layer,
+            "ztfm": {"layer": layer, "revision": revision, "files": raw_hashes(signed)},
+        }
+    )
+
+
+def with_signature(files: Mapping[str, bytes], token: str) -> bytes:
+    """Return the bundle of these files with a token in the place of the signature that is among them, if one is.
+
+    Raises:
+        BundleRefused: a name cannot be in a bundle, or there is too much.
+    """
+    return write_archive({**files, SIGNATURES: _json({"signatures": [token]})})
 
 
 def _json(value: object) -> bytes:

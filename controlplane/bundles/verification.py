@@ -106,7 +106,7 @@ def verify(body: bytes, trust: Trust, layer: PolicyLayer) -> VerifiedBundle:
             what no policy may).
     """
     files = read_archive(body)
-    token, key_id = _authenticated(files, trust, layer)
+    token, key_id = _authenticated(_signature(files), trust, layer)
     claims = _claims(token)
     content = {name: data for name, data in files.items() if name != SIGNATURES}
     _require_content(content, claims)
@@ -145,8 +145,16 @@ def _require_layer(manifest: Manifest, layer: PolicyLayer) -> None:
         )
 
 
-def _authenticated(files: Mapping[str, bytes], trust: Trust, layer: PolicyLayer) -> tuple[Compact, str]:
-    text = _signature(files)
+def signer_of(token: str, trust: Trust, layer: PolicyLayer) -> str:
+    """Return the id of the key that signed a token for bundles of a layer, whatever it signed.
+
+    Raises:
+        BundleRefused: as `verify` does of a bundle's signature.
+    """
+    return _authenticated(token, trust, layer)[1]
+
+
+def _authenticated(text: str, trust: Trust, layer: PolicyLayer) -> tuple[Compact, str]:
     try:
         header = read_header(text)
     except (ValueError, RecursionError):

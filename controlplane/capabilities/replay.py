@@ -7,6 +7,8 @@ from hashlib import blake2b
 from threading import Lock
 from typing import Literal, Protocol
 
+from controlplane.capabilities.forgotten import FREE, OF_ANOTHER_TIME, SPANS, changes, holds
+
 Use = Literal["first", "again", "late", "full"]
 """How an identifier was met. Only ``first`` lets anything pass."""
 
@@ -23,8 +25,8 @@ class ReplayCache:
     """Remembers identifiers until they expire by themselves.
 
     An identifier that expired, or could have been forgotten already, is ``late``, so a clock that steps back opens
-    nothing. When all places hold unexpired identifiers the answer is ``full``: forgetting one early would
-    let it pass twice. Safe to share between threads.
+    nothing (`capabilities.forgotten`). When all places hold unexpired identifiers the answer is ``full``: forgetting
+    one early would have others refused. Safe to share between threads.
 
     Args:
         clock: Unix seconds.
@@ -39,7 +41,7 @@ class ReplayCache:
         self._seen: set[bytes] = set()
         self._due: dict[int, list[bytes]] = {}
         self._seconds: list[int] = []
-        self._horizon = 0
+        self._forgotten = [FREE] * SPANS
         self._lock = Lock()
 
     def use(self, identifier: str, expires_at: float) -> Use:
@@ -58,11 +60,12 @@ class ReplayCache:
             self._forget(now)
             if key in self._seen:
                 return "again"
-            if expires_at <= max(self._horizon, now):
+            second = math.ceil(expires_at)
+            if expires_at <= now or holds(self._forgotten, second):
                 return "late"
-            if len(self._seen) >= self._capacity:
+            if len(self._seen) >= self._capacity and not self._has_made_room(expires_at):
                 return "full"
-            self._keep(key, math.ceil(expires_at))
+            self._keep(key, second)
             return "first"
 
     def __len__(self) -> int:
@@ -79,5 +82,18 @@ class ReplayCache:
 
     def _forget(self, now: float) -> None:
         while self._seconds and self._seconds[0] <= now:
-            self._horizon = heapq.heappop(self._seconds)
-            self._seen.difference_update(self._due.pop(self._horizon))
+            self._drop(heapq.heappop(self._seconds))
+
+    def _has_made_room(self, expires_at: float) -> bool:
+        latest = max(self._seconds)
+        if latest <= expires_at + OF_ANOTHER_TIME:
+            return False
+        self._seconds.remove(latest)
+        heapq.heapify(self._seconds)
+        self._drop(latest)
+        return True
+
+    def _drop(self, second: int) -> None:
+        for index, span in changes(self._forgotten, second):
+            self._forgotten[index] = span
+        self._seen.difference_update(self._due.pop(second))

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from controlplane.capabilities.fitting import misplaced, misused, uncertified
 from controlplane.capabilities.issued import open_issued
 from controlplane.capabilities.keyset import read_keys
 from controlplane.capabilities.proof import ProofVerifier
@@ -12,11 +13,14 @@ from controlplane.capabilities.refusals import Cause, Refused
 from controlplane.capabilities.replay import ReplayCache, Uses
 from controlplane.capabilities.revocations import Standings
 from controlplane.capabilities.verified import Keys, VerifiedTokens
+from controlplane.contracts.base import is_identifier
 from controlplane.contracts.capability import MAX_LIFETIME_SECONDS, CapabilityClaims
 from controlplane.jose.jws import parse_object, read_header
 
 REMEMBERED = 4096
 """Capabilities whose verified signature is remembered."""
+
+_SHOWN = 64
 
 _CONSTRAINTS = ("authorization_details", 0, "constraints")
 
@@ -64,6 +68,7 @@ class CapabilityVerifier:
 
     Raises:
         KeySetError: the key set cannot be used.
+        ValueError: the audience can be the name of no enforcement point.
     """
 
     def __init__(
@@ -79,6 +84,12 @@ class CapabilityVerifier:
         remembered: int = REMEMBERED,
         standings: Standings | None = None,
     ) -> None:
+        if audience is not None and not is_identifier(audience):
+            # No capability can be for it: a point of that name would refuse everybody, and say that they are wrong.
+            raise ValueError(
+                f"audience: {audience[:_SHOWN]!r} can name no enforcement point; give 1 to 128 letters, digits and "
+                "._:/@+-, a letter or a digit first, as those have it who ask for capabilities: aggregator-1"
+            )
         self._keys = read_keys(jwks)
         self._standings = standings
         self._verified = VerifiedTokens(remembered)
@@ -158,21 +169,20 @@ class CapabilityVerifier:
         )
         if isinstance(claims, Refused):
             return claims
-        cause = "wrong_audience" if self._audience is None else _misplaced(claims, sealed_to, shards)
+        cause = "wrong_audience" if self._audience is None else misplaced(claims, sealed_to, shards)
         if cause:
             return _refused(cause)
         if claims.cnf.jkt is None:
-            cause = _uncertified(claims, certificate)
-            if cause:
-                return _refused(cause)
-        elif proof is None:
+            cause = uncertified(claims, certificate)
+            return _refused(cause) if cause else self._use_up(claims)
+        if proof is None:
             return _refused("proof_missing")
-        else:
-            verdict = self._proofs.verify(
-                proof, method=method, url=url, access_token=token, nonce=nonce, digest=digest, thumbprint=claims.cnf.jkt
-            )
-            if isinstance(verdict, Refused):
-                return verdict
+        shown = self._proofs.verify(
+            proof, method=method, url=url, access_token=token, nonce=nonce, digest=digest, thumbprint=claims.cnf.jkt
+        )
+        return shown if isinstance(shown, Refused) else self._use_up(claims)
+
+    def _use_up(self, claims: CapabilityClaims) -> CapabilityClaims | Refused:
         if claims.detail.constraints.one_time and self._replay.use(claims.jti, claims.exp) != "first":
             return _refused("replayed")
         return claims
@@ -197,7 +207,7 @@ class CapabilityVerifier:
         if isinstance(read, Refused):
             return read
         cause = self._untimely(read) or self._misaddressed(read, subject)
-        cause = cause or _misused(read, action, resource_id, round_id, model_digest)
+        cause = cause or misused(read, action, resource_id, round_id, model_digest)
         if cause is None and segment not in (None, read.detail.constraints.segment):
             cause = "wrong_segment"
         cause = cause or self._revoked(read, token)
@@ -256,36 +266,6 @@ class CapabilityVerifier:
         if claims.client_id != claims.sub or subject not in (None, claims.sub):
             return "wrong_subject"
         return None
-
-
-def _misused(
-    claims: CapabilityClaims, action: str, resource_id: str | None, round_id: str | None, model_digest: str | None
-) -> Cause | None:
-    detail = claims.detail
-    if detail.action != action:
-        return "wrong_action"
-    if resource_id not in (None, detail.resource_id):
-        return "wrong_resource"
-    if detail.constraints.round_id != round_id:
-        return "wrong_round"
-    if detail.constraints.model_digest not in (None, model_digest):
-        return "wrong_digest"
-    return None
-
-
-def _misplaced(claims: CapabilityClaims, sealed_to: str | None, shards: Collection[str] | None) -> Cause | None:
-    constraints = claims.detail.constraints
-    if constraints.sealed_to not in (None, sealed_to):
-        return "not_sealed"
-    if constraints.shards is not None and (shards is None or not set(shards) <= set(constraints.shards)):
-        return "wrong_shards"
-    return None
-
-
-def _uncertified(claims: CapabilityClaims, certificate: str | None) -> Cause | None:
-    if certificate is None:
-        return "certificate_missing"
-    return None if certificate == claims.cnf.x5t else "wrong_certificate"
 
 
 def _unfit(error: ValidationError) -> Cause:

@@ -102,6 +102,11 @@ COMMANDS = (
         _command("top"),
     ),
     Entry(
+        "changes",
+        "Say of which kind what changes is, within about a second: rounds, devices, decisions, policies, rollbacks.",
+        _command("changes"),
+    ),
+    Entry(
         "demo",
         "Run a federation three times: clean, attacked, and attacked with a guard; then ask the tuned model.",
         _command("demo"),

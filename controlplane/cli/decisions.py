@@ -50,6 +50,7 @@ def list_decisions(
     outcome: Annotated[Literal["allow", "deny", "error"] | None, typer.Option(help="Decided so.")] = None,
     reason: Annotated[str | None, typer.Option(help="In which this requirement was missing.")] = None,
     subject: Annotated[str | None, typer.Option(help="That this subject asked for.")] = None,
+    resource: Annotated[str | None, typer.Option(help="On this resource.")] = None,
     revision: Annotated[str | None, typer.Option(help="By this policy revision.")] = None,
     since: Moment = None,
     until: Moment = None,
@@ -70,7 +71,8 @@ def list_decisions(
     Example: `ztfm decisions list --outcome deny --reason trust_sufficient --since 24h`
     """
     where = Where(load_settings(state_dir=state_dir), url, key, token_file)
-    asked = {"action": action, "outcome": outcome, "reason": reason, "subject": subject, "revision": revision}
+    named = {"action": action, "outcome": outcome, "reason": reason, "subject": subject}
+    asked = {**named, "resource": resource, "revision": revision}
     query = _query(asked, since, until)
     if follow:
         if until is not None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from controlplane.api.behaviour import described
-from controlplane.cli import devices_listed
+from controlplane.cli import devices_changed, devices_listed
 from controlplane.cli.configured import load_settings
 from controlplane.cli.devices_why import show as show_why
 from controlplane.cli.stores import existing_store
@@ -33,6 +33,7 @@ app = typer.Typer(
 )
 
 devices_listed.register(app)
+devices_changed.register(app)
 
 Identifier = Annotated[str, typer.Argument(metavar="ID", help="The device, such as dev-Qm2f...")]
 StateDir = Annotated[Path | None, typer.Option(help="The control plane's state folder.")]

@@ -10,12 +10,10 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 from pydantic import ValidationError
 
-from controlplane.bundles.archive import read_archive
-from controlplane.bundles.errors import BundleRefused
-from controlplane.bundles.layout import DATA
 from controlplane.cli.configured import load_settings
 from controlplane.cli.local import local_user
 from controlplane.cli.moments import date, length
+from controlplane.cli.released import released_data
 from controlplane.cli.stores import existing_store
 from controlplane.contracts.base import is_identifier
 from controlplane.contracts.exceptions import (
@@ -30,14 +28,12 @@ from controlplane.contracts.exceptions import (
 )
 from controlplane.decisions.ids import new_id
 from controlplane.settings import Settings
-from controlplane.sidecar.folders import product_folder
 from controlplane.storage import Store
 from controlplane.storage.errors import StoreError
 
 Result = TypeVar("Result")
 
 LIVE: tuple[ExceptionState, ...] = ("scheduled", "current")
-LIMITS = Path("data/limits/data.json")
 
 app = typer.Typer(
     help="Exceptions: waive a few requirements for one subject, resource and action, for a time.\n\n"
@@ -189,19 +185,8 @@ def _check(limits: Mapping[str, Any], asked: ExceptionRequest, now: float) -> No
 
 
 async def _limits(settings: Settings, store: Store) -> Mapping[str, Any]:
-    """Return the limits of the policies that are released, or of the folder where none are; policy has the last word.
-
-    Empty where neither can be read. The signature is not looked at: this only tells sooner what policy would refuse.
-    """
-    try:
-        released = (await store.releases.heads()).get("base")
-        body = await store.releases.body(released.digest) if released else None
-        if body is not None:
-            limits = json.loads(read_archive(body)[DATA])["data"]["limits"]
-        else:
-            limits = json.loads(((settings.policies or product_folder("policies")) / LIMITS).read_bytes())
-    except (BundleRefused, OSError, ValueError, KeyError, TypeError):
-        return {}
+    """Return the limits of the policies that are released, or none where they cannot be read."""
+    limits = (await released_data(settings, store)).get("limits")
     return limits if isinstance(limits, dict) else {}
 
 

@@ -2,33 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from controlplane.authoring.explaining import Explanation, Requirement
 from controlplane.history.deciders import Deciders
+from controlplane.history.documents import missing
 from controlplane.history.explain import ExplainedRecord
+from controlplane.history.layered import layers_of
 from controlplane.history.nearest import Change, Nearest
-
-
-def explained(found: ExplainedRecord, policies: Deciders) -> dict[str, Any]:
-    """Return an explanation of a recorded decision as one JSON object."""
-    document = found.recorded.document
-    again = found.again
-    return {
-        "decision": {name: value for name, value in document.items() if name not in {"facts", "rules", "reasons"}},
-        "policies_revision": policies.revision,
-        "policies_are_those_that_decided": policies.is_same,
-        "policies_from": "release" if policies.is_released else "folder",
-        "requirements": [asdict(requirement) for requirement in found.explanation.requirements],
-        "again": None if again is None else {"allow": again.allow, "missing": _missing(again)},
-        "masked_and_read": list(found.unsure),
-        "nearest": None if found.nearest is None else asdict(found.nearest),
-    }
 
 
 def show(found: ExplainedRecord, policies: Deciders, console: Console) -> None:
@@ -73,18 +57,17 @@ def _lines(found: ExplainedRecord, policies: Deciders) -> Iterator[str]:
         yield "its rules are read from its release; places are within the policies that were published"
     if found.recorded.masked:
         yield f"kept out of the log by policy: {', '.join(found.recorded.masked)}"
+    layers = layers_of(found.recorded)
+    if layers:
+        yield f"! {' and '.join(layers)} decided too, and the base alone is asked what else it would decide"
     yield from told(found.explanation, None if policies.is_released else policies.folder.root)
     if found.again is None:
         yield f"! these policies read what was kept out ({', '.join(found.unsure)}): what they decide cannot be said"
     elif not policies.is_same:
-        missing = "".join(f", {code} missing" for code in _missing(found.again))
-        yield f"they decide: {'allow' if found.again.allow else 'deny'}{missing}"
+        codes = "".join(f", {code} missing" for code in missing(found.again))
+        yield f"{'the base would' if layers else 'they'} decide: {'allow' if found.again.allow else 'deny'}{codes}"
     if found.nearest is not None:
-        yield from _nearest(found.nearest)
-
-
-def _missing(explanation: Explanation) -> list[str]:
-    return [item.code for item in explanation.requirements if not item.held and not item.waived]
+        yield from _nearest(found.nearest, "the base would allow it" if layers else "it would be allowed")
 
 
 def _not_held(item: Requirement, root: Path | None) -> Iterator[str]:
@@ -105,12 +88,12 @@ def _where(root: Path | None, file: str, line: int) -> str:
     return f"{file if root is None else shown(root / file)}:{line}"
 
 
-def _nearest(nearest: Nearest) -> Iterator[str]:
+def _nearest(nearest: Nearest, claim: str) -> Iterator[str]:
     if not nearest.alternatives:
         why = "" if nearest.is_complete else ", and not all were tried"
         yield f"no small change of facts was found that would be allowed ({nearest.asked:,} tried{why})"
         return
-    yield f"it would be allowed with ({nearest.asked:,} tried, the smallest first):"
+    yield f"{claim} with ({nearest.asked:,} tried, the smallest first):"
     for number, changes in enumerate(nearest.alternatives, 1):
         yield f"  {number}. " + "; ".join(map(_change, changes))
 

@@ -1,7 +1,6 @@
 """How ``ztfm policy check`` and ``test`` show what is wrong."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import typer
 
@@ -22,12 +21,16 @@ def place(folder: PolicyFolder, item: Finding) -> str:
 
 def located(folder: PolicyFolder, findings: Sequence[Finding]) -> list[dict[str, object]]:
     """Return findings for JSON, with whole paths."""
-    return [{**asdict(item), "file": str(folder.root / item.file)} for item in findings]
+    named = ("file", "line", "check", "message", "remedy")
+    return [
+        {**{name: getattr(item, name) for name in named}, "file": str(folder.root / item.file)} for item in findings
+    ]
 
 
 def tested_document(folder: PolicyFolder, tested: Results) -> dict[str, object]:
     """Return what came of tests, for JSON."""
-    return {**asdict(tested), "findings": located(folder, tested.findings)}
+    told = {"tests": tested.tests, "examples": tested.examples, "coverage": tested.coverage}
+    return {**told, "findings": located(folder, tested.findings)}
 
 
 def tested_line(tested: Results) -> str:

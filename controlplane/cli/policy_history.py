@@ -8,7 +8,6 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -20,13 +19,14 @@ from controlplane.authoring import AuthoringError, PolicyFolder
 from controlplane.bundles import PolicyKeyError, Trust
 from controlplane.cli.configured import load_settings
 from controlplane.cli.moments import moment
-from controlplane.cli.policy_explained import explained, show
+from controlplane.cli.policy_explained import show
 from controlplane.cli.policy_explained_site import SITE, show_site
 from controlplane.cli.policy_groups import TITLES, Row, show_groups
 from controlplane.contracts.decision import DecisionQuery
 from controlplane.contracts.shadow import DISAGREEMENTS
-from controlplane.history.changes import MAX_SUBJECTS, Comparison
+from controlplane.history.changes import Comparison
 from controlplane.history.deciders import deciders
+from controlplane.history.documents import compared, explained, in_order
 from controlplane.history.engine import deciding
 from controlplane.history.explain import explain
 from controlplane.history.masked import Readers
@@ -83,7 +83,7 @@ def replay_decisions(
             "replay", f"there are no recorded decisions to compare{masked}; look at --since, --action and --state-dir"
         )
     if json_output:
-        typer.echo(json.dumps(_document(comparison, revision, seconds)))
+        typer.echo(json.dumps(compared(comparison, revision, seconds)))
     else:
         _show(comparison, candidate, revision, seconds)
     raise typer.Exit(int(comparison.is_changed))
@@ -230,42 +230,6 @@ def _fail(command: str, message: str) -> NoReturn:
     raise typer.Exit(2) from None
 
 
-def _document(comparison: Comparison, revision: str, seconds: float) -> dict[str, Any]:
-    groups = sorted(comparison.groups.values(), key=lambda group: (DISAGREEMENTS.index(group.change), -group.count))
-    return {
-        "candidate_revision": revision,
-        "decided": comparison.decided,
-        "not_decided": comparison.not_decided,
-        "masked": comparison.masked,
-        "failed": comparison.failed,
-        "seconds": round(seconds, 3),
-        "changed": comparison.is_changed,
-        "changes": {change: comparison.changes[change] for change in DISAGREEMENTS},
-        "outcomes": [
-            {"was": was, "becomes": becomes, "count": count}
-            for (was, becomes), count in sorted(comparison.outcomes.items())
-        ],
-        "subjects": {
-            change: {"count": len(found), "most": [{"subject": name, "count": times} for name, times in most]}
-            for change in DISAGREEMENTS
-            for found in [comparison.subjects[change]]
-            for most in [found.most_common(MAX_SUBJECTS)]
-        },
-        "groups": [
-            {
-                "change": group.change,
-                "action": group.action,
-                "reason": group.reason,
-                "segment": group.segment,
-                "count": group.count,
-                "subjects": len(group.subjects),
-                "samples": [asdict(sample) for sample in group.samples],
-            }
-            for group in groups
-        ],
-    }
-
-
 def _show(comparison: Comparison, candidate: Path, revision: str, seconds: float) -> None:
     rate = comparison.decided / seconds if seconds else 0.0
     typer.echo(f"{comparison.decided:,} recorded decisions again, by revision {revision} ({rate:,.0f}/s)")
@@ -274,6 +238,10 @@ def _show(comparison: Comparison, candidate: Path, revision: str, seconds: float
     if comparison.masked:
         typer.echo(
             f"{comparison.masked:,} more were not compared: the candidate reads what policy keeps out of the log"
+        )
+    for layer, decided in comparison.layers.items():
+        typer.echo(
+            f"{decided:,} of them the layer {layer} decided too: it is held to what it said then, and not asked again"
         )
     if not comparison.is_changed:
         typer.echo("nothing changes")
@@ -284,9 +252,8 @@ def _show(comparison: Comparison, candidate: Path, revision: str, seconds: float
             typer.echo(f"{comparison.changes[change]:,} {TITLES[change]}, of {who:,} subjects")
     if comparison.failed:
         typer.echo(f"on {comparison.failed:,} the candidate gives no decision, which denies")
-    groups = sorted(comparison.groups.values(), key=lambda group: (DISAGREEMENTS.index(group.change), -group.count))
     rows = [
         Row(one.change, one.action, one.reason, one.segment, (one.count, len(one.subjects)), one.samples[0].id)
-        for one in groups
+        for one in in_order(comparison)
     ]
     show_groups(rows, ("decisions", "subjects"), shlex.quote(str(candidate)))

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from controlplane.cli import rounds_archived, rounds_listed
+from controlplane.cli import rounds_archived, rounds_judged, rounds_listed
 from controlplane.cli.local import local_user
 from controlplane.cli.stores import on_store
 from controlplane.contracts.rollback import Rollback, RollbackOrder
@@ -32,6 +32,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 rounds_listed.register(app)
+rounds_judged.register(app)
 rounds_archived.register(app)
 
 StateDir = Annotated[Path | None, typer.Option(help="The control plane's state folder.")]
@@ -74,7 +75,8 @@ def contributions(
 def rollback(
     round_id: Annotated[str, typer.Argument(metavar="ROUND", help="The first round that is done again.")],
     without: Annotated[list[str], typer.Option(help="Whose updates are left out; may be given several times.")],
-    reason: Annotated[str, typer.Option(help="Why; it is recorded.")],
+    reason: Annotated[str | None, typer.Option(help="Why; it is recorded.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would reach, and order nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     state_dir: StateDir = None,
     json_output: AsJson = False,
@@ -86,9 +88,11 @@ def rollback(
 
     Example: `ztfm rounds rollback run-7f3a-12-train-12 --without dev-Qm2f --reason "It planted a backdoor."`
     """
-    if json_output and not yes:
-        _fail("rollback", "--json asks nothing: say --yes as well", 2)
-    asked = _asked(without, reason)
+    if reason is None and not dry_run:
+        _fail("rollback", "say why with --reason, or look first with --dry-run", 2)
+    if json_output and not yes and not dry_run:
+        _fail("rollback", "--json asks nothing: say --yes or --dry-run as well", 2)
+    asked = _asked(without, reason or "-")
     found, reached = _run("rollback", state_dir, lambda store: _preview(store, round_id, asked))
     if found is None:
         _fail("rollback", f"there is no round {round_id}; see `ztfm rounds list`")
@@ -97,6 +101,10 @@ def rollback(
         _fail("rollback", nobody)
     if not json_output:
         _show_preview(found, reached)
+    elif dry_run:
+        typer.echo(json.dumps({"reaches": reached._asdict()}))
+    if dry_run:
+        return
     if not yes and not typer.confirm("Order it?"):
         raise typer.Exit(1)
     given = _run("rollback", state_dir, lambda store: _order(store, found, asked))
@@ -105,9 +113,8 @@ def rollback(
     if given.rollback is None:
         _fail("rollback", "too many orders for the model wait for its aggregator")
     if json_output:
-        preview = {"rounds": reached.rounds, "left_out": reached.left_out, "kept": reached.kept}
         ordered = given.rollback.model_dump(mode="json")
-        typer.echo(json.dumps({"rollback": ordered, "is_new": given.is_new, "reaches": preview}))
+        typer.echo(json.dumps({"rollback": ordered, "is_new": given.is_new, "reaches": reached._asdict()}))
         return
     typer.echo(f"{'ordered' if given.is_new else 'outstanding already'}: {given.rollback.id}")
 

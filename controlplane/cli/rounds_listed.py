@@ -2,7 +2,6 @@
 
 import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -12,28 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from controlplane.cli.moments import moment
+from controlplane.cli.rounds_judged import judgements
 from controlplane.cli.stores import on_store
-from controlplane.contracts.rollback import Contribution
+from controlplane.contracts.judged import RoundDetail
 from controlplane.contracts.rounds import MAX_ROUNDS, RoundQuery, RoundStanding, RoundState
-from controlplane.storage import Store
 
 StateDir = Annotated[Path | None, typer.Option(help="The control plane's state folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Moment = Annotated[str | None, typer.Option(help="A date such as 2026-03-01T12:00Z, or an age such as 90m, 24h, 7d.")]
-
-
-@dataclass(frozen=True)
-class _Told:
-    round: RoundStanding
-    accepted: list[Contribution]
-    submitted: dict[str, int]
-
-    @property
-    def dropped(self) -> dict[str, int]:
-        """How many updates of each subject did not go into the model, where any did not."""
-        admitted = {one.subject for one in self.accepted}
-        left = {name: many - (name in admitted) for name, many in self.submitted.items()}
-        return {name: many for name, many in left.items() if many > 0}
 
 
 def register(group: typer.Typer) -> None:
@@ -72,23 +57,16 @@ def show(
 
     Example: `ztfm rounds show run-7f3a-12-train-12`
     """
-    told = on_store("rounds show", state_dir, lambda store: _look(store, round_id))
+    told = on_store("rounds show", state_dir, lambda store: judgements(store).detail(round_id, time.time()))
     if told is None:
         _fail("show", f"there is no round {round_id}; see `ztfm rounds list`")
     if json_output:
         accepted = [one.model_dump(mode="json", exclude={"round_id"}) for one in told.accepted]
-        dropped = [{"subject": name, "updates": many} for name, many in told.dropped.items()]
+        dropped = [one.model_dump() for one in told.dropped]
         document = {"round": _document(told.round), "accepted": accepted, "dropped": dropped}
         typer.echo(json.dumps(document))
     else:
         _show(told)
-
-
-async def _look(store: Store, round_id: str) -> _Told | None:
-    found = await store.rounds.standing(round_id, time.time())
-    if found is None:
-        return None
-    return _Told(found, await store.contributions.of_round(round_id), await store.rounds.submitted(round_id))
 
 
 def _query(model: str | None, state: RoundState | None, since: str | None, until: str | None) -> RoundQuery:
@@ -120,7 +98,7 @@ def _show_all(found: list[RoundStanding]) -> None:
     Console().print(table)
 
 
-def _show(told: _Told) -> None:
+def _show(told: RoundDetail) -> None:
     one = told.round
     ends = "closes" if one.state == "open" else "closed"
     typer.echo(f"{one.id} of {one.model} is {one.state}: opened {_time(one.opens_at)}, {ends} {_time(one.closes_at)}")
@@ -128,10 +106,10 @@ def _show(told: _Told) -> None:
     typer.echo(f"{one.accepted} updates accepted, {one.dropped} dropped; brought together by {one.aggregation}")
     for given in told.accepted:
         typer.echo(f"  accepted  {given.subject}  {_time(given.time)}  {given.decision_id}")
-    for name, many in told.dropped.items():
-        typer.echo(f"  dropped   {name}" + (f"  {many} updates" if many > 1 else ""))
+    for left in told.dropped:
+        typer.echo(f"  dropped   {left.subject}" + (f"  {left.updates} updates" if left.updates > 1 else ""))
     if told.dropped:
-        typer.echo("why: ztfm decisions list --action gradient_submission --outcome deny --subject ID")
+        typer.echo(f"why: ztfm rounds verdicts {one.id}")
 
 
 def _fail(command: str, message: str, status: int = 1) -> NoReturn:

@@ -46,6 +46,7 @@ class Obligations(StrictModel):
         hold: deny actions in a segment, or everywhere, for a time.
         release: end what the alert had held.
         lifetime_seconds: upper bound on the life of what is issued.
+        idle_seconds: so long without use end the session that somebody begins.
         status: that a device has from now on, since its identity is not what the ledger says.
         privacy: clip and noise, by the device or by the aggregator; what that costs is charged before anything is given
             out.
@@ -82,6 +83,7 @@ class Obligations(StrictModel):
     hold: HoldObligation | None = None
     release: bool | None = None
     lifetime_seconds: Annotated[float, Field(gt=0.0, le=86_400.0)] | None = None
+    idle_seconds: Annotated[float, Field(gt=0.0, le=86_400.0)] | None = None
     status: Literal["quarantined", "revoked"] | None = None
     privacy: PrivacyTerms | None = None
     attested: AttestedObligation | None = None
@@ -193,6 +195,7 @@ class DecisionQuery(StrictModel):
     action: Name | None = None
     outcome: Outcome | None = None
     subject: Name | None = None
+    resource: ResourceName | None = None
     reason: Label | None = None
     since: Timestamp | None = None
     until: Timestamp | None = None

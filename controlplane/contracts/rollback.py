@@ -32,6 +32,43 @@ class RollbackOrder(StrictModel):
         return self
 
 
+class RollbackScope(StrictModel):
+    """Somebody asks what an order would reach that leaves out what some subjects contributed, from one round on.
+
+    Attributes:
+        subjects: whose updates would be left out.
+    """
+
+    subjects: Subjects
+
+    @model_validator(mode="after")
+    def _unique_subjects(self) -> Self:
+        if len(set(self.subjects)) != len(self.subjects):
+            raise ValueError("subjects must not repeat")
+        return self
+
+
+class RollbackPreview(StrictModel):
+    """What an order would reach; nothing is ordered.
+
+    Attributes:
+        model: that would be rebuilt.
+        opened_by: the aggregator that would rebuild it.
+        replayed: how many rounds would be done again.
+        rounds: the first of them, in order.
+        left_out: updates that would be left out; 0 where there is nothing to undo.
+        kept: updates that would be applied again.
+    """
+
+    round_id: Identifier
+    model: Identifier
+    opened_by: Identifier
+    replayed: Count
+    rounds: Annotated[list[Identifier], Field(max_length=1000)]
+    left_out: Count
+    kept: Count
+
+
 class Rollback(StrictModel):
     """An order to rebuild a model, and what became of it.
 

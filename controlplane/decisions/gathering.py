@@ -14,7 +14,7 @@ from controlplane.contracts.privacy import PrivacyTerms
 from controlplane.decisions.models import ModelBook
 from controlplane.decisions.proven import Results, counting, result_facts
 from controlplane.decisions.rounds import RoundBook
-from controlplane.decisions.usage import Usage, UsageSource
+from controlplane.decisions.usage import Reserved, Usage, UsageSource
 
 _UNPROVEN = Attestation()
 _OWNED_OF_SUBJECT = frozenset(SubjectFacts.model_fields)
@@ -122,8 +122,8 @@ class Gatherer:
         admit: Mapping[str, Any] | None = None,
         submissions: int | None = None,
         search: str = "",
-    ) -> dict[str, Any]:
-        """Return the facts of ``request``.
+    ) -> tuple[dict[str, Any], Reserved | None]:
+        """Return the facts of ``request``, and what was counted of it; none of a stranger's, and none in a search.
 
         Args:
             request: what was asked.
@@ -136,7 +136,8 @@ class Gatherer:
         now = self._clock()
         stated = request.context or RequestContext()
         context = added(stated, _OWNED_OF_CONTEXT)
-        context |= await self._circumstances(device, _tokens(request), now, address, search)
+        around, reserved = await self._circumstances(device, _tokens(request), now, address, search)
+        context |= around
         context |= self.excepted(request.subject.id, request.resource.id, request.action.name, now)
         context["holds"] = self._holds.of(device.segment if device else None, request.action.name)
         if stated.network:
@@ -159,7 +160,7 @@ class Gatherer:
             context.update(admit or {})
             if admit is None and device is not None:
                 context |= await self._noise(request.resource.id, device, stated.round_id)
-        return self._document(request, device, context, now)
+        return self._document(request, device, context, now), reserved
 
     async def gather_other(
         self, request: EvaluationRequest, device: Device | None, address: str, search: str = ""
@@ -177,12 +178,13 @@ class Gatherer:
         known = subject_facts(device, now)
         if known is not None:
             subject["properties"] = known
+        around, _ = await self._circumstances(device, 0, now, address, search)
         return {
             "subject": subject,
             "action": {"name": request.action.name},
             "resource": {"type": request.resource.type, "id": request.resource.id},
             "context": {
-                **await self._circumstances(device, 0, now, address, search),
+                **around,
                 **self.excepted(request.subject.id, request.resource.id, request.action.name, now),
             },
             "claims": {
@@ -209,9 +211,10 @@ class Gatherer:
         found = self._exceptions.of(subject, resource, action, now)
         return {"exceptions": found} if found else {}
 
-    def release(self, request: AccessRequest) -> None:
-        """Give back what a denied request had reserved."""
-        self._usage.release(request.subject.id, _tokens(request))
+    def release(self, reserved: Reserved | None) -> None:
+        """Give back the tokens that were counted of a denied request; of none, nothing."""
+        if reserved is not None:
+            self._usage.release(reserved)
 
     async def _seen_round(
         self, request: AccessRequest, round_id: str, submissions: int | None
@@ -255,15 +258,17 @@ class Gatherer:
 
     async def _circumstances(
         self, device: Device | None, tokens: int, now: float, address: str, search: str
-    ) -> dict[str, Any]:
-        if device is None:
-            # Names that nobody registered are not remembered: they could push out those that are.
-            used = Usage(0, 0)
-        else:
-            used = await (self._usage.look(device.id) if search else self._usage.reserve(device.id, tokens))
+    ) -> tuple[dict[str, Any], Reserved | None]:
+        # Names that nobody registered are not remembered: they could push out those that are.
+        used, reserved = Usage(0, 0), None
+        if device is not None and search:
+            used = await self._usage.look(device.id)
+        elif device is not None:
+            reserved = await self._usage.reserve(device.id, tokens)
+            used = reserved.used
         usage = {"window_seconds": self._usage.window_seconds, "requests": used.requests, "tokens": used.tokens}
         around = {"time": now, "network": {"address": address}, "usage": usage}
-        return {**around, "search": search} if search else around
+        return ({**around, "search": search} if search else around), reserved
 
     def _document(
         self, request: AccessRequest, device: Device | None, context: dict[str, Any], now: float

@@ -1,17 +1,17 @@
 """Rollbacks as they are ordered: by a person, or by the policy that responds to behaviour; and what waits."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import structlog
 
-from controlplane.contracts.rollback import Rollback, RollbackResult, RollbackState
+from controlplane.contracts.rollback import Rollback, RollbackPreview, RollbackResult, RollbackState
 from controlplane.contracts.rounds import Round
 from controlplane.decisions.following import Sleep, again
 from controlplane.decisions.ids import new_id
-from controlplane.storage.rollbacks import OTHER_WEIGHTS, Waiting
+from controlplane.storage.rollbacks import OTHER_WEIGHTS, Reached, Waiting
 from controlplane.storage.undoing import Ordered, Undoing
 
 PREFIX = "rb"
@@ -22,6 +22,8 @@ POLICY_REASON = "the response policy undoes what a subject contributed"
 
 EVERY_SECONDS = 10.0
 """How often it is looked how long orders wait."""
+
+MOST_ROUNDS_SHOWN = 1000
 
 _log = structlog.get_logger("ztfm.rollbacks")
 
@@ -53,6 +55,10 @@ class RollbackStore(Protocol):
         self, model: str | None = None, state: RollbackState | None = None, limit: int = 100
     ) -> list[Rollback]:
         """Return orders, newest first."""
+        ...
+
+    async def reached(self, subjects: Collection[str], round_id: str) -> Reached:
+        """Return what an order would reach."""
         ...
 
     async def waiting(self) -> Waiting:
@@ -161,6 +167,23 @@ class RollbackBook:
             StoreUnavailable: it cannot be read.
         """
         return await self._store.outstanding(model, aggregator)
+
+    async def preview(self, found: Round, subjects: Sequence[str]) -> RollbackPreview:
+        """Return what an order would reach that begins with a round and leaves some subjects out.
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
+        reached = await self._store.reached(subjects, found.id)
+        return RollbackPreview(
+            round_id=found.id,
+            model=found.model,
+            opened_by=found.opened_by,
+            replayed=len(reached.rounds),
+            rounds=reached.rounds[:MOST_ROUNDS_SHOWN],
+            left_out=reached.left_out,
+            kept=reached.kept,
+        )
 
     async def get(self, rollback_id: str) -> Rollback | None:
         """Return an order, or none."""

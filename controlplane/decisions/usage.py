@@ -15,14 +15,31 @@ class Usage:
     tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What was counted of one request, and in which window.
+
+    Attributes:
+        subject: whose request it is.
+        tokens: that were counted beside it.
+        starts_at: of the window in which they were, Unix seconds.
+        used: what the subject had used before.
+    """
+
+    subject: str
+    tokens: int
+    starts_at: float
+    used: Usage
+
+
 class UsageSource(Protocol):
     """Counts what subjects use: on one machine, or over all replicas (`sharing.windows`)."""
 
     window_seconds: float
     """Length of the window."""
 
-    async def reserve(self, subject: str, tokens: int = 0) -> Usage:
-        """Return what ``subject`` used before this request, and count this request and its tokens.
+    async def reserve(self, subject: str, tokens: int = 0) -> Reserved:
+        """Count this request of ``subject`` and its tokens; return where, and what was used before.
 
         Raises:
             StoreUnavailable: who counts was not there to ask.
@@ -37,8 +54,8 @@ class UsageSource(Protocol):
         """
         ...
 
-    def release(self, subject: str, tokens: int) -> None:
-        """Give back tokens that were reserved and not granted."""
+    def release(self, reserved: Reserved) -> None:
+        """Give back, in the window where they were counted, tokens that were not granted."""
         ...
 
 
@@ -53,17 +70,17 @@ class MachineUsage:
         self.window_seconds = window.window_seconds
         self._window = window
 
-    async def reserve(self, subject: str, tokens: int = 0) -> Usage:
-        """Return what ``subject`` used before this request, and count this request and its tokens."""
+    async def reserve(self, subject: str, tokens: int = 0) -> Reserved:
+        """Count this request of ``subject`` and its tokens; return where, and what was used before."""
         return self._window.reserve(subject, tokens)
 
     async def look(self, subject: str) -> Usage:
         """Return what ``subject`` used, and count nothing."""
         return self._window.look(subject)
 
-    def release(self, subject: str, tokens: int) -> None:
-        """Give back tokens that were reserved and not granted."""
-        self._window.release(subject, tokens)
+    def release(self, reserved: Reserved) -> None:
+        """Give back, in the window where they were counted, tokens that were not granted."""
+        self._window.release(reserved)
 
 
 class UsageWindow:
@@ -91,13 +108,14 @@ class UsageWindow:
         self._clock = clock
         self._cells = OwnCells(capacity) if cells is None else cells
 
-    def reserve(self, subject: str, tokens: int = 0) -> Usage:
-        """Return what ``subject`` used before this request, and count this request and its tokens."""
+    def reserve(self, subject: str, tokens: int = 0) -> Reserved:
+        """Count this request of ``subject`` and its tokens; return where, and what was used before."""
         now = self._clock()
 
-        def _reserve(cell: Cell | None) -> tuple[Usage, Cell]:
-            start, requests, used, before, used_before = window = self._moved(cell, now)
-            return self._used(window, now), (start, requests + 1, used + tokens, before, used_before)
+        def _reserve(cell: Cell | None) -> tuple[Reserved, Cell]:
+            start, requests, used, *earlier = window = self._moved(cell, now)
+            reserved = Reserved(subject, tokens, start, self._used(window, now))
+            return reserved, (start, requests + 1, used + tokens, *earlier)
 
         return self._cells.change(subject, _reserve)
 
@@ -106,16 +124,24 @@ class UsageWindow:
         now, cell = self._clock(), self._cells.look(subject)
         return Usage(0, 0) if cell is None else self._used(self._moved(cell, now), now)
 
-    def release(self, subject: str, tokens: int) -> None:
-        """Give back tokens that were reserved and not granted."""
-        if not tokens or self._cells.look(subject) is None:
+    def release(self, reserved: Reserved) -> None:
+        """Give back tokens that were not granted, in the window where they were counted.
+
+        Where that window is over they still count in part, and stop to. Where it is forgotten nothing is given back,
+        nor where the clock was put back since: what is counted then belongs to no window that can be named.
+        """
+        if not reserved.tokens or self._cells.look(reserved.subject) is None:
             return
 
         def _release(cell: Cell | None) -> tuple[None, Cell]:
-            start, requests, used, *earlier = self._moved(None, self._clock()) if cell is None else cell
-            return None, (start, requests, max(0.0, used - tokens), *earlier)
+            start, requests, tokens, before, tokens_before = self._moved(cell, self._clock())
+            if reserved.starts_at == start:
+                tokens = max(0.0, tokens - reserved.tokens)
+            elif reserved.starts_at + self.window_seconds == start:
+                tokens_before = max(0.0, tokens_before - reserved.tokens)
+            return None, (start, requests, tokens, before, tokens_before)
 
-        self._cells.change(subject, _release)
+        self._cells.change(reserved.subject, _release)
 
     def _used(self, window: Cell, now: float) -> Usage:
         start, requests, tokens, earlier_requests, earlier_tokens = window

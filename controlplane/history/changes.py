@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from controlplane.contracts.decision import Decision
+from controlplane.contracts.policies import PolicyLayer
 from controlplane.contracts.shadow import DISAGREEMENTS, MAX_GROUPS, SAMPLES, Disagreement
 from controlplane.history.records import Recorded
 
@@ -57,6 +58,7 @@ class Comparison:
         masked: recorded ones of which something was kept out that the other policy reads; they are not compared.
         failed: those on which the other policy gave no decision: compared as the denial that it is, or set aside.
         outcomes: how many were decided how, was and would be.
+        layers: how many of those compared a layer below the base decided too, and is not asked again.
     """
 
     decided: int = 0
@@ -64,6 +66,7 @@ class Comparison:
     masked: int = 0
     failed: int = 0
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    layers: Counter[PolicyLayer] = field(default_factory=Counter)
     changes: Counter[Disagreement] = field(default_factory=Counter)
     groups: dict[tuple[str, ...], Group] = field(default_factory=dict)
     subjects: dict[Disagreement, Counter[str]] = field(

@@ -77,7 +77,8 @@ async def _source(releases: Releases, trust: Trust, revision: str) -> Mapping[st
         if content_of(release.revision) == content_of(revision):
             body = await releases.body(release.digest)
             try:
-                return None if body is None else verify(body, trust, "base").source()
+                verified = None if body is None else await asyncio.to_thread(verify, body, trust, "base")
+                return None if verified is None else verified.source()
             except BundleRefused:
                 return None
     return None

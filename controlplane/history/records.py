@@ -1,6 +1,6 @@
 """Recorded decisions, read from the store in large pieces, newest first."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
@@ -70,13 +70,25 @@ async def recorded(store: Decisions, query: DecisionQuery, limit: int) -> AsyncI
         DamagedRecord: one cannot be read.
         StoreUnavailable: the store cannot be used.
     """
-    left, wanted = limit, _decided_by_policy(query)
-    while left > 0:
-        page = await store.page(wanted, min(PIECE, left), _SCAN)
-        found = [parse(*record) for record in page.records]
+    async for rows in recorded_rows(store, query, limit):
+        found = [parse(*row) for row in rows]
         piece = [one for one in found if query.action in (None, one.package, one.document["action"])]
         if piece:
             yield piece
+
+
+async def recorded_rows(
+    store: Decisions, query: DecisionQuery, limit: int
+) -> AsyncIterator[Sequence[tuple[str, str, bytes]]]:
+    """Yield what `recorded` reads, as it is kept: id, package and document of each.
+
+    Raises:
+        StoreUnavailable: the store cannot be used.
+    """
+    left, wanted = limit, _decided_by_policy(query)
+    while left > 0:
+        page = await store.page(wanted, min(PIECE, left), _SCAN)
+        yield page.records
         if page.before is None:
             return
         left -= len(page.records)

@@ -10,6 +10,7 @@ from controlplane.contracts.decision import Decision
 from controlplane.decisions.decider import conclude
 from controlplane.decisions.engine import PolicyEngine
 from controlplane.history.changes import Comparison
+from controlplane.history.layered import held_to, layers_of
 from controlplane.history.records import Recorded
 
 Progress = Callable[[int], None]
@@ -32,6 +33,8 @@ async def replay(
 ) -> Comparison:
     """Return how ``engine`` decides on the facts of recorded decisions, beside how it was decided.
 
+    It decides by the base alone, and is held to what the layers below it had said (`history.layered`).
+
     While one piece is decided the next is read. Records of which something was kept out that the policy reads are
     counted apart: what stands in its place decides nothing.
 
@@ -47,7 +50,8 @@ async def replay(
             known = [one for one in piece if not (one.masked and await reads_masked(one))]
             found.masked += len(piece) - len(known)
             for was, becomes in zip(known, await decide_again(known, engine), strict=True):
-                found.add(was, becomes)
+                found.add(was, held_to(was, becomes))
+                found.layers.update(layers_of(was) if was.document["outcome"] != "error" else ())
             done += len(piece)
             progress(done)
     finally:

@@ -38,6 +38,7 @@ PersonCause = Literal[
     "person_wrong_issuer",
     "person_wrong_audience",
     "person_wrong_client",
+    "person_wrong_nonce",
     "person_expired",
     "person_not_yet_valid",
     "person_too_many_claims",
@@ -74,12 +75,14 @@ class Expected:
         audience: among its ``aud``.
         clients: whom it may have been given to (``azp``).
         claims: what is taken from it for policy; a dot leads into an object.
+        nonce: of the sign-in that it was issued for; none where any may be.
     """
 
     issuer: str
     audience: str
     clients: Collection[str]
     claims: Sequence[str]
+    nonce: str | None = None
 
 
 def read_provider_keys(document: object) -> dict[str, ProviderKey]:
@@ -178,6 +181,8 @@ def _misaddressed(claims: dict[str, Any], expected: Expected) -> PersonCause | N
     audiences = [audience] if isinstance(audience, str) else audience
     if not isinstance(audiences, list) or expected.audience not in audiences:
         return "person_wrong_audience"
+    if expected.nonce is not None and claims.get("nonce") != expected.nonce:
+        return "person_wrong_nonce"
     client = claims.get("azp")
     if client is None:
         return "person_wrong_client" if len(audiences) > 1 else None

@@ -5,10 +5,13 @@ OpenID Connect Discovery 1.0 section 4; keys are looked for again when a token n
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import aiohttp
 from yarl import URL
@@ -49,6 +52,19 @@ class KeySource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where a provider is asked.
+
+    Attributes:
+        authorization: where people sign in.
+        token: where a code is exchanged.
+    """
+
+    authorization: str
+    token: str
+
+
 class KeyFile:
     """A provider's key set in a file.
 
@@ -87,12 +103,33 @@ class Discovery:
 
     async def fetch(self) -> object:
         """Return the parsed key set."""
-        try:
-            async with asyncio.timeout(FETCH_SECONDS):
-                metadata = await self._get(self._issuer.rstrip("/") + "/.well-known/openid-configuration")
-                return await self._get(self._keys_at(metadata))
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise ProviderUnavailable(f"{self._issuer} gives no keys ({type(error).__name__})") from None
+        async with self._asking("no keys"):
+            return await self._get(self._named(await self._metadata(), "jwks_uri"))
+
+    async def endpoints(self) -> Endpoints:
+        """Return where people sign in, and where their codes are exchanged, as the provider says now.
+
+        Raises:
+            ProviderUnavailable: it does not say.
+        """
+        async with self._asking("no endpoints"):
+            metadata = await self._metadata()
+            return Endpoints(self._named(metadata, "authorization_endpoint"), self._named(metadata, "token_endpoint"))
+
+    async def exchange(self, form: Mapping[str, str], secret: str | None = None) -> object:
+        """Return what the provider gives for a code (RFC 6749 section 4.1.3).
+
+        Args:
+            form: the request.
+            secret: by which it knows us (section 2.3.1); none for a public client.
+
+        Raises:
+            ProviderUnavailable: it gives nothing, or cannot be asked.
+        """
+        async with self._asking("no token"):
+            endpoint = self._named(await self._metadata(), "token_endpoint")
+            known = {} if secret is None else {"Authorization": _basic(form["client_id"], secret)}
+            return await self._read("POST", endpoint, data=dict(form), headers=known)
 
     async def close(self) -> None:
         """Give back the connections."""
@@ -100,23 +137,38 @@ class Discovery:
             await self._session.close()
             self._session = None
 
-    def _keys_at(self, metadata: object) -> str:
+    @asynccontextmanager
+    async def _asking(self, lacks: str) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(FETCH_SECONDS):
+                yield
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise ProviderUnavailable(f"{self._issuer} gives {lacks} ({type(error).__name__})") from None
+
+    async def _metadata(self) -> Mapping[str, object]:
+        metadata = await self._get(self._issuer.rstrip("/") + "/.well-known/openid-configuration")
         if not isinstance(metadata, Mapping) or metadata.get("issuer") != self._issuer:
             raise ProviderUnavailable("the provider's metadata names another issuer")
-        found = metadata.get("jwks_uri")
+        return metadata
+
+    def _named(self, metadata: Mapping[str, object], name: str) -> str:
+        found = metadata.get(name)
         # Never less safe than the issuer itself: a key set over plain HTTP could be anybody's.
         if not isinstance(found, str) or not _is_as_safe(found, self._issuer):
-            raise ProviderUnavailable("the provider's metadata names no key set that can be used")
+            raise ProviderUnavailable(f"the provider's metadata names no {name} that can be used")
         return found
 
     async def _get(self, url: str) -> object:
+        return await self._read("GET", url)
+
+    async def _read(self, method: str, url: str, **options: Any) -> object:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"Accept": "application/json", "Accept-Encoding": "identity"},
                 auto_decompress=False,
             )
-        async with self._session.get(URL(url, encoded=True), allow_redirects=False) as answer:
+        async with self._session.request(method, URL(url, encoded=True), allow_redirects=False, **options) as answer:
             if answer.status != 200:
                 raise ProviderUnavailable(f"the provider answers {answer.status}")
             body = bytearray()
@@ -156,8 +208,12 @@ class People:
         self._looked_at: float | None = None
         self._looking: asyncio.Task[None] | None = None
 
-    async def identify(self, token: str) -> Person | Unknown:
+    async def identify(self, token: str, expected: Expected | None = None) -> Person | Unknown:
         """Return the person of a token, or why it does not hold.
+
+        Args:
+            token: compact JWT.
+            expected: what it must say, where that is not what others must.
 
         Raises:
             ProviderUnavailable: the provider's keys cannot be had.
@@ -168,7 +224,7 @@ class People:
         key = await self._key(named)
         if key is None:
             return Unknown("person_unknown_key")
-        return read_person(token, key, self._expected, self._clock())
+        return read_person(token, key, expected or self._expected, self._clock())
 
     async def close(self) -> None:
         """End what is under way."""
@@ -230,6 +286,11 @@ def _parse(body: bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         raise ProviderUnavailable("the provider's answer is no JSON") from None
+
+
+def _basic(client: str, secret: str) -> str:
+    shown = f"{quote_plus(client)}:{quote_plus(secret)}"
+    return "Basic " + b64encode(shown.encode()).decode()
 
 
 def _is_as_safe(url: str, issuer: str) -> bool:

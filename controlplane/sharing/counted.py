@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TypeVar
 
+from controlplane.capabilities.forgotten import OF_ANOTHER_TIME, changes, holds
 from controlplane.capabilities.replay import ReplayCache, Use, Uses
 from controlplane.decisions.cells import Cell, Cells, OwnCells
 from controlplane.sharing.memory import SECRET_BYTES, Buckets, Memory, Shape
@@ -156,8 +157,8 @@ class SharedCells:
 class SharedUses:
     """`Uses` of all workers together, with the answers of a `ReplayCache`.
 
-    A place is free again when what lies in it has expired. Its bucket remembers the latest expiry that was written
-    over, so that a clock that steps back opens nothing.
+    A place is free again when what lies in it has expired. Its bucket remembers which expiries were written over, so
+    that a clock that steps back opens nothing (`capabilities.forgotten`).
 
     Args:
         buckets: where they lie.
@@ -181,15 +182,19 @@ class SharedUses:
         try:
             if buckets.find(place) is not None:
                 return "again"
-            now, horizon = self._clock(), buckets.mark(place)
-            if expires_at <= max(horizon, now):
+            now, forgotten = self._clock(), buckets.spans(place)
+            if expires_at <= now or holds(forgotten, expires_at):
                 return "late"
             stamps = buckets.stamps(place)
-            oldest = min(stamps)
-            if oldest > now:
-                return "full"
-            buckets.set_mark(place, max(horizon, oldest))
-            buckets.write(place, stamps.index(oldest), (expires_at,))
+            over = min(stamps)
+            if over > now:
+                over = max(stamps)
+                if over <= expires_at + OF_ANOTHER_TIME:
+                    return "full"
+            if over > 0.0:
+                for index, span in changes(forgotten, over):
+                    buckets.set_span(place, index, span)
+            buckets.write(place, stamps.index(over), (expires_at,))
             return "first"
         finally:
             buckets.unlock(place)

@@ -17,6 +17,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from threading import Lock
 
+from controlplane.capabilities.forgotten import SPANS, Span
+
 WAYS = 16
 """Places of one bucket: a name may lie in any place of one."""
 
@@ -26,8 +28,9 @@ REMEMBERED = 4096
 KEY_BYTES = 16
 SECRET_BYTES = 32
 
-_HEADER_BYTES = 16
 _NUMBER_BYTES = 8
+_SPAN_BYTES = 2 * _NUMBER_BYTES
+_HEADER_BYTES = SPANS * _SPAN_BYTES
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ class Buckets:
         self._secret = secret
         self._numbers = struct.Struct(f"={shape.numbers}d")
         self._all_numbers = struct.Struct(f"={WAYS * shape.numbers}d")
-        self._header = struct.Struct("=d")
+        self._span = struct.Struct("=2d")
         self._bucket_bytes = shape.bucket_bytes
         self._number_bytes = shape.numbers * _NUMBER_BYTES
         # Callers come again and again; what is used once does not.
@@ -182,14 +185,13 @@ class Buckets:
         every = self._all_numbers.unpack_from(self._map, self._at(place, 0))
         return every[self._shape.numbers - 1 :: self._shape.numbers]
 
-    def mark(self, place: _Place) -> float:
-        """Return the bucket's own number."""
-        mark: float = self._header.unpack_from(self._map, place[0])[0]
-        return mark
+    def spans(self, place: _Place) -> list[Span]:
+        """Return the bucket's own spans."""
+        return list(self._span.iter_unpack(self._map[place[0] : place[0] + _HEADER_BYTES]))
 
-    def set_mark(self, place: _Place, mark: float) -> None:
-        """Set the bucket's own number."""
-        self._header.pack_into(self._map, place[0], mark)
+    def set_span(self, place: _Place, index: int, span: Span) -> None:
+        """Set one of the bucket's own spans."""
+        self._span.pack_into(self._map, place[0] + index * _SPAN_BYTES, *span)
 
     def _at(self, place: _Place, way: int) -> int:
         return place[0] + _HEADER_BYTES + WAYS * KEY_BYTES + way * self._number_bytes

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from controlplane.decisions.usage import Usage
+from controlplane.decisions.usage import Reserved, Usage
 from controlplane.sharing.groups import Groups, Observer
 from controlplane.sharing.names import named
 from controlplane.storage.errors import StoreUnavailable
@@ -77,7 +77,7 @@ class _Held:
     requests: int = 0
     tokens: int = 0
     size: int = 1
-    waiting: "deque[tuple[int, asyncio.Future[Usage]]]" = field(default_factory=deque)
+    waiting: "deque[tuple[int, asyncio.Future[Reserved]]]" = field(default_factory=deque)
     is_asked: bool = False
 
 
@@ -105,8 +105,8 @@ class SharedUsage:
         self._unused: Groups[tuple[int, str, int, int], None] = Groups("unused", self._give_back, observer)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def reserve(self, subject: str, tokens: int = 0) -> Usage:
-        """Return what ``subject`` used before this request, and count this request and its tokens.
+    async def reserve(self, subject: str, tokens: int = 0) -> Reserved:
+        """Count this request of ``subject`` and its tokens; return where, and what was used before.
 
         Raises:
             StoreUnavailable: the store was not there to ask.
@@ -114,8 +114,8 @@ class SharedUsage:
         held = self._of(subject)
         run = held.run
         if run is not None and self._lasts(run) and held.requests < run.requests and held.tokens + tokens <= run.tokens:
-            return self._next(held, run, tokens)
-        told: asyncio.Future[Usage] = asyncio.get_running_loop().create_future()
+            return self._next(subject, held, run, tokens)
+        told: asyncio.Future[Reserved] = asyncio.get_running_loop().create_future()
         held.waiting.append((tokens, told))
         if not held.is_asked:
             held.is_asked = True
@@ -134,11 +134,10 @@ class SharedUsage:
             return self._seen(run, held.requests, held.tokens)
         return self._seen(await self._runs.ask((named("usage", subject), 0, 0)), 0, 0)
 
-    def release(self, subject: str, tokens: int) -> None:
-        """Give back tokens that were reserved and not granted."""
-        held = self._held.get(subject)
-        if tokens and held is not None and held.run is not None:
-            self._begin(self._uncount(subject, held.run, 0, tokens))
+    def release(self, reserved: Reserved) -> None:
+        """Give back, in the window where they were counted, tokens that were not granted."""
+        if reserved.tokens:
+            self._begin(self._uncount(reserved.subject, int(reserved.starts_at), 0, reserved.tokens))
 
     def _of(self, subject: str) -> _Held:
         held = self._held.get(subject)
@@ -155,11 +154,11 @@ class SharedUsage:
         left = min(HOLD_SECONDS, self.window_seconds - run.numbers.elapsed)
         return self._timer() < run.asked_at + left
 
-    def _next(self, held: _Held, run: _Run, tokens: int) -> Usage:
+    def _next(self, subject: str, held: _Held, run: _Run, tokens: int) -> Reserved:
         seen = self._seen(run, held.requests, held.tokens)
         held.requests += 1
         held.tokens += tokens
-        return seen
+        return Reserved(subject, tokens, run.numbers.starts_at, seen)
 
     def _seen(self, run: _Run, requests: int, tokens: int) -> Usage:
         before = run.numbers
@@ -193,7 +192,7 @@ class SharedUsage:
             held.run, held.requests, held.tokens = found, 0, 0
             for wanted, told in group:
                 if not told.done():
-                    told.set_result(self._next(held, found, wanted))
+                    told.set_result(self._next(subject, held, found, wanted))
             asyncio.get_running_loop().call_later(HOLD_SECONDS, self._expire, subject, held, found)
         finally:
             held.is_asked = False
@@ -212,11 +211,11 @@ class SharedUsage:
             return
         requests, tokens = run.requests - held.requests, run.tokens - held.tokens
         if requests or tokens:
-            self._begin(self._uncount(subject, run, requests, tokens))
+            self._begin(self._uncount(subject, run.numbers.starts_at, requests, tokens))
 
-    async def _uncount(self, subject: str, run: _Run, requests: int, tokens: int) -> None:
+    async def _uncount(self, subject: str, starts_at: int, requests: int, tokens: int) -> None:
         try:
-            await self._unused.ask((run.numbers.starts_at, named("usage", subject), requests, tokens))
+            await self._unused.ask((starts_at, named("usage", subject), requests, tokens))
         except StoreUnavailable:
             # It goes on counting as used until the window has passed: somebody is refused early, and nobody late.
             return

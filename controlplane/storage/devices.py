@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Column, Row, Select, delete, select, true, tuple_, update
+from sqlalchemy import Column, Row, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -95,34 +95,12 @@ class Devices:
         statement = select(devices.c.id).where(devices.c.roles.contains(json.dumps(role), autoescape=True)).limit(1)
         return bool(await self._database.read("look for a role", statement))
 
-    async def page(self, after: str = "", limit: int = 100, *, segment: str | None = None) -> list[Device]:
-        """Return up to ``limit`` devices (at most 1000) whose id comes after ``after``, in order of id.
-
-        Args:
-            after: an id.
-            limit: how many.
-            segment: those that live there alone.
-        """
-        query = _in_segment(segment).where(devices.c.id > after).order_by(devices.c.id)
+    async def page(self, after: str = "", limit: int = 100) -> list[Device]:
+        """Return up to ``limit`` devices (at most 1000) whose id comes after ``after``, in order of id."""
+        query = select(devices).where(devices.c.id > after).order_by(devices.c.id)
         rows = await self._database.read("list devices", query.limit(min(max(limit, 1), MAX_PAGE)))
         with self._database.understanding("list devices"):
-            return [_device(row) for row in rows]
-
-    async def by_trust(
-        self, after: tuple[float, str] = (-1.0, ""), limit: int = 100, *, segment: str | None = None
-    ) -> list[Device]:
-        """Return up to ``limit`` devices (at most 1000), those that are trusted least first.
-
-        Args:
-            after: trust and id of the one that they come after.
-            limit: how many.
-            segment: those that live there alone.
-        """
-        place = tuple_(devices.c.trust_score, devices.c.id)
-        query = _in_segment(segment).where(place > after).order_by(devices.c.trust_score, devices.c.id)
-        rows = await self._database.read("list devices", query.limit(min(max(limit, 1), MAX_PAGE)))
-        with self._database.understanding("list devices"):
-            return [_device(row) for row in rows]
+            return [as_device(row) for row in rows]
 
     async def _look(self, column: Column[str], keys: Sequence[str]) -> dict[str, Device | StoreUnavailable]:
         rows = await self._database.read("look up devices", select(devices).where(column.in_(keys)))
@@ -132,7 +110,7 @@ class Devices:
         """Return a device, or why its row is none: others are looked up in the same query, and theirs are."""
         try:
             with self._database.understanding("look up a device"):
-                return _device(row)
+                return as_device(row)
         except StoreUnavailable as error:
             return error
 
@@ -141,10 +119,6 @@ def _whole(found: Device | StoreUnavailable | None) -> Device | None:
     if isinstance(found, StoreUnavailable):
         raise found
     return found
-
-
-def _in_segment(segment: str | None) -> Select[Any]:
-    return select(devices).where(true() if segment is None else devices.c.segment == segment)
 
 
 async def insert_device(connection: AsyncConnection, device: Device, records: Identities | None = None) -> bool:
@@ -200,7 +174,8 @@ def _values(device: Device) -> dict[str, Any]:
     }
 
 
-def _device(row: Row[Any]) -> Device:
+def as_device(row: Row[Any]) -> Device:
+    """Return the device of a row."""
     return Device(
         id=row.id,
         key=PublicKey(kty="EC", crv="P-256", x=row.key_x, y=row.key_y),

@@ -12,8 +12,8 @@ from controlplane.storage.events import take_turn
 EVENTS_SKIPPED = 10_000_000
 """How far the numbering of events leaps: further than events can have been written since the backup."""
 
-_USED_ONCE = ("enrolment_tokens", "attestation_challenges", "idempotency")
-"""Tables of what counts once: whether it was used since the backup is not known."""
+_USED_ONCE = ("enrolment_tokens", "attestation_challenges", "idempotency", "console_sessions")
+"""Tables of what counts once, or until it is ended: whether it was since the backup is not known."""
 
 _events = table("security_events", column("sequence"))
 _devices = table("devices", column("id"), column("status"))

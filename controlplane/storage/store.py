@@ -8,17 +8,21 @@ from controlplane.storage.attestations import Attestations
 from controlplane.storage.behaviour import Behaviour
 from controlplane.storage.budgets import Budgets
 from controlplane.storage.capabilities import Capabilities
+from controlplane.storage.changes import Changes
 from controlplane.storage.contributions import Contributions
 from controlplane.storage.counting import Counts
 from controlplane.storage.database import Database, Spans
 from controlplane.storage.decisions import Decisions
+from controlplane.storage.device_changes import ChangesOfDevices
 from controlplane.storage.devices import Devices, insert_device
 from controlplane.storage.events import Events
 from controlplane.storage.exceptions import Exceptions
+from controlplane.storage.fleet import Fleet
 from controlplane.storage.holds import Holds
 from controlplane.storage.idempotency import Idempotency
 from controlplane.storage.identities import Identities
 from controlplane.storage.identity_log import IdentityLog
+from controlplane.storage.judged import Judged
 from controlplane.storage.ledgers import Ledgers
 from controlplane.storage.limits import Limits
 from controlplane.storage.log import Log
@@ -34,6 +38,7 @@ from controlplane.storage.revocations import Revocations
 from controlplane.storage.rollbacks import Rollbacks
 from controlplane.storage.rounds import Rounds
 from controlplane.storage.segments import Segments
+from controlplane.storage.sessions import Sessions
 from controlplane.storage.shadows import Shadows
 from controlplane.storage.signing_keys import SigningKeys
 from controlplane.storage.tokens import Tokens, consume_token
@@ -44,6 +49,9 @@ class Store:
 
     Attributes:
         devices: registered devices.
+        fleet: the same with where each stands, in pages.
+        changes: marks by which one sees that something has changed.
+        device_changes: what happened to devices lately.
         identities: signed records of them.
         identity_log: those that are entries of the log.
         ledgers: what was followed of a ledger.
@@ -55,6 +63,7 @@ class Store:
         budgets: what was used and leased of budgets of inference.
         profiles: how devices usually ask.
         contributions: which updates went into which round's model.
+        judged: what came to rounds, with what became of it.
         models: versions of models that somebody signed.
         rounds: rounds and submissions.
         rollbacks: orders to rebuild a model.
@@ -73,6 +82,7 @@ class Store:
         secrets: that are released to attested platforms, sealed.
         reopening: what makes a store from a backup safe to serve.
         segments: where devices are on the network, and what their capabilities open there.
+        sessions: of the console.
     """
 
     def __init__(self, database: Database) -> None:
@@ -82,6 +92,9 @@ class Store:
         self.identity_log = IdentityLog(database)
         self.ledgers = Ledgers(database)
         self.devices = Devices(database, self.identities)
+        self.fleet = Fleet(database)
+        self.changes = Changes(database)
+        self.device_changes = ChangesOfDevices(database)
         self.attestations = Attestations(database)
         self.tokens = Tokens(database)
         self.behaviour = Behaviour(database)
@@ -90,6 +103,7 @@ class Store:
         self.budgets = Budgets(database)
         self.profiles = Profiles(database)
         self.contributions = Contributions(database)
+        self.judged = Judged(database)
         self.models = Models(database)
         self.rounds = Rounds(database, counts)
         self.rollbacks = Rollbacks(database)
@@ -107,6 +121,7 @@ class Store:
         self.limits = Limits(database)
         self.secrets = ReleasedSecrets(database)
         self.segments = Segments(database)
+        self.sessions = Sessions(database)
         self.reopening = Reopening(database)
 
     async def enrol(self, token_hash: str | None, device: Device) -> bool:

@@ -3,7 +3,7 @@
 from controlplane.telemetry.families import LATENCY_BUCKETS, Families
 
 TOKENS = ("metrics_token", "alerts_token")
-METHODS = ("proof", "access_token", "certificate", "person", *TOKENS, "none")  # ways to say who one is
+METHODS = ("proof", "access_token", "certificate", "person", "session", *TOKENS, "none")  # ways to say who one is
 REPEATS = ("first", "replayed", "reused", "in_progress", "gone")
 
 

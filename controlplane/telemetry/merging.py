@@ -18,6 +18,7 @@ Rule = Literal["sum", "max", "min"]
 
 GAUGES: Mapping[str, Rule] = {
     "ztfm_event_listeners": "sum",
+    "ztfm_change_followers": "sum",
     "ztfm_audit_queue_length": "sum",
     "ztfm_opa_queue_length": "sum",
     "ztfm_policy_current": "min",

@@ -13,6 +13,8 @@ from controlplane.telemetry.attestation_metrics import AttestationMetrics
 from controlplane.telemetry.behaviour_metrics import BehaviourMetrics, WatchMetrics
 from controlplane.telemetry.budget_metrics import BudgetMetrics
 from controlplane.telemetry.capability_metrics import CapabilityMetrics, RevocationMetrics
+from controlplane.telemetry.change_metrics import ChangeMetrics
+from controlplane.telemetry.console_metrics import ConsoleMetrics
 from controlplane.telemetry.content_metrics import ContentMetrics
 from controlplane.telemetry.decision_metrics import DecisionMetrics, InterventionMetrics
 from controlplane.telemetry.edge_metrics import EdgeMetrics
@@ -67,6 +69,8 @@ class Metrics:
         self.privacy = PrivacyMetrics(self.registry)
         self.budgets = BudgetMetrics(self.registry)
         self.content = ContentMetrics(self.registry)
+        self.console = ConsoleMetrics(make)
+        self.changes = ChangeMetrics(make)
         make.gauge("ztfm_build_info", "Version of the control plane", "version").labels(version).set(1)
 
     def reason(self, code: str) -> str:

@@ -226,7 +226,11 @@ def _signature(line: str) -> Signature:
 
 
 def _decoded(text: str) -> bytes:
+    """Return what base64 says, in the one form that it has: no spare bit of its last character is set."""
     try:
-        return base64.b64decode(text, validate=True)
+        found = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise NoteInvalid("what should be base64 is none") from None
+    if base64.b64encode(found).decode() != text:
+        raise NoteInvalid("what should be base64 is, in another form than its own")
+    return found

@@ -6,6 +6,7 @@ from controlplane.api.services.behaviour import BehaviourParts, TrainingParts
 from controlplane.contracts.identity import Trust
 from controlplane.decisions import Decider
 from controlplane.decisions.behaviour_terms import BehaviourPolicy
+from controlplane.decisions.judged import Judgements
 from controlplane.decisions.recipients import Recipients
 from controlplane.decisions.responding import Responder
 from controlplane.decisions.rollbacks import RollbackBook
@@ -23,6 +24,7 @@ def wire_training(common: Common, registry: Registry) -> TrainingParts:
         contributions=store.contributions,
         rollbacks=RollbackBook(store.rollbacks, common.observer, common.clock),
         recipients=Recipients(rounds, registry, store.attestations, common.clock),
+        judgements=Judgements(store.judged, store.rounds, store.contributions, store.decisions),
     )
 
 

@@ -27,20 +27,24 @@ from controlplane.parts import (
     PUBLISHER,
     RESOLVER,
     TRACING,
+    TRUST,
 )
 from controlplane.readiness import ReadinessProbe
 from controlplane.tracing import or_untraced
 from controlplane.wiring.behaviour import wire_behaviour, wire_training
 from controlplane.wiring.budgets import wire_budgets
 from controlplane.wiring.capabilities import wire_capabilities, wire_proving, wire_revocation
+from controlplane.wiring.changes import wire_changes
 from controlplane.wiring.common import Common, Signing
 from controlplane.wiring.confidentiality import wire_confidentiality
+from controlplane.wiring.console import wire_console
 from controlplane.wiring.identity import wire_identity, wire_registry
 from controlplane.wiring.interventions import wire_interventions
 from controlplane.wiring.limits import wire_limits, wire_repeats, wire_usage
 from controlplane.wiring.policies import Standing, wire_policies
 from controlplane.wiring.segmentation import wire_segmentation
 from controlplane.wiring.transparency import wire_models, wire_transparency
+from controlplane.wiring.workbench import wire_workbench
 
 Exposition = Callable[[str], Awaitable[tuple[bytes, str]]]
 
@@ -95,6 +99,11 @@ def wire(app: web.Application, common: Common, signing: Signing, probe: Readines
         models=models,
         segmentation=wire_segmentation(common, decider),
         budgets=budgets,
+        workbench=wire_workbench(common, app[TRUST]),
+        console=wire_console(common, signing.sealer, app[ACCESS].provider),
+        fleet=common.store.fleet,
+        changes=wire_changes(common, signing),
+        device_changes=common.store.device_changes,
     )
 
 

@@ -73,6 +73,7 @@ async def _in_step(services: Services, announcing: Announcing) -> AsyncIterator[
         services.interventions.held.following(),
         services.segmentation.attached.following(),
         services.training.rollbacks.following(),
+        services.changes.running(),
         services.behaviour.requests,
     ):
         yield

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import torch
 from benchmarks.tables import between
 from evaluation.adversarial.federating import Robustness, federated
 from evaluation.adversarial.perturbing import Perturbation
+from evaluation.comparison.intervals import mean
 from evaluation.demo.environment import quieten
 from evaluation.federation.plan import FULL, QUICK
 from evaluation.smart_home.task import DEVICES, load_task
@@ -19,45 +20,59 @@ from evaluation.smart_home.task import DEVICES, load_task
 RADII = (0.0, 0.15, 0.3)
 TEST_STEPS = 10
 QUICK_DEVICES = 8
-EXAMPLE = "example: python -m evaluation.adversarial --seed 1 --json"
+EXAMPLE = "example: python -m evaluation.adversarial --seeds 0 1 --json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train a federation for each radius, and show what came of it."""
+    """Train a federation for each radius and seed, and show what came of it."""
     options = _parser().parse_args(arguments)
     quieten()
     torch.set_num_threads(1)
-    task = load_task(options.seed, options.cache)
     plan, devices = (QUICK, QUICK_DEVICES) if options.quick else (FULL, DEVICES)
     tested = [Perturbation(radius, TEST_STEPS) for radius in RADII]
-    found = []
-    for radius in RADII:
-        print(f"training against a radius of {radius:g} ...", file=sys.stderr)
-        found.append(federated(task, plan, Perturbation(radius, options.steps), tested, devices))
+    found: dict[int, list[Robustness]] = {}
+    for seed in options.seeds:
+        task = load_task(seed, options.cache)
+        for radius in RADII:
+            print(f"seed {seed}: training against a radius of {radius:g} ...", file=sys.stderr)
+            one = federated(task, plan, Perturbation(radius, options.steps), tested, devices)
+            found.setdefault(seed, []).append(one)
+    header, *lines = rows(list(found.values()))
     if options.document:
-        header, *rows = _rows(found)
-        options.document.write_text(between(options.document.read_text(), "adversarial", header, rows))
+        options.document.write_text(between(options.document.read_text(), "adversarial", header, lines))
     if options.json:
-        print(json.dumps({"seed": options.seed, "federations": [asdict(one) for one in found]}))
+        told = [{"seed": seed, **asdict(one)} for seed, federations in found.items() for one in federations]
+        print(json.dumps({"federations": told}))
     else:
-        print("\n".join(" | ".join(row) for row in _rows(found)))
+        print("\n".join(" | ".join(row) for row in (header, *lines)))
     return 0
 
 
-def _rows(found: Sequence[Robustness]) -> list[tuple[str, ...]]:
+def rows(found: Sequence[Sequence[Robustness]]) -> list[tuple[str, ...]]:
+    """The heads of the table, and a line for each radius: means over seeds.
+
+    Args:
+        found: of each seed, a federation for each of `RADII`, the plain one first.
+    """
     heads = [f"accuracy at {radius:g}" if radius else "accuracy" for radius in RADII]
-    rows: list[tuple[str, ...]] = [("trained against", *heads, "processor time of training, s", "over plain training")]
-    plain = found[0].processor_seconds
-    for one in found:
-        shares = [f"{one.accuracy[radius]:.3f}" for radius in RADII]
-        against = f"a radius of {one.trained_against:g}" if one.trained_against else "nothing"
-        rows.append((against, *shares, f"{one.processor_seconds:.1f}", f"{one.processor_seconds / plain:.2f}"))
-    return rows
+    lines: list[tuple[str, ...]] = [("trained against", *heads, "processor time of training, s", "over plain training")]
+    for place, trained in enumerate(RADII):
+        federations = [of[place] for of in found]
+        shares = [_over_seeds((one.accuracy[radius] for one in federations), 3) for radius in RADII]
+        seconds = _over_seeds((one.processor_seconds for one in federations), 1)
+        ratios = _over_seeds((of[place].processor_seconds / of[0].processor_seconds for of in found), 2)
+        lines.append((f"a radius of {trained:g}" if trained else "nothing", *shares, seconds, ratios))
+    return lines
+
+
+def _over_seeds(values: Iterable[float], digits: int) -> str:
+    found = mean(values)
+    return "" if found is None else found.rounded(digits)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m evaluation.adversarial", description=__doc__, epilog=EXAMPLE)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument(
         "--steps", type=int, default=1, help="gradient steps in training; 1 is the fast gradient method"
     )

@@ -9,7 +9,7 @@ from statistics import fmean, median
 from torch import Tensor
 
 from evaluation.comparison.cells import Cell
-from evaluation.comparison.interfaces import Aggregated, Defence, Learning, Received, State, Update
+from evaluation.comparison.interfaces import Aggregated, Decided, Deciding, Defence, Learning, Received, State, Update
 from evaluation.comparison.results import Result, Sighting
 
 
@@ -57,6 +57,7 @@ def federate(
         for turn in range(1, learning.rounds + 1):
             run.round(turn)
         trained = time.process_time()
+        decided = defence.decided() if isinstance(defence, Deciding) else Decided(0, 0.0)
     # What ran beside this process is counted once it has ended.
     beside = _children() - children_began
     spent = run.spent.cpu_seconds + (opened - cpu_began) + (time.process_time() - trained) + beside
@@ -70,7 +71,10 @@ def federate(
         peak_attack_success=max([*run.before_rollbacks, worth.attack_success]),
         undone=run.undone,
         bytes_a_round=fmean(run.bytes_sent),
+        updates_a_round=fmean(run.updates_sent),
         aggregation_ms=round(median(run.spent.milliseconds), 3),
+        decisions_a_round=decided.count / learning.rounds,
+        decision_ms=round(1000.0 * decided.seconds / decided.count, 3) if decided.count else None,
         defence_cpu_seconds=round(spent, 3),
         cpu_seconds=round(time.process_time() - cpu_began + beside, 3),
         wall_seconds=round(time.monotonic() - began, 3),
@@ -86,6 +90,7 @@ class _Run:
         self.state: State = learning.initial()
         self.spent = _Spent()
         self.bytes_sent: list[int] = []
+        self.updates_sent: list[int] = []
         self.before_rollbacks: list[float] = []
         self.undone = 0
         self.sightings: list[Sighting] = []
@@ -97,6 +102,7 @@ class _Run:
         learning, defence = self._learning, self._defence
         asked = [device for device in range(learning.devices) if device not in self._apart]
         sent = learning.sent(self.state, turn, asked) if asked else {}
+        self.updates_sent.append(len(sent))
         self.bytes_sent.append(sum(_bytes(update) for update in sent.values()))
         cpu = time.process_time()
         reference = learning.reference(self.state, turn) if self._with_reference else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -73,6 +73,28 @@ class Defence(Protocol):
 
     def aggregate(self, received: Received) -> Aggregated:
         """Return what becomes of a round."""
+        ...
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What a defence with a control plane of its own asked it since its federation began.
+
+    Attributes:
+        count: of decisions.
+        seconds: of all of them, by the control plane's own clock: from gathered facts to a recorded decision.
+    """
+
+    count: int
+    seconds: float
+
+
+@runtime_checkable
+class Deciding(Protocol):
+    """A defence that has a control plane."""
+
+    def decided(self) -> Decided:
+        """What it has been asked so far."""
         ...
 
 

@@ -55,13 +55,18 @@ FULL = Grid(
     (
         Block((ACTIVITY,), LOUD, (*OTHERS, WHOLE)),
         Block((ACTIVITY,), QUIET, (PLAIN, WHOLE)),
-        Block((ACTIVITY,), (CLEAN, "sign_flip", "boosted_backdoor"), ("ztfm_identity", "ztfm_no_rollback")),
+        Block(
+            (ACTIVITY,),
+            (CLEAN, "sign_flip", "boosted_backdoor"),
+            ("ztfm_identity", "ztfm_screening", "ztfm_no_rollback"),
+        ),
         Block(
             (ACTIVITY,),
             (CLEAN, "sign_flip", "min_max", "boosted_backdoor"),
             (PLAIN, "multi_krum", "flame", WHOLE),
             skews=(0.1,),
         ),
+        Block((ACTIVITY,), (CLEAN, "sign_flip", "boosted_backdoor"), (PLAIN, WHOLE), skews=(None,)),
         Block((ACTIVITY,), ("sign_flip", "boosted_backdoor"), (PLAIN, "flame", WHOLE), shares=(0.1, 0.3)),
         Block((SMART_HOME,), (CLEAN, "sign_flip", "boosted_backdoor", "adaptive"), (PLAIN, "multi_krum", WHOLE)),
         Block((SMART_HOME,), (CLEAN, "boosted_backdoor"), (PLAIN, WHOLE), skews=(0.1,)),

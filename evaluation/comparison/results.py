@@ -44,7 +44,11 @@ class Result(StrictModel):
         peak_attack_success: the highest of the models that were judged; those before a rollback are.
         undone: rounds that were done again without somebody, all together.
         bytes_a_round: that devices sent, on average, as plain float32.
+        updates_a_round: that they sent, on average.
         aggregation_ms: that the defence took for a round, the median, on the wall clock.
+        decisions_a_round: that its control plane gave, on average; 0 where it has none.
+        decision_ms: from gathered facts to a recorded decision, the mean, by the control plane's own clock; none where
+            there is no control plane.
         defence_cpu_seconds: processor time that the defence took, its child processes among it.
         cpu_seconds: of all of it.
         wall_seconds: of all of it.
@@ -59,7 +63,10 @@ class Result(StrictModel):
     peak_attack_success: float
     undone: int = 0
     bytes_a_round: float
+    updates_a_round: float
     aggregation_ms: float
+    decisions_a_round: float = 0.0
+    decision_ms: float | None = None
     defence_cpu_seconds: float
     cpu_seconds: float
     wall_seconds: float

@@ -8,11 +8,14 @@ from typing import Any
 from evaluation.comparison.catalogue import Catalogue
 from evaluation.comparison.cells import NATURAL, Cell
 from evaluation.comparison.intervals import Mean, mean
+from evaluation.comparison.masking import masked_bytes
 from evaluation.comparison.measures import Measures, measures
 from evaluation.comparison.results import Result
 from evaluation.comparison.validity import counts, has_backdoor, points_lost
 
 CALLED = "ztfm evaluate"
+
+FLOAT_BYTES = 4
 
 SHARE = 0.2
 """Of devices that are hostile, at which targets hold; shown first."""
@@ -56,6 +59,12 @@ class Row:
         return None if self.clean is None else points_lost(self.clean, self.result.accuracy)
 
     @property
+    def masked_bytes_a_round(self) -> float:
+        """What devices would send, on average, were the same updates added up under masks."""
+        sent = self.result.updates_a_round
+        return sent * masked_bytes(round(self.result.bytes_a_round / sent / FLOAT_BYTES)) if sent else 0.0
+
+    @property
     def command(self) -> str:
         """What runs the cell, and those that it is held against, again."""
         cell, skew = self.cell, NATURAL if self.cell.skew is None else f"{self.cell.skew:g}"
@@ -88,7 +97,10 @@ class Row:
             "attribution": found.attribution,
             "rounds_undone": result.undone,
             "bytes_a_round": result.bytes_a_round,
+            "masked_bytes_a_round": self.masked_bytes_a_round,
             "aggregation_ms": result.aggregation_ms,
+            "decisions_a_round": result.decisions_a_round,
+            "decision_ms": result.decision_ms,
             "defence_cpu_seconds": result.defence_cpu_seconds,
             "cpu_seconds": result.cpu_seconds,
             "wall_seconds": result.wall_seconds,

@@ -9,10 +9,11 @@ from pathlib import Path
 from adapters.guard import Guard, Point, RoundReport, Ruling
 from adapters.member import Member
 from adapters.pytorch import GuardedRound
-from evaluation.comparison.interfaces import Aggregated, Defence, Received
+from evaluation.comparison.interfaces import Aggregated, Decided, Defence, Received
 from evaluation.comparison.layers import BY_NAME, OWN, policies_of
+from evaluation.demo.counters import decided
 from evaluation.demo.fleet import enrolled, home
-from evaluation.demo.plane import serving
+from evaluation.demo.plane import Plane, serving
 
 MODEL = "smart-home-intents"
 """The shipped policies' entry that any task is trained under: it lets homes train and picks the mean."""
@@ -65,7 +66,7 @@ def guarding(name: str, devices: int, server_rate: float, policies: Path | None 
             members=[member.id for member in members.values()],
             archive=folder / "archive",
         )
-        yield System(name, stack.enter_context(guard), members, server_rate)
+        yield System(name, stack.enter_context(guard), members, server_rate, plane)
 
 
 @dataclass
@@ -77,6 +78,7 @@ class System:
         guard: of the aggregator.
         members: by device.
         server_rate: that a step is taken with.
+        plane: the control plane.
         remembers: 0; the guard's archive does.
     """
 
@@ -84,8 +86,22 @@ class System:
     guard: Guard
     members: Mapping[int, Member]
     server_rate: float
+    plane: Plane
     remembers: int = 0
     _apart: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Leave out what was decided before: enrolments."""
+        self._before = decided(self.plane.url, self.plane.metrics_token)
+
+    def decided(self) -> Decided:
+        """What its control plane decided for it since everybody was enrolled.
+
+        Raises:
+            OSError: the control plane does not answer.
+        """
+        count, seconds = decided(self.plane.url, self.plane.metrics_token)
+        return Decided(count - self._before[0], seconds - self._before[1])
 
     def aggregate(self, received: Received) -> Aggregated:
         """Have each device pull and submit, each update judged, and what policy orders to be undone undone.

@@ -36,6 +36,23 @@ def decisions_and_refusals(url: str, token: str) -> tuple[dict[str, dict[str, in
     return decisions, refusals
 
 
+def decided(url: str, token: str) -> tuple[int, float]:
+    """How many decisions were given, of all actions, and how many seconds they took together.
+
+    Args:
+        url: of the control plane.
+        token: of its metrics.
+
+    Raises:
+        OSError: the control plane does not answer.
+    """
+    count, seconds = 0, 0.0
+    for sample in _samples(url, token):
+        count += int(sample.value) if sample.name == "ztfm_decision_duration_seconds_count" else 0
+        seconds += sample.value if sample.name == "ztfm_decision_duration_seconds_sum" else 0.0
+    return count, seconds
+
+
 def _samples(url: str, token: str) -> Iterator[Sample]:
     request = Request(f"{url}/metrics", headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - our own URL
     with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - our own control plane's URL

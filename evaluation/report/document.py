@@ -1,10 +1,12 @@
 """The generated parts of a Markdown document: what is between ``<!-- NAME -->`` and ``<!-- /NAME -->``."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from evaluation.comparison.rows import by_field
-from evaluation.report.tables import FIGURES, Table, costs, defences, matrix, missed
+from evaluation.comparison.catalogue import Catalogue
+from evaluation.comparison.rows import Summary, by_field
+from evaluation.report.hardening import hardening
+from evaluation.report.tables import FIGURES, Table, costs, defences, matrix, missed, parts, tried
 from evaluation.report.words import NOT_RUN, Findings
 
 
@@ -54,25 +56,36 @@ def _misses(found: Findings) -> str:
 
 
 def _defences(found: Findings) -> str:
-    return _sections(found, lambda group: (defences(group, found.catalogue),))
+    return _parted(found, defences)
 
 
 def _costs(found: Findings) -> str:
-    return _sections(found, lambda group: (costs(group, found.catalogue),))
+    return _parted(found, costs)
+
+
+def _hardening(found: Findings) -> str:
+    read = hardening()
+    return f"{markdown(read[0])}\n\nMade by `{read[1]}`." if read else f"*{NOT_RUN}*"
 
 
 def _attacks(found: Findings) -> str:
-    return _sections(found, lambda group: (matrix(group, FIGURES["points of accuracy lost"], found.catalogue),))
-
-
-def _sections(found: Findings, made: Callable[..., Iterable[Table]]) -> str:
-    parts = [
-        f"**{title}**\n\n{markdown(table)}"
+    return _sections(
+        (title, matrix(group, FIGURES["points of accuracy lost"], found.catalogue))
         for title, group in by_field(found.summaries)
-        for table in made(group)
-        if table.lines
-    ]
-    return "\n\n".join(parts) or f"*{NOT_RUN}*"
+    )
+
+
+def _parted(found: Findings, made: Callable[[Sequence[Summary], Catalogue], Table]) -> str:
+    return _sections(
+        (f"{title}; means over {tried(part, found.catalogue)}", made(part, found.catalogue))
+        for title, group in by_field(found.summaries)
+        for part in parts(group)
+    )
+
+
+def _sections(tables: Iterable[tuple[str, Table]]) -> str:
+    found = [f"**{title}**\n\n{markdown(table)}" for title, table in tables if table.lines]
+    return "\n\n".join(found) or f"*{NOT_RUN}*"
 
 
 BLOCKS: Mapping[str, Callable[[Findings], str]] = {
@@ -80,6 +93,7 @@ BLOCKS: Mapping[str, Callable[[Findings], str]] = {
     "misses": _misses,
     "defences": _defences,
     "costs": _costs,
+    "hardening": _hardening,
     "attacks": _attacks,
 }
 """By name, what makes each block of a document."""

@@ -14,7 +14,8 @@ from evaluation.comparison.targets import (
 )
 from evaluation.demo.report import STYLE
 from evaluation.report import plots
-from evaluation.report.tables import FIGURES, Table, costs, defences, matrix, missed
+from evaluation.report.hardening import hardening
+from evaluation.report.tables import FIGURES, Table, costs, defences, matrix, missed, parts, tried
 from evaluation.report.words import NOT_RUN, READING, Findings
 
 WIDE = "body { max-width: 84rem; } p { max-width: 56rem; } summary { cursor: pointer; } td { white-space: nowrap; }"
@@ -63,6 +64,8 @@ def render(found: Findings) -> str:
         "<h2>Where this system misses its targets</h2>",
         *_missed(found),
         *(part for title, group in by_field(found.summaries) for part in _field(found, title, group)),
+        "<h2>Adversarial training</h2>",
+        *_hardening(),
         "<h2>What the defences are</h2>",
         _layers(found),
         "<h2>Every cell</h2>",
@@ -103,21 +106,8 @@ def _missed(found: Findings) -> Iterable[str]:
 def _field(found: Findings, title: str, group: Sequence[Summary]) -> Iterable[str]:
     yield f"<h2>{escape(title)}</h2>"
     first = group[0].cell
-    yield plots.trade_off(group, found.catalogue, title)
-    two, three = plots.fronts(plots.spots(group))
-    if three:
-        on, beside = (_titles(found, names) for names in (two, three - two))
-        yield (
-            f"<p>Nothing beats in both accuracy and attack success: {escape(on)}. "
-            + (f"Nor, once the time for a round counts: {escape(beside)}. " if beside else "")
-            + "Means are over the attacks that count and that every defence here was tried against. The larger the "
-            "spot, the longer a round takes; blue spots are on the front of all three.</p>"
-        )
-        yield _table(defences(group, found.catalogue))
-        yield "<h3>What it costs</h3>"
-        yield _table(costs(group, found.catalogue))
-    else:
-        yield "<p>No attack that counts was tried against more than one defence here.</p>"
+    for part in parts(group):
+        yield from _compared(found, title, part)
     for name, figure in FIGURES.items():
         table = matrix(group, figure, found.catalogue)
         if any(word for line in table.lines for word in line[1:]):
@@ -125,6 +115,39 @@ def _field(found: Findings, title: str, group: Sequence[Summary]) -> Iterable[st
             yield _table(table)
     skew = "natural" if first.skew is None else f"{first.skew:g}"
     yield f"<pre>{escape(found.called)} --task {escape(first.task)} --skew {skew}</pre>"
+
+
+def _compared(found: Findings, title: str, part: Sequence[Summary]) -> Iterable[str]:
+    yield plots.trade_off(part, found.catalogue, title)
+    two, three = plots.fronts(plots.spots(part))
+    if not three:
+        yield "<p>No attack that counts was tried against more than one defence here.</p>"
+        return
+    on, beside = (_titles(found, names) for names in (two, three - two))
+    yield (
+        f"<p>Nothing beats in both accuracy and attack success: {escape(on)}. "
+        + (f"Nor, once the time for a round counts: {escape(beside)}. " if beside else "")
+        + "Means are over the attacks that count and that every defence here met: "
+        f"{escape(tried(part, found.catalogue))}. The larger the spot, the longer a round takes; blue spots are on the "
+        "front of all three.</p>"
+    )
+    yield _table(defences(part, found.catalogue))
+    yield "<h3>What it costs</h3>"
+    yield _table(costs(part, found.catalogue))
+
+
+def _hardening() -> Iterable[str]:
+    read = hardening()
+    if read is None:
+        yield f"<p>{NOT_RUN}</p>"
+        return
+    yield (
+        "<p>Not against hostile updates, but against inputs that are perturbed when the model is asked: devices learn "
+        "each batch from the worst that is found near it, too. Sentence vectors have length 1; a radius is how far "
+        "they are moved.</p>"
+    )
+    yield _table(read[0])
+    yield f"<pre>{escape(read[1])}</pre>"
 
 
 def _titles(found: Findings, names: Iterable[str]) -> str:

@@ -19,9 +19,11 @@ FIGURES: Mapping[str, Figure] = {
 """What is shown of every attack under every defence."""
 
 OF_DEFENCES: Mapping[str, Figure] = {
+    "accuracy": lambda row: row.result.accuracy,
     "points lost": FIGURES["points of accuracy lost"],
     "worst device's accuracy": lambda row: row.result.worst_client,
-    "backdoor success": FIGURES["attack success at the end"],
+    "backdoor success, peak": lambda row: row.result.peak_attack_success if row.has_backdoor else None,
+    "after rollback": FIGURES["attack success at the end"],
     "true positives": FIGURES["true positive rate"],
     "false positives": FIGURES["false positive rate"],
     "ranking": lambda row: row.measured.ranking,
@@ -30,11 +32,14 @@ OF_DEFENCES: Mapping[str, Figure] = {
 }
 
 COSTS: Mapping[str, Figure] = {
-    "ms a round": lambda row: row.result.aggregation_ms,
-    "processor seconds of the defence": lambda row: row.result.defence_cpu_seconds,
-    "of all": lambda row: row.result.cpu_seconds,
-    "wall seconds": lambda row: row.result.wall_seconds,
-    "KiB a round": lambda row: row.result.bytes_a_round / 1024,
+    "aggregation, ms a round": lambda row: row.result.aggregation_ms,
+    "decisions a round": lambda row: row.result.decisions_a_round or None,
+    "ms a decision": lambda row: row.result.decision_ms,
+    "KiB a round, plain": lambda row: row.result.bytes_a_round / 1024,
+    "KiB a round, masked": lambda row: row.masked_bytes_a_round / 1024,
+    "processor seconds, defence": lambda row: row.result.defence_cpu_seconds,
+    "processor seconds, all": lambda row: row.result.cpu_seconds,
+    "wall seconds, all": lambda row: row.result.wall_seconds,
 }
 
 
@@ -52,8 +57,9 @@ class Table:
 
 
 def matrix(found: Sequence[Summary], figure: Figure, catalogue: Catalogue) -> Table:
-    """A figure of every attack under every defence; attacks that do no harm are marked, and do not count."""
-    defences = list(dict.fromkeys(one.cell.defence for one in found))
+    """A figure of every attack under every defence that met one; those that do no harm are marked, and do not count."""
+    attacked = [one for one in found if not one.cell.is_clean] or found
+    defences = list(dict.fromkeys(one.cell.defence for one in attacked))
     attacks: dict[str, dict[str, Summary]] = {}
     for one in found:
         attacks.setdefault(one.cell.attack, {})[one.cell.defence] = one
@@ -102,6 +108,28 @@ def comparable(found: Iterable[Summary]) -> dict[str, list[Row]]:
     common = _common(rows.values())
     kept = {name: [row for row in of if (row.cell.attack, row.cell.seed) in common] for name, of in rows.items()}
     return {name: of for name, of in kept.items() if of}
+
+
+def parts(found: Sequence[Summary]) -> list[Sequence[Summary]]:
+    """What is compared together, so that a defence that met few attacks does not narrow the comparison of the others.
+
+    Returns:
+        Of the defences that met more than half as many attacks as the one that met most; and of all of them, where
+        some met fewer: those are compared over the few that all met.
+    """
+    met: dict[str, set[str]] = {}
+    for one in found:
+        if not one.cell.is_clean and one.counting:
+            met.setdefault(one.cell.defence, set()).add(one.cell.attack)
+    most = max(map(len, met.values()), default=0)
+    widely = {name for name, attacks in met.items() if 2 * len(attacks) > most}
+    return [found] if widely == met.keys() else [[one for one in found if one.cell.defence in widely], found]
+
+
+def tried(found: Iterable[Summary], catalogue: Catalogue) -> str:
+    """The attacks that means over `comparable` rows are of, in words."""
+    names = dict.fromkeys(row.cell.attack for rows in comparable(found).values() for row in rows)
+    return "; ".join(catalogue.attacks[name].title for name in names)
 
 
 def over(rows: Iterable[Row], figure: Figure) -> list[float | None]:

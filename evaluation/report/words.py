@@ -23,8 +23,8 @@ READING = (
     "each in its own way, refuse nobody: they have no rates. The ranking is the chance that an attacker looked worse "
     "to a defence than an honest device did.",
     "“±” is half of the 95 % interval over seeds by Student's t, which takes seeds for independent draws from a normal "
-    "distribution; with three of them it is 4.3 standard errors, and wide. Means over attacks are taken within each "
-    "seed first.",
+    "distribution; with three of them it is 4.3 standard errors, with two 12.7, and wide. Means over attacks are taken "
+    "within each seed first.",
     "Accuracy is of held-out examples whose templates or recordings no device has. Attack success is that of the final "
     "model, after rollbacks.",
 )

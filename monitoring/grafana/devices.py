@@ -57,10 +57,12 @@ _AUTHENTICATION = Row(
     (
         Panel(
             "Authentications",
-            "By what callers show: proofs, tokens, certificates, people. Refused ones are strangers or broken "
-            "clients; many at once from devices of yours: clocks that are off, or nonces that are not sent back.",
+            "By what callers show: proofs, tokens, certificates, people, sessions. Refused ones are strangers or "
+            "broken clients; many at once from devices of yours: clocks that are off, or nonces that are not sent "
+            "back.",
             [Query("sum by (method, outcome) (rate(ztfm_authentications_total[5m])) > 0", "{{method}} {{outcome}}")],
             "ops",
+            width=6,
         ),
         Panel(
             "Capabilities and proofs refused, 15 min",
@@ -68,6 +70,7 @@ _AUTHENTICATION = Row(
             "names the address. use_dpop_nonce is how a client begins.",
             [Query("sum by (cause) (cause:ztfm_capabilities_refused:increase15m) > 0", "{{cause}}")],
             "short",
+            width=6,
         ),
         Panel(
             "DIDs resolved, 15 min",
@@ -80,6 +83,15 @@ _AUTHENTICATION = Row(
                 )
             ],
             "short",
+            width=6,
+        ),
+        Panel(
+            "Sessions of the console, 1 h",
+            "Begun, refused by policy, ended by whoever was signed in, and displaced by a newer one of theirs: many of "
+            "the last are one key or person on many browsers. Each sign-in is a decision: console:sign_in.",
+            [last_hour("ztfm_console_sessions_total", "event")],
+            "short",
+            width=6,
         ),
     ),
 )
@@ -263,6 +275,7 @@ _REVOCATION = Row(
             "ztfm keys list says when, the log says who.",
             [Query("sum by (kind) (increase(ztfm_revocations_total[1h]))", "{{kind}}")],
             "short",
+            width=6,
         ),
         Panel(
             "Security events, 1 h",
@@ -270,6 +283,7 @@ _REVOCATION = Row(
             "poll.",
             [Query("sum by (type) (increase(ztfm_security_events_total[1h]))", "{{type}}")],
             "short",
+            width=6,
         ),
         Panel(
             "Who follows the events",
@@ -280,6 +294,19 @@ _REVOCATION = Row(
                 Query("sum(increase(ztfm_event_listeners_dropped_total[15m]))", "cut off, 15 min"),
             ],
             "short",
+            width=6,
+        ),
+        Panel(
+            "Who follows what changes",
+            "Open consoles: each page has one stream, and asks again when it is told of a change. Those that are cut "
+            "off were too slow, and come back. Changes are those that somebody was told of.",
+            [
+                Query("sum(ztfm_change_followers)", "following"),
+                Query("sum(increase(ztfm_change_followers_dropped_total[15m]))", "cut off, 15 min"),
+                Query("sum by (kind) (rate(ztfm_changes_total[5m]))", "{{kind}} a second"),
+            ],
+            "short",
+            width=6,
         ),
     ),
     height=6,

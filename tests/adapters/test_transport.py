@@ -187,9 +187,9 @@ async def test_https_where_http_is_spoken_says_that_it_may_be_that(plane_at: str
 async def test_a_refused_proof_is_told_with_the_url_and_the_clocks(plane_at: str) -> None:
     late = ControlPlane(plane_at, DeviceKey.generate(), clock=lambda: time.time() + 600)
     async with late as plane:
-        with pytest.raises(Unauthenticated, match=rf"Asked at {plane_at}/v1/devices/dev-a\. .*60[0-5] s ahead") as raised:
+        with pytest.raises(Unauthenticated, match=rf"Asked at {plane_at}/v1/devices/dev-a\. .*60. s ahead") as told:
             await plane.device("dev-a")
-    assert "Asked at" not in str(raised.value.problem)
+    assert "Asked at" not in str(told.value.problem)
 
 
 @pytest.fixture

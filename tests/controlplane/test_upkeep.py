@@ -11,6 +11,7 @@ import pytest
 
 from controlplane.confidentiality.privacy import AccountantMissing
 from controlplane.contracts.attested import KeptResult
+from controlplane.contracts.console import KeptSession
 from controlplane.contracts.identity import Attestation, Device, Trust
 from controlplane.contracts.policies import digest_of
 from controlplane.contracts.privacy import Account, Mechanism
@@ -95,6 +96,20 @@ async def test_answers_that_had_their_time_are_forgotten_and_others_kept(tmp_pat
             assert await store.idempotency.claim(name, "r", NOW - 60.0, until) == "claimed"
         await passes(store, {})
         assert await store.idempotency.purge(NOW + 1.0) == 1
+    finally:
+        await store.close()
+
+
+async def test_sessions_that_ended_a_while_ago_are_forgotten_and_others_kept(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite+aiosqlite:///{tmp_path / 'ztfm.db'}")
+    known = {"subject": "dev-1", "key_thumbprint": "t" * 43, "begun_at": NOW - 3600.0, "used_at": NOW - 3600.0}
+    try:
+        for name, ended in (("past", NOW - 3000.0), ("lately", NOW)):
+            session = KeptSession.model_validate({**known, "idle_seconds": 900.0, "ends_at": ended})
+            await store.sessions.begin(name, session)
+        await passes(store, {})
+        assert await store.sessions.get("past") is None
+        assert await store.sessions.get("lately") is not None
     finally:
         await store.close()
 

@@ -27,14 +27,18 @@ CONTRACTS = (
     "behaviour",
     "budgets",
     "capability",
+    "changes",
     "content",
     "decision",
+    "devices",
     "events",
     "evidence",
     "exceptions",
+    "explanation",
     "facts",
     "holds",
     "identity",
+    "judged",
     "keys",
     "models",
     "oauth",
@@ -52,6 +56,7 @@ CONTRACTS = (
     "standing",
     "statuslist",
     "svids",
+    "workbench",
 )
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")

@@ -65,6 +65,7 @@ ELSEWHERE = {
     "controlplane.attestation": "tests/controlplane/attestation/test_flipping.py",
     "controlplane.audit": "tests/controlplane/audit",
     "controlplane.confidentiality": "tests/controlplane/confidentiality",
+    "controlplane.identity.codeflow": "tests/controlplane/identity/test_codeflow.py",
     "controlplane.identity.credentials.manufacturers": "tests/controlplane/identity/credentials/test_manufacturers.py",
     "controlplane.identity.ledgers": "tests/controlplane/identity/ledgers",
     "controlplane.identity.people": "tests/controlplane/identity/test_people.py",

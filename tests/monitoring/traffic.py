@@ -364,7 +364,7 @@ def traffic(folder: Path) -> Iterator[Traffic]:
                 oidc_audience=PEOPLE,
                 opa_deadline_seconds=2.0,
                 ledger_seconds=0.5,
-                limits=replace(UNLIMITED, stranger_rate=4.0, stranger_burst=20.0),
+                limits=replace(UNLIMITED, stranger_rate=4.0, stranger_burst=60.0),
             )
         )
         # A stand-in: what is published is not tested for half a minute before, as tests/controlplane/api tries.

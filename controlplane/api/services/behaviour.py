@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from controlplane.contracts.identity import Trust
+from controlplane.decisions.judged import Judgements
 from controlplane.decisions.recipients import Recipients
 from controlplane.decisions.responding import Responder
 from controlplane.decisions.rollbacks import RollbackBook
@@ -43,9 +44,11 @@ class TrainingParts:
         contributions: whose updates went into which round's model.
         rollbacks: orders to rebuild a model without some of them.
         recipients: finds the keys of aggregators that updates are sealed to.
+        judgements: says what became of each update.
     """
 
     rounds: RoundBook
     contributions: Contributions
     rollbacks: RollbackBook
     recipients: Recipients
+    judgements: Judgements

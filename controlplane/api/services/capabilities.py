@@ -24,6 +24,9 @@ EDGE_CAUSES = (
     "unknown_scheme",
     "certificate_expired",
     "wrong_token",
+    "session_unknown",
+    "session_ended",
+    "session_foreign",
 )
 """Why an update's capability or a caller's credential does not count, beside the causes of `capabilities.refusals`."""
 

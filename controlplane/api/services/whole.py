@@ -12,6 +12,7 @@ from controlplane.api.services.behaviour import BehaviourParts, TrainingParts
 from controlplane.api.services.budgets import BudgetParts
 from controlplane.api.services.capabilities import CapabilityParts, ProvingParts, RevocationParts
 from controlplane.api.services.confidentiality import ConfidentialityParts
+from controlplane.api.services.console import ConsoleParts
 from controlplane.api.services.identity import IdentityParts, Registry
 from controlplane.api.services.interventions import InterventionParts
 from controlplane.api.services.limits import LimitParts
@@ -19,9 +20,13 @@ from controlplane.api.services.policies import PolicyParts
 from controlplane.api.services.readiness import Readiness
 from controlplane.api.services.segmentation import SegmentationParts
 from controlplane.api.services.transparency import ModelParts, TransparencyParts
+from controlplane.api.services.workbench import Workbench
 from controlplane.decisions.candidates import Candidates
+from controlplane.decisions.changes import ChangeFeed
 from controlplane.decisions.decider import Decider
 from controlplane.decisions.gathering import Gatherer
+from controlplane.storage.device_changes import ChangesOfDevices
+from controlplane.storage.fleet import Fleet
 from controlplane.telemetry.metrics import Metrics
 
 
@@ -43,6 +48,10 @@ class Services:
         readiness: whether all is there that a decision needs.
         metrics: count.
         exposition: returns the metrics of all processes of this replica in a form that is taken, and its content type.
+        console: signs people in; none where there is no console.
+        fleet: all devices with where each stands.
+        changes: tells whoever looks that something has changed.
+        device_changes: what happened to devices lately.
     """
 
     public_url: str
@@ -72,6 +81,11 @@ class Services:
     models: ModelParts
     segmentation: SegmentationParts
     budgets: BudgetParts
+    workbench: Workbench
+    console: ConsoleParts | None
+    fleet: Fleet
+    changes: ChangeFeed
+    device_changes: ChangesOfDevices
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

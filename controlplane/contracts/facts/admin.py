@@ -8,7 +8,7 @@ from controlplane.contracts.base import Count, Identifier, Label, Name, StrictMo
 from controlplane.contracts.exceptions import MAX_WAIVED
 from controlplane.contracts.facts.access import AnyContext
 from controlplane.contracts.facts.subjects import ProvenFacts, SubjectFact
-from controlplane.contracts.identity import DeviceStatus
+from controlplane.contracts.identity import DeviceStatus, Roles
 from controlplane.contracts.models import SignatureState
 from controlplane.contracts.policies import PolicyLayer
 from controlplane.contracts.privacy import PrivacyFact
@@ -28,8 +28,11 @@ AdminActionName = Literal[
     "capability:introspect",
     "capability:revoke",
     "certificate:issue",
+    "changes:read",
+    "console:sign_in",
     "decision:list",
     "decision:read",
+    "device:list",
     "device:read",
     "device:rotate_key",
     "device:set_status",
@@ -52,6 +55,7 @@ AdminActionName = Literal[
     "policy:read",
     "policy:rollback",
     "policy:shadow",
+    "policy:try",
     "privacy:read",
     "round:create",
     "round:rollback",
@@ -76,6 +80,8 @@ AdministeredKind = Literal[
     "budget",
     "capability",
     "certificate",
+    "changes",
+    "console",
     "decision",
     "decision_log",
     "device",
@@ -113,6 +119,7 @@ class AdministeredProperties(StrictModel):
         owner: the subject that a decision is about, or every decision that is asked for; that a capability or
             certificate is for, that a device is, or that opened a round.
         status: what a device's status is to become.
+        reason: why, as the caller says.
         layer: of the policies that are to become others.
         lasts_seconds: for how long an exception is to count.
         waives: requirements that it is to waive.
@@ -122,10 +129,13 @@ class AdministeredProperties(StrictModel):
         signature: what became of the signature under a version of ``model``.
         signer: who signed it; absent where nobody did whose signature counts.
         name: what its signer called it.
+        roles: that tokens would let newcomers enrol as.
+        segment: where they would.
     """
 
     owner: Identifier | None = None
     status: DeviceStatus | None = None
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
     layer: PolicyLayer | None = None
     lasts_seconds: Annotated[float, Field(gt=0.0, le=1e12)] | None = None
     waives: Annotated[list[Label], Field(min_length=1, max_length=MAX_WAIVED)] | None = None
@@ -135,6 +145,8 @@ class AdministeredProperties(StrictModel):
     signature: SignatureState | None = None
     signer: Label | None = None
     name: Name | None = None
+    roles: Roles | None = None
+    segment: Label | None = None
 
 
 class AdministeredResource(StrictModel):

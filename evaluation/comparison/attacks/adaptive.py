@@ -143,3 +143,10 @@ class Adaptive:
             if not shipped.bounds.broken(evidence[name])
             and ((least := judged[name].admission_p_value) is None or least > self.caution * shipped.p_minimum)
         }
+
+
+UNDOING = Adaptive()
+"""Settings that `evaluation.comparison.tuning` picked: ``adaptive``."""
+
+PURSUING = Adaptive("own", boost=1.5)
+"""Settings that `evaluation.comparison.tuning` picked: ``adaptive_backdoor``."""

@@ -1,11 +1,11 @@
 """Attacks by name: what each hostile device does, from when on, and what a verdict may rightly call it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from controlplane.contracts.behaviour import Attack as Named
-from evaluation.comparison.attacks.adaptive import Adaptive
+from evaluation.comparison.attacks.adaptive import PURSUING, UNDOING, Adaptive, Found
 from evaluation.comparison.attacks.combined import Combined
 from evaluation.comparison.attacks.freerider import FreeRider
 from evaluation.comparison.attacks.imitation import GraphImitation
@@ -89,9 +89,19 @@ def _on_and_off(original: Each) -> Callable[[Setting], Mapping[int, Attack]]:
     return _each(lambda setting, device: Sleeper(original(setting, device), IN_TURNS))
 
 
-def _adaptive_backdoor(setting: Setting) -> Mapping[int, Attack]:
-    together = Adaptive("own", seed=setting.seed + 1)
+def adaptive(setting: Setting, like: Adaptive = UNDOING) -> Mapping[int, Attack]:
+    """All hostile devices together as one that knows this defence."""
+    return dict.fromkeys(setting.hostile, _anew(like, setting))
+
+
+def adaptive_backdoor(setting: Setting, like: Adaptive = PURSUING) -> Mapping[int, Attack]:
+    """The same, of devices that train a backdoor."""
+    together = _anew(like, setting)
     return {device: Combined(_backdoor(1.0)(setting, device), together) for device in setting.hostile}
+
+
+def _anew(like: Adaptive, setting: Setting) -> Adaptive:
+    return replace(like, seed=setting.seed + 1, found=Found())
 
 
 LATER = Rhythm(SLEEPS_UNTIL)
@@ -207,14 +217,14 @@ _ALL = (
         "adaptive",
         "adaptive, knows screening, undoes",
         "adapters/screening, controlplane/behavior/scores",
-        _shared(lambda setting: Adaptive(seed=setting.seed + 1)),
+        adaptive,
         STEALTHY,
     ),
     Scheme(
         "adaptive_backdoor",
         "adaptive, knows screening, backdoor",
         "adapters/screening, controlplane/behavior/scores",
-        _adaptive_backdoor,
+        adaptive_backdoor,
         ("backdoor", "model_poisoning"),
         "triggered",
         is_backdoor=True,

@@ -78,11 +78,12 @@ class Tracer:
     """The rule; of one federation, whose devices it comes to know.
 
     Attributes:
-        threshold: z-score from which an expert accuses somebody; the paper tunes one for each data set and expert.
+        threshold: z-score from which an expert accuses somebody. `evaluation.comparison.tuning` picked it, where the
+            paper tunes one for each data set and expert.
         track: of everybody's earlier rounds.
     """
 
-    threshold: float = 4.0
+    threshold: float = 3.0
     track: Track = field(default_factory=Track)
 
     def __call__(self, rows: Rows, received: Received) -> Outcome:

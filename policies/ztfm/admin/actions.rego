@@ -19,6 +19,8 @@ actions := {
 	"capability:introspect": {"kind": "capability", "may_assert": [], "required": service, "own": own},
 	"capability:revoke": {"kind": "capability", "may_assert": [], "required": service, "own": own},
 	"certificate:issue": {"kind": "certificate", "may_assert": [], "required": (own | {"key_known", "owner"})},
+	"changes:read": {"kind": "changes", "may_assert": [], "required": service},
+	"console:sign_in": {"kind": "console", "may_assert": [], "required": service},
 	"decision:list": {
 		"kind": "decision_log",
 		"may_assert": [],
@@ -31,6 +33,7 @@ actions := {
 		"own": seen_own,
 		"required": service,
 	},
+	"device:list": {"kind": "device", "may_assert": [], "required": service},
 	"device:read": {"kind": "device", "may_assert": [], "required": service, "own": own},
 	"device:rotate_key": {"kind": "device", "may_assert": [], "required": (own | {"key_known", "owner"})},
 	"device:set_status": {"kind": "device", "may_assert": [], "required": (service | {"status_granted"})},
@@ -61,6 +64,7 @@ actions := {
 	"policy:read": {"kind": "policy", "may_assert": [], "required": service},
 	"policy:rollback": {"kind": "policy", "may_assert": [], "required": (service | {"layer_granted"})},
 	"policy:shadow": {"kind": "policy", "may_assert": [], "required": service},
+	"policy:try": {"kind": "policy", "may_assert": [], "required": service},
 	"privacy:read": {"kind": "privacy", "may_assert": [], "required": service, "own": seen_own},
 	"round:create": {"kind": "round", "may_assert": [], "required": service},
 	"round:rollback": {"kind": "round", "may_assert": [], "required": service},
@@ -72,7 +76,11 @@ actions := {
 	"site:report": {"kind": "site", "may_assert": [], "required": (seen_own | {"owner"})},
 	"status_list:read": {"kind": "status_list", "may_assert": [], "required": service},
 	"svid:issue": {"kind": "svid", "may_assert": [], "required": (service | {"audience_granted", "key_known", "owner"})},
-	"token:issue": {"kind": "enrolment_token", "may_assert": [], "required": service},
+	"token:issue": {
+		"kind": "enrolment_token",
+		"may_assert": [],
+		"required": (service | {"roles_fit_segment", "roles_known"}),
+	},
 	"updates:report": {
 		"kind": "round",
 		"may_assert": ["context.evidence", "context.verification"],

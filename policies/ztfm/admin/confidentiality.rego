@@ -31,10 +31,8 @@ proven contains "aggregator_attested" if confidentiality.is_attested(input.conte
 
 # METADATA
 # title: Differences
-# description: What of the platform of whoever opens a round is not as it has to be.
+# description: By requirement, what is not as it has to be, such as the platform of whoever opens a round.
 # scope: document
 # schemas:
 #   - input: schema.input.admin
-default differences := {}
-
-differences := {"aggregator_attested": confidentiality.unlike(object.get(input, ["context", "results"], {}))}
+differences["aggregator_attested"] := confidentiality.unlike(object.get(input, ["context", "results"], {}))

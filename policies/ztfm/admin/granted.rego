@@ -54,8 +54,8 @@ hidden := confidentiality.opened(input.resource.properties.model) if input.actio
 # METADATA
 # title: Lived
 # description: |
-#   How long what says who somebody is may live, or a challenge may be answered, as the data say; nothing of anything
-#   else.
+#   How long what says who somebody is may live, or a challenge may be answered, or somebody stays signed in, as the
+#   data say; nothing of anything else.
 # scope: document
 # schemas:
 #   - input: schema.input.admin
@@ -64,6 +64,13 @@ default lived := {}
 lived := {"lifetime_seconds": limits.svid_seconds[input.action.name]}
 
 lived := {"lifetime_seconds": attestation.challenge_seconds} if input.action.name == "attestation:challenge"
+
+lived := {
+	"idle_seconds": limits.console.idle_seconds,
+	"lifetime_seconds": limits.console.session_seconds,
+} if {
+	input.action.name == "console:sign_in"
+}
 
 # METADATA
 # title: Judged

@@ -359,6 +359,13 @@ def test_a_guard_is_opened_from_the_folder_of_an_enrolled_aggregator(
         assert guard.latest() is None
 
 
+@pytest.mark.parametrize("audience", ["two words", "aggregator-1\n", "", "\x00", "a" * 129])
+def test_a_guard_is_not_made_for_an_audience_that_no_capability_can_have(enrol: Enrol, audience: str) -> None:
+    plane = enrol("aggregator").plane
+    with pytest.raises(ValueError, match=r"^audience: .* can name no enforcement point; give .* aggregator-1$"):
+        Guard(plane, audience=audience, model=MODEL)
+
+
 def test_a_trainer_cannot_open_rounds(enrol: Enrol, state: State) -> None:
     member = enrol("trainer")
     guard = Guard(member.plane, audience=AUDIENCE, model=MODEL, patience_seconds=0.0)

@@ -204,6 +204,7 @@ _KEY = SigningKey.generate()
 @pytest.mark.parametrize(
     "options",
     [
+        {"audience": "two words"},
         {"rules": ()},
         {"public_url": "models.example"},
         {"public_url": "https://models.example/?a"},
@@ -213,7 +214,7 @@ _KEY = SigningKey.generate()
 )
 def test_a_point_that_cannot_be_is_refused_at_once(options: dict[str, Any]) -> None:
     given = {"audience": "a", "public_url": "https://models.example", "rules": RULES, **options}
-    with pytest.raises(ValueError, match=r"rules|URL|path"):
+    with pytest.raises(ValueError, match=r"audience|rules|URL|path"):
         EnforcementPoint("https://control.example", **given)
 
 

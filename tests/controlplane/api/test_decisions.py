@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support import Caller, ControlPlane
+from tests.support import MODEL, Caller, ControlPlane
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,8 @@ def test_every_filter_narrows(plane: ControlPlane, operator: Caller) -> None:
         "outcome=error": [],
         "action=inference": [allowed["decision_id"], *denied_ids],
         "action=model_access": [],
+        f"resource={MODEL}&action=inference": [allowed["decision_id"], *denied_ids],
+        "resource=another-model": [],
         f"action=inference&revision={revision}": [allowed["decision_id"], *denied_ids],
         "revision=rev-unknown": [],
         f"since={began:.6f}&action=inference": [allowed["decision_id"], *denied_ids],
@@ -163,6 +165,7 @@ def test_a_page_token_is_for_one_caller_and_one_query(plane: ControlPlane, opera
         "reason=Trust",
         "reason=x'--",
         "subject=" + "x" * 129,
+        "resource=" + "x" * 513,
         "revision=" + "x" * 129,
     ],
 )

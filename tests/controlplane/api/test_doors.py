@@ -1,4 +1,6 @@
-"""Only health, keys, metadata, the contract and heads of the log answer a caller who does not say who it is."""
+"""Only health, keys, metadata, the contract, heads of the log, the console's page and the way to sign in to it answer a
+caller who does not say who it is.
+"""
 
 import pytest
 
@@ -15,6 +17,11 @@ OPEN = {
     ("GET", "/v1/log/consistency"),
     ("GET", "/v1/log/leaves"),
     ("GET", "/v1/identity/records"),
+    ("GET", "/console"),
+    ("GET", "/console/{path}"),
+    ("GET", "/v1/console/sign-in"),
+    ("GET", "/v1/console/oidc/start"),
+    ("GET", "/v1/console/oidc/callback"),
 }
 """What answers anybody; beside all that is under `/.well-known/`."""
 

@@ -69,3 +69,28 @@ def test_a_quarantined_administrator_issues_nothing(plane: ControlPlane, boss: C
     other = plane.enrol("administrator")
     boss.post(f"/v1/devices/{other.id}/status", {"status": "quarantined", "reason": "x"}).expect(200)
     assert other.post(PATH, {"roles": ["trainer"], "segment": "homes"}).status == 403
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({"roles": ["admin"]}, {"roles_known", "roles_fit_segment"}),
+        ({"roles": ["trainer", "admin"]}, {"roles_known", "roles_fit_segment"}),
+        ({"segment": "core"}, {"roles_fit_segment"}),
+        ({"segment": "nowhere"}, {"roles_fit_segment"}),
+    ],
+)
+def test_a_role_that_policy_does_not_know_or_has_no_place_for_gets_no_token(
+    boss: Caller, changes: dict[str, Any], codes: set[str]
+) -> None:
+    refused = boss.post(PATH, {"roles": ["trainer"], "segment": "homes", **changes}).expect(403)
+    assert {reason["code"] for reason in refused["reasons"]} == codes
+
+
+def test_a_denial_of_tokens_names_the_roles_that_would_do(boss: Caller) -> None:
+    refused = boss.post(PATH, {"roles": ["admin"], "segment": "guests"}).expect(403)
+    differences = {reason["code"]: reason["differences"] for reason in refused["reasons"]}
+    assert differences["roles_fit_segment"] == [
+        {"claim": "resource.properties.roles", "seen": "admin", "wanted": ["consumer"]}
+    ]
+    assert "administrator" in differences["roles_known"][0]["wanted"]

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.api import events
+from controlplane.api import changes, events
 from controlplane.capabilities.statuslist import window_of
+from controlplane.history.workbench.trials import Bounds
+from controlplane.history.workbench.work import WORK
 from tests.controlplane.api.alerts import alert, told
 from tests.support import MODEL, ControlPlane, running
 
@@ -26,7 +28,7 @@ ROUND = "fuzzed-round"
 
 CALLERS = {
     r"/v1/capabilities": "consumer",
-    r"/v1/rounds/[^/]+/(rollback|contributions)|/v1/rollbacks$": "operator",
+    r"/v1/rounds/[^/]+(/(rollback|contributions|verdicts)|$)|/v1/rollbacks$": "operator",
     r"/v1/rounds|/v1/rollbacks": "aggregator",
     r"/access|/v1/events|/v1/status-lists|/v1/behaviour/signals|/v1/gateway|/v1/budgets/|/oauth/introspect": "gateway",
     r"/oauth|/v1/certificates|/v1/svids": "trainer",
@@ -40,8 +42,12 @@ CALLERS = {
 def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A control plane of its own: what is tried here sets devices apart and rotates keys."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(events, "STREAM_SECONDS", 0.3)
+        for streaming in (changes, events):
+            patch.setattr(streaming, "STREAM_SECONDS", 0.3)
         with running() as plane:
+            # A try of policies takes seconds; that it was not done in time is an answer, too.
+            bounds = dict.fromkeys(WORK, Bounds(seconds=0.3))
+            patch.setattr(plane.services.workbench._trials, "_bounds", bounds)  # type: ignore[attr-defined]
             yield plane
 
 
@@ -70,11 +76,16 @@ def given(plane: ControlPlane) -> dict[str, object]:
             "/v1/devices/{id}": victim.id,
             "/v1/devices/{id}/behaviour": victim.id,
             "/v1/devices/{id}/status": victim.id,
+            "/v1/devices/{id}/updates": victim.id,
             "/v1/decisions/{id}": decided,
+            "/v1/decisions/{id}/explanation": decided,
             "/v1/exceptions/{id}/revoke": callers["administrator"].post("/v1/exceptions", excepted).expect(201)["id"],
             "/v1/holds/{id}": held["id"],
             "/v1/rounds/{id}/updates": ROUND,
             "/v1/rounds/{id}/rollback": ROUND,
+            "/v1/rounds/{id}/rollback/preview": ROUND,
+            "/v1/rounds/{id}/verdicts": ROUND,
+            "/v1/rounds/{id}": ROUND,
             "/v1/rounds/{id}/contributions": ROUND,
             "/v1/segments/attachments/{id}": victim.id,
             "/v1/status-lists/{id}": str(window_of(plane.clock())),

@@ -114,7 +114,7 @@ async def test_facts_that_fit_no_contract_use_up_no_tokens(plane: ControlPlane) 
     assert device is not None
     with pytest.raises(ValidationError):
         plane.run(decide(plane.services, access, device, "not an address"))
-    assert plane.run(plane.services.gatherer._usage.reserve("dev-tokens")).tokens == 0
+    assert plane.run(plane.services.gatherer._usage.reserve("dev-tokens")).used.tokens == 0
 
 
 def test_a_capability_that_was_revoked_is_no_submission(

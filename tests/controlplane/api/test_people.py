@@ -64,6 +64,7 @@ def test_an_operator_reads_and_quarantines_and_no_more(peopled: ControlPlane, is
     body = {"roles": ["trainer"], "segment": "homes"}
     assert ask(peopled, token, "POST", "/v1/enrolment-tokens", body).status == 403
     assert ask(peopled, token, "GET", "/metrics").status == 200
+    assert ask(peopled, token, "GET", "/v1/segments/table").expect(200)["grants"] == []
 
 
 def test_what_a_person_did_is_on_record_without_their_token(peopled: ControlPlane, issuer: Issuer) -> None:

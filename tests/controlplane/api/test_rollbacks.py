@@ -60,6 +60,7 @@ def test_an_operator_orders_a_rollback_once_and_it_is_on_record(
     assert (given["ordered_by"], given["state"]) == (operator.id, "ordered")
     record = operator.get(f"/v1/decisions/{given['decision_id']}").expect(200)
     assert record["facts"]["action"]["name"] == "round:rollback"
+    assert record["facts"]["resource"]["properties"]["reason"] == "It planted a backdoor."
     assert order(operator, second, "dev-x1").expect(200)["id"] == given["id"]
     assert plane.metric("ztfm_rollbacks_total", outcome="ordered") == before + 1
     assert "rollback_ordered" in logged.getvalue()

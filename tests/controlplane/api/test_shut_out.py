@@ -136,16 +136,17 @@ def test_tokens_that_were_issued_are_not_shown_again_to_somebody_who_may_issue_n
     assert (again.status, again.kind) == (403, "denied")
 
 
+@pytest.mark.parametrize(("role", "path"), [("gateway", "/v1/events"), ("operator", "/v1/changes")])
 def test_a_listener_that_another_replica_revoked_is_not_let_in_while_it_is_still_remembered(
-    plane: ControlPlane,
+    plane: ControlPlane, role: str, path: str
 ) -> None:
-    watcher = plane.enrol("gateway")
+    watcher = plane.enrol(role)
     services = plane.services
     notice = services.revocation.revoker.status_notice([watcher.id], "revoked", initiator="admin")
     host = urlsplit(plane.listens)
     connection = http.client.HTTPConnection(str(host.hostname), host.port, timeout=10.0)
     try:
-        proof = plane.proof(watcher.key, "GET", "/v1/events")
+        proof = plane.proof(watcher.key, "GET", path)
         # Read now, so that what is remembered is as old as it may be.
         assert plane.run(services.registry.get(watcher.id)) is not None
         # As another replica does it: this one learns of it by the events alone.
@@ -153,7 +154,7 @@ def test_a_listener_that_another_replica_revoked_is_not_let_in_while_it_is_still
         state = services.revocation.revoker._state
         wait_until(lambda: ("subject", watcher.id) in state._void)
         remembered = services.registry._memory.get(watcher.id)  # type: ignore[attr-defined]
-        connection.request("GET", "/v1/events", headers={"DPoP": proof})
+        connection.request("GET", path, headers={"DPoP": proof})
         response = connection.getresponse()
         assert remembered is not None, "the test has to be quicker than what is remembered fades"
         assert remembered.status == "active"

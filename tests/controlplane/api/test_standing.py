@@ -54,6 +54,14 @@ def test_quarantine_holds_at_once_and_release_ends_it(operator: Caller, device: 
     assert infers(device) == 201
 
 
+def test_why_a_device_was_set_apart_is_kept_with_the_decision(operator: Caller, device: Caller) -> None:
+    change(operator, device, "quarantined").expect(200)
+    found = operator.get(f"/v1/decisions?action=device:set_status&subject={operator.id}&limit=1").expect(200)
+    record = operator.get(f"/v1/decisions/{found['decisions'][0]['id']}").expect(200)
+    assert record["facts"]["resource"]["properties"]["reason"] == "looked odd"
+    assert record["facts"]["resource"]["id"] == device.id
+
+
 def test_a_released_device_has_a_newcomers_trust_and_a_record_of_its_own(
     plane: ControlPlane, operator: Caller, device: Caller
 ) -> None:

@@ -75,6 +75,8 @@ async def whole(log: Log, query: DecisionQuery, limit: int) -> list[str]:
 async def test_what_no_column_holds_is_found_once_and_in_order(limit: int) -> None:
     found = await whole(log(500), DecisionQuery(reason="trust_sufficient"), limit)
     assert found == [f"dec-{number:05d}" for number in range(490, -1, -10)]
+    others = Log({f"dec-{number:05d}": document(number, resource=f"model-{number % 3}") for number in range(9)})
+    assert await whole(others, DecisionQuery(resource="model-1"), limit) == ["dec-00007", "dec-00004", "dec-00001"]
     found = await whole(log(100), DecisionQuery(revision="rev-1", outcome="allow"), limit)
     assert found == [f"dec-{number:05d}" for number in range(99, 0, -2)]
 

@@ -228,3 +228,22 @@ def test_a_broken_policy_is_told_by_the_first_check(tools: Tools, folder: Policy
 def test_a_finding_is_json(tools: Tools, folder: PolicyFolder) -> None:
     append(folder, INFERENCE, "\nspare   :=   1\n")
     assert json.dumps([vars(item) for item in check_format(tools, folder)])
+
+
+def test_named_checks_are_done_and_no_others(tools: Tools, small: PolicyFolder) -> None:
+    done = [one.check for one in check(tools, small, only=("data",))]
+    assert done == ["compile", "data"]
+    assert [one.check for one in check(tools, small, lint=False, only=("lint",))] == ["compile"]
+
+
+def test_a_finding_of_the_compilers_has_its_column(tools: Tools, small: PolicyFolder) -> None:
+    line = append(small, ONE, "\nspare if {\n\tunheard_of\n}\n") + 2
+    [found] = check_compile(tools, small)
+    assert (found.file, found.line, found.column) == (ONE, line, 2)
+
+
+def test_a_tool_that_is_ended_from_outside_says_nothing_of_the_policies(small: PolicyFolder) -> None:
+    with pytest.raises(AuthoringError, match="sh was ended: it needed more time or memory"):
+        call(Path("/bin/sh"), "-c", "kill -9 $$", cwd=small.root)
+    with pytest.raises(AuthoringError, match="sh was ended"):
+        call(Path("/bin/sh"), "-c", "echo 'fatal error: runtime: out of memory' >&2; exit 2", cwd=small.root)

@@ -59,3 +59,22 @@ def test_a_folder_without_tests_does_not_pass(tools: Tools, folder: PolicyFolder
         path.unlink()
     messages = {item.message for item in run_tests(tools, folder).findings}
     assert "There are no tests." in messages
+
+
+def test_each_test_is_told_with_its_place_and_how_it_ended(tools: Tools, small: PolicyFolder) -> None:
+    test = "ztfm/one/policy_test.rego"
+    line = append(small, test, "\ntest_never if false\n\ntodo_test_later if false\n") + 1
+    ran = {one.name: one for one in run_tests(tools, small).ran}
+    assert (ran["test_never"].outcome, ran["test_never"].file, ran["test_never"].line) == ("failed", test, line)
+    assert ran["test_ten_is_enough"].outcome == "passed"
+    assert ran["test_ten_is_enough"].package == "ztfm.one_test"
+    assert ran["todo_test_later"].outcome == "skipped"
+    assert all(one.seconds >= 0 for one in ran.values())
+
+
+def test_the_lines_of_a_rule_that_no_test_runs_are_told_apart(tools: Tools, small: PolicyFolder) -> None:
+    line = append(small, ONE, '\nspare if {\n\tinput.action.name == "spare"\n}\n') + 1
+    lines = run_tests(tools, small).lines
+    assert lines[ONE].covered == [(3, 3)]
+    assert lines[ONE].not_covered == [(line, line + 1)]
+    assert not any(name.endswith("_test.rego") for name in lines)

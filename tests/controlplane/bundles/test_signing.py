@@ -1,17 +1,29 @@
 """The key that signs policies: kept privately, never shown, and it signs the same way each time."""
 
 import copy
+import json
 import pickle
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, derive_private_key, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    SECP384R1,
+    derive_private_key,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 
-from controlplane.bundles import BundleSigner, PolicyKeyError, Trust, read_archive, verify
+from controlplane.bundles import BundleRefused, BundleSigner, PolicyKeyError, Trust, read_archive, verify
 from controlplane.bundles.keys import MAX_KEYS, key_id, public_pem, read_public
 from controlplane.bundles.layout import SIGNATURES
+from controlplane.bundles.signing import claims_of, with_signature
+from controlplane.bundles.verification import signer_of
+from controlplane.jose.jws import encode_segment
 from tests.controlplane.bundles.samples import REVISION, files, unpacked_token
 
 PRIVATE = derive_private_key(5, SECP256R1())
@@ -165,3 +177,23 @@ def test_the_keys_of_a_layer_are_bounded(tmp_path: Path) -> None:
 def test_a_public_key_is_written_as_it_is_read(tmp_path: Path) -> None:
     (tmp_path / "one.pem").write_text(public_pem(SIGNER.public_key))
     assert key_id(read_public(tmp_path / "one.pem")) == SIGNER.key_id
+
+
+def test_a_signature_that_was_made_elsewhere_makes_the_same_bundle() -> None:
+    """What a browser signs: it gets the claims, and gives a token back."""
+    claims = claims_of(files(), "base", REVISION)
+    header = encode_segment(json.dumps({"alg": "ES256", "kid": SIGNER.key_id}, separators=(",", ":")).encode())
+    signed = header + b"." + encode_segment(claims)
+    pair = decode_dss_signature(PRIVATE.sign(signed, ECDSA(SHA256())))
+    token = (signed + b"." + encode_segment(b"".join(part.to_bytes(32, "big") for part in pair))).decode()
+    body = with_signature({**files(), SIGNATURES: b"of somebody else"}, token)
+    trust = Trust.of_key(SIGNER.public_key)
+    verified = verify(body, trust, "base")
+    assert (verified.key_id, verified.revision, dict(verified.files)) == (SIGNER.key_id, REVISION, files())
+    assert signer_of(token, trust, "base") == SIGNER.key_id
+    for spoilt in (token[:-4] + "AAAA", token.partition(".")[2], "", "a.b.c"):
+        with pytest.raises(BundleRefused):
+            signer_of(spoilt, trust, "base")
+    with pytest.raises(BundleRefused) as refused:
+        signer_of(token, Trust.of_key(BundleSigner.generate().public_key), "base")
+    assert refused.value.reason == "untrusted"

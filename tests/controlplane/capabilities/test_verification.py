@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 import adapters
 from controlplane import capabilities
@@ -20,9 +21,11 @@ from controlplane.capabilities.proof import ProofVerifier
 from controlplane.capabilities.refusals import Cause, Refused
 from controlplane.capabilities.replay import ReplayCache
 from controlplane.capabilities.verification import CapabilityVerifier
-from controlplane.contracts.capability import CapabilityClaims
+from controlplane.contracts.capability import CapabilityClaims, CapabilityRequest
 from controlplane.jose.keys import DeviceKey, SigningKey, jwks
 from tests.controlplane.capabilities.conftest import AUDIENCE, ISSUER, START, TARGET, World, forge, opened
+
+REQUEST = {"action": "model_access", "resource": {"type": "model", "id": "m"}}
 
 DIGEST = f"sha256:{'7' * 64}"
 OTHER_DIGEST = f"sha256:{'8' * 64}"
@@ -471,6 +474,17 @@ def test_keys_rotate_and_what_cannot_be_used_changes_nothing(world: World) -> No
 def test_a_verifier_of_no_key_set_cannot_be_made(world: World) -> None:
     with pytest.raises(KeySetError):
         CapabilityVerifier({}, ISSUER, AUDIENCE, world.clock)
+
+
+@given(st.text(max_size=200))
+def test_a_verifier_is_made_for_those_audiences_alone_that_a_capability_can_be_asked_for(audience: str) -> None:
+    try:
+        request = CapabilityRequest.model_validate({**REQUEST, "audience": audience})
+    except ValidationError:
+        with pytest.raises(ValueError, match=r"audience: .* can name no enforcement point; give 1 to 128 letters"):
+            CapabilityVerifier({"keys": []}, ISSUER, audience, lambda: START)
+    else:
+        CapabilityVerifier({"keys": []}, ISSUER, request.audience, lambda: START)
 
 
 def test_an_enforcement_point_may_bring_its_own_proof_verifier(world: World) -> None:

@@ -177,6 +177,52 @@ def test_tokens_that_nobody_could_use_are_not_issued(quick: Quick, arguments: li
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("role", "segment", "said"),
+    [
+        (
+            "admin",
+            "core",
+            "--role: there is no role 'admin'; did you mean administrator? By data/roles there are admin",
+        ),
+        ("trainr", "homes", "did you mean trainer?"),
+        ("zz", "homes", "--role: there is no role 'zz'. By data/roles there are administrator, aggregator, "),
+        ("trainer", "hoems", "--segment: there is no segment 'hoems'; did you mean homes? By data/segments there are "),
+        ("trainer", "core", "--role: trainer has no place in core, by data/segments; it takes administrator, "),
+    ],
+)
+def test_a_role_that_no_policy_knows_gets_no_token_and_the_nearest_is_named(
+    quick: Quick, state: Path, role: str, segment: str, said: str
+) -> None:
+    done = quick("tokens", "issue", "--role", role, "--segment", segment)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
+    with sqlite3.connect(state / "ztfm.db") as database:
+        assert database.execute("SELECT count(*) FROM enrolment_tokens").fetchone() == (0,)
+
+
+def test_the_roles_of_a_folder_of_policies_count_where_one_is_named(quick: Quick, tmp_path: Path) -> None:
+    ask = ("tokens", "issue", "--role", "welder", "--segment", "homes")
+    assert quick(*ask).exit_code == 2
+    for name, document in {"roles": {"welder": {}}, "segments": {"homes": {"roles": {"welder": True}}}}.items():
+        (tmp_path / "own" / "data" / name).mkdir(parents=True)
+        (tmp_path / "own" / "data" / name / "data.json").write_text(json.dumps(document))
+    done = quick(*ask, "--policies", str(tmp_path / "own"))
+    assert done.exit_code == 0, done.stderr
+    assert (
+        quick(
+            "tokens", "issue", "--role", "trainer", "--segment", "homes", "--policies", str(tmp_path / "own")
+        ).exit_code
+        == 2
+    )
+
+
+def test_where_no_policies_can_be_read_no_token_is_issued(quick: Quick, tmp_path: Path) -> None:
+    done = quick("tokens", "issue", "--role", "trainer", "--segment", "homes", "--policies", str(tmp_path / "none"))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "cannot be read; name their folder with --policies" in done.stderr
+
+
 def test_tokens_for_a_folder_that_no_control_plane_can_run_on_yet_come_with_a_warning(
     quick: Quick, state: Path
 ) -> None:

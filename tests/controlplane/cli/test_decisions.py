@@ -67,6 +67,8 @@ def test_each_filter_narrows(run: Run, device: Caller) -> None:
     assert listed(run, *mine, "--outcome", "deny") == asked[:2]
     assert listed(run, *mine, "--reason", "subject_active") == asked[:2]
     assert listed(run, *mine, "--reason", "trust_sufficient") == []
+    assert listed(run, *mine, "--resource", "smart-home-intents") == asked
+    assert listed(run, *mine, "--resource", "another-model") == []
     assert listed(run, *mine, "--action", "inference", "--revision", asked[0]["policy_revision"]) == asked
     assert listed(run, *mine, "--revision", "another") == []
     assert listed(run, *mine, "--since", "1h", "--limit", "1") == asked[:1]

@@ -76,7 +76,7 @@ def test_revoked_is_final(run: Callable[..., Result], device: Caller) -> None:
     assert "stays so" in again.stderr
 
 
-@pytest.mark.parametrize("command", ["show", "why", "quarantine", "release", "revoke"])
+@pytest.mark.parametrize("command", ["show", "why", "updates", "quarantine", "release", "revoke"])
 def test_an_unknown_device_is_said(run: Callable[..., Result], command: str) -> None:
     done = run("devices", command, "dev-nobody")
     assert done.exit_code == 1
@@ -227,3 +227,48 @@ def test_it_lists_whom_it_trusts_least_where_they_stand_and_where_they_live(
     shown = run("devices", "list", "--segment", "core", "--sort", "trust", "--limit", "1").stdout
     assert f"{devices[1].id}  recovering  0.010 after 7" in shown
     assert devices[0].id not in run("devices", "list", "--segment", "homes").stdout
+
+
+def test_it_finds_devices_by_a_part_of_their_name_and_by_when_they_came(
+    run: Callable[..., Result], device: Caller
+) -> None:
+    def listed(*words: str) -> tuple[list[str], int]:
+        told = json.loads(run("devices", "list", *words, "--json").stdout)
+        return [one["id"] for one in told["devices"]], told["total"]
+
+    assert listed("--text", device.id[4:20].upper()) == ([device.id], 1)
+    assert listed("--text", "%") == ([], 0)
+    assert device.id in listed("--since", "1h", "--segment", "homes")[0]
+    assert listed("--since", "2100-01-01") == ([], 0)
+    for words, what in (
+        (("--text", "\x00"), "--text"),
+        (("--segment", "A B"), "--segment"),
+        (("--since", "x"), "date"),
+    ):
+        refused = run("devices", "list", *words)
+        assert (refused.exit_code, what in refused.stderr) == (2, True)
+
+
+def test_what_happened_to_a_device_is_listed_newest_first(run: Callable[..., Result], device: Caller) -> None:
+    run("devices", "quarantine", device.id)
+    told = json.loads(run("devices", "changes", "--device", device.id, "--json").stdout)
+    assert [one["kind"] for one in told["changes"]] == ["status", "enrolled"]
+    assert json.loads(run("devices", "changes", "--since", "2100-01-01", "--json").stdout)["changes"] == []
+    shown = run("devices", "changes", "--device", device.id).stdout
+    assert device.id in shown
+    assert "enrolled" in shown
+    assert run("devices", "changes", "--since", "soon").exit_code == 2
+
+
+def test_a_device_s_updates_are_told_round_by_round(
+    served: ControlPlane, run: Callable[..., Result], device: Caller
+) -> None:
+    assert "no update is on record" in run("devices", "updates", device.id).output
+    trainer, aggregator = served.enrol("trainer"), served.enrol("aggregator")
+    aggregator.open_round("updates-of-one", [trainer])
+    token = trainer.capability("gradient_submission", round_id="updates-of-one").expect(201)["access_token"]
+    report = {"updates": [served.report(trainer, token)]}
+    aggregator.post("/v1/rounds/updates-of-one/updates", report).expect(200)
+    [told] = json.loads(run("devices", "updates", trainer.id, "--json").stdout)["updates"]
+    assert (told["round_id"], told["outcome"], told["evidence"]["cosine"]) == ("updates-of-one", "allow", 0.8)
+    assert "updates-of-one" in run("devices", "updates", trainer.id).stdout

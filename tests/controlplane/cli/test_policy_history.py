@@ -12,6 +12,7 @@ import pytest
 from click.testing import Result
 
 from controlplane.cli.moments import moment
+from tests.controlplane.test_layers import release, site
 from tests.policies.support import POLICIES
 from tests.support import ControlPlane, running
 
@@ -197,3 +198,28 @@ def test_what_was_never_decided_is_not_explained(quick: Quick, plane: ControlPla
 )
 def test_a_moment_is_an_age_or_a_date(text: str, seconds: float) -> None:
     assert moment(text, 1_000_000.0) == seconds
+
+
+def test_what_a_site_refused_is_no_change_of_the_bases_and_both_commands_say_so(quick: Quick, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="ztfm-") as name:
+        release(Path(name), site(tmp_path / "site", is_present=False), "site")
+        with running(state=Path(name), policy_layers="site") as plane:
+            device = plane.enrol("consumer")
+            refused = device.capability("inference", inference=SIZE).expect(403)["decision_id"]
+            asked = ("replay", "--candidate", str(POLICIES))
+            status, report = run(quick, plane, *asked)
+            assert (status, report["changed"]) == (0, False), report
+            assert report["layers_held_to"] == {"site": report["decided"]}
+            told = quick("policy", *asked, "--state-dir", str(plane.state)).stdout
+            assert f"{report['decided']} of them the layer site decided too" in told
+            found = run(quick, plane, "explain", refused)[1]
+            assert (found["layers_not_asked"], found["again"]["allow"]) == (["site"], True)
+            assert [one["code"] for one in found["requirements"] if not one["held"]] == ["site:crew_present"]
+            told = quick("policy", "explain", refused, "--state-dir", str(plane.state)).stdout
+            assert "! site decided too, and the base alone is asked what else it would decide" in told
+
+
+def test_where_no_layer_decided_nothing_is_said_of_any(quick: Quick, plane: ControlPlane, denied: str) -> None:
+    assert run(quick, plane, "explain", denied)[1]["layers_not_asked"] == []
+    assert run(quick, plane, "replay", "--candidate", str(POLICIES))[1]["layers_held_to"] == {}
+    assert "decided too" not in quick("policy", "explain", denied, "--state-dir", str(plane.state)).stdout

@@ -18,6 +18,7 @@ from controlplane.contracts.rounds import Round
 from controlplane.storage import Store, open_store
 from controlplane.storage.contributions import add_contributions
 from tests.adapters.rollback.rounds import KEY, MODEL, digest, equal, filled, without
+from tests.controlplane.decisions.test_judged import keep, record
 
 NOW = 1_767_225_600.0
 WHOSE = {"r1": ["a", "b", "x"], "r2": ["a", "b"], "r3": ["b", "x"]}
@@ -118,7 +119,7 @@ def test_a_round_is_shown_with_whose_updates_went_into_it_and_whose_did_not(quic
     shown = quick("rounds", "show", "r2").stdout
     assert "2 updates accepted, 2 dropped" in shown
     assert "  dropped   x  2 updates" in shown
-    assert "ztfm decisions list --action gradient_submission" in shown
+    assert "why: ztfm rounds verdicts r2" in shown
     nowhere = quick("rounds", "show", "r9")
     assert (nowhere.exit_code, "see `ztfm rounds list`" in nowhere.stderr) == (1, True)
 
@@ -141,6 +142,45 @@ def test_a_rollback_is_shown_before_it_is_ordered_and_ordered_once(quick: Run, s
     assert f"outstanding already: {ordered['id']}" in quick(*wanted, "--yes").stdout
     listed = json.loads(quick("rounds", "rollbacks", "--state", "ordered", "--json").stdout)["rollbacks"]
     assert [one["id"] for one in listed] == [ordered["id"]]
+
+
+@pytest.mark.usefixtures("admitted")
+def test_what_a_rollback_would_reach_is_told_without_a_reason_and_nothing_is_ordered(quick: Run, state: Path) -> None:
+    wanted = ("rounds", "rollback", "r1", "--without", "x", "--dry-run")
+    told = quick(*wanted, "--json")
+    assert json.loads(told.stdout) == {"reaches": {"rounds": ["r1", "r2", "r3"], "left_out": 2, "kept": 5}}
+    shown = quick(*wanted)
+    assert shown.exit_code == 0
+    assert "2 updates are left out, 5 are applied again" in shown.stdout
+    assert on_store(state, lambda store: store.rollbacks.page()) == []
+    unsaid = quick("rounds", "rollback", "r1", "--without", "x", "--yes")
+    assert (unsaid.exit_code, "--reason" in unsaid.stderr) == (2, True)
+    assert quick("rounds", "rollback", "r1", "--without", "q", "--dry-run").exit_code == 1
+
+
+@pytest.mark.usefixtures("admitted")
+def test_verdicts_of_a_round_are_told_as_far_as_they_are_on_record(quick: Run, state: Path) -> None:
+    on_store(state, lambda store: store.rounds.count_submissions("r2", ["a", "b", "x"]))
+
+    async def decide(store: Store) -> None:
+        [given, *_] = await store.contributions.of_round("r2")
+        said = record("a", NOW + 1.5, round_id="r2").model_copy(update={"id": given.decision_id})
+        dropped = record("x", NOW + 2.0, "deny", "r2")
+        await keep(store, said, dropped)
+
+    on_store(state, decide)
+    told = json.loads(quick("rounds", "verdicts", "r2", "--json").stdout)["updates"]
+    assert [(one["subject"], one.get("outcome")) for one in told] == [("a", "allow"), ("b", "allow"), ("x", "deny")]
+    assert told[0]["evidence"]["cosine"] == 0.25
+    shown = quick("rounds", "verdicts", "r2").stdout
+    assert "r2  a  accepted: watched, p 0.5, evidence 1.5, trust 0.5" in shown
+    assert "r2  x  dropped: watched" in shown
+    assert "    update_plausible: It deviates." in shown
+    after = json.loads(quick("rounds", "verdicts", "r2", "--after", "a", "--limit", "1", "--json").stdout)["updates"]
+    assert [one["subject"] for one in after] == ["b"]
+    nowhere = quick("rounds", "verdicts", "r9")
+    assert (nowhere.exit_code, "see `ztfm rounds list`" in nowhere.stderr) == (1, True)
+    assert "no update is on record" in quick("rounds", "verdicts", "r1").output
 
 
 @pytest.mark.usefixtures("admitted")

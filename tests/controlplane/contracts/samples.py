@@ -28,7 +28,9 @@ from controlplane.contracts.budgets import (
     SettlementsTaken,
 )
 from controlplane.contracts.capability import Capability, CapabilityClaims, CapabilityRequest
+from controlplane.contracts.changes import Changed
 from controlplane.contracts.confidentiality import GroupSum
+from controlplane.contracts.console import ConsoleSession, KeptSession, SignInMeans
 from controlplane.contracts.content import ContentFindings, ContentReport
 from controlplane.contracts.decision import (
     AccessResponse,
@@ -39,6 +41,7 @@ from controlplane.contracts.decision import (
     EvaluationsAnswer,
     PolicyDecision,
 )
+from controlplane.contracts.devices import DeviceChanges, DevicesFound
 from controlplane.contracts.evidence import UpdateEvidence
 from controlplane.contracts.exceptions import (
     ExceptionFact,
@@ -60,6 +63,7 @@ from controlplane.contracts.identity import (
     StatusChange,
     TokensRequest,
 )
+from controlplane.contracts.judged import DeviceUpdates, RoundDetail, RoundVerdicts
 from controlplane.contracts.keys import KeyStanding, KeyStandings, KeyWithdrawal
 from controlplane.contracts.log import LogQuery, LogTerms
 from controlplane.contracts.models import VersionDetail, VersionRequest, VersionsFound, VersionWithdrawal
@@ -90,7 +94,9 @@ from controlplane.contracts.rollback import (
     ContributionsFound,
     Rollback,
     RollbackOrder,
+    RollbackPreview,
     RollbackResult,
+    RollbackScope,
     RollbacksFound,
 )
 from controlplane.contracts.rounds import Round, RoundRequest, RoundsFound, UpdateReports, UpdateVerdicts
@@ -125,6 +131,7 @@ from controlplane.identifiers.documents import DidDocument, Resolution
 from controlplane.identifiers.records import SignedRecord
 from controlplane.identifiers.shown import IdentityStanding, ShownRecords
 from controlplane.transparency.proofs import ConsistencyProof, Leaves, LoggedEntries, LogKeys, RecordProof
+from tests.controlplane.contracts.samples_workbench import WORKBENCH
 
 NOW = 1_767_225_600.5
 _DIGEST = f"sha256:{'7' * 64}"
@@ -308,12 +315,41 @@ _ROLLBACK = {
     "left_out": 2,
     "fault": "",
 }
+_ROUND_STANDING = {
+    "id": "run-1-7-train-7",
+    "model": "smart-home-intents",
+    "model_digest": _DIGEST,
+    "opened_by": "dev-b",
+    "opens_at": NOW,
+    "closes_at": NOW + 600.0,
+    "state": "open",
+    "aggregation": "mean",
+    "members": 20,
+    "accepted": 16,
+    "dropped": 4,
+}
 _CONTRIBUTION = {
     "round_id": "run-1-7-train-7",
     "subject": "dev-a",
     "update_digest": _DIGEST,
     "decision_id": "dec-1",
     "time": NOW,
+}
+_JUDGED = {
+    "round_id": "run-1-7-train-7",
+    "subject": "dev-a",
+    "submitted": 1,
+    "outcome": "deny",
+    "decision_id": "dec-1",
+    "time": NOW,
+    "reasons": [_REASON],
+    "clip_norm_ratio": 1.5,
+    "state": "watched",
+    "p_value": 0.25,
+    "e_value": 2.5,
+    "trust": 0.25,
+    "evidence": _EVIDENCE,
+    "attribution": _ATTRIBUTION,
 }
 _EXCEPTED = {
     "subject": "dev-a",
@@ -1071,6 +1107,22 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
             "enrolled_at": NOW,
         },
     ),
+    (
+        KeptSession,
+        {
+            "subject": "person-1",
+            "person": {
+                "id": "person-1",
+                "issuer": "https://login.example.org",
+                "claims": {"sub": ["248289761001"]},
+                "expires_at": NOW + 3600.0,
+            },
+            "begun_at": NOW,
+            "used_at": NOW,
+            "idle_seconds": 900.0,
+            "ends_at": NOW + 3600.0,
+        },
+    ),
     (EnrolmentRequest, {"token": "ztfm-enrol-x", "roles": ["trainer"], "segment": "homes"}),
     (EnrolmentRequest, {"credential": "a.b.c~d~e.f.g", "roles": ["trainer"], "segment": "homes"}),
     (EnrolmentRequest, {"certificates": ["MIIB", "MIIC"], "roles": ["trainer"], "segment": "homes"}),
@@ -1168,6 +1220,47 @@ SAMPLES: list[tuple[type[StrictModel], dict[str, Any]]] = [
     (BehaviourRecord, _RECORD),
     (Verdict, _VERDICT),
     (BehaviourFound, {"subjects": [_STANDING]}),
+    (
+        DevicesFound,
+        {
+            "devices": [
+                {
+                    "id": "dev-a",
+                    "roles": ["trainer"],
+                    "segment": "homes",
+                    "status": "quarantined",
+                    "held": True,
+                    "state": "watched",
+                    "since": NOW,
+                    "trust": {"score": 0.25, "observations": 7},
+                    "e_value": 1.5,
+                    "observed_at": NOW,
+                    "enrolled_at": NOW,
+                    "attestation": {"level": "hardware", "verified_at": NOW, "expires_at": NOW + 60.0},
+                    "attested": "tpm",
+                }
+            ],
+            "total": 7,
+            "next_token": "abc",
+        },
+    ),
+    (
+        DeviceChanges,
+        {
+            "changes": [
+                {
+                    "at": NOW,
+                    "kind": "judged",
+                    "device": "dev-a",
+                    "what": "From trusted to watched.",
+                    "by": "policy",
+                    "decision_id": "dec-1",
+                }
+            ],
+            "since": NOW,
+        },
+    ),
+    (Changed, {"at": NOW}),
     (
         DeviceBehaviour,
         {
@@ -1281,6 +1374,11 @@ ANSWERS: list[tuple[type[StrictModel], dict[str, Any]]] = [
     ),
     (KeyStanding, {"kid": _THUMB, "state": "published", "created_at": NOW, "signs_from": NOW + 300.0}),
     (CertificateRequest, {"lifetime_seconds": 3600.0}),
+    (
+        ConsoleSession,
+        {"subject": f"dev-{_THUMB}", "kind": "device", "name": "administrator", "expires_at": NOW + 3600.0},
+    ),
+    (SignInMeans, {"url": _BASE, "provider": "https://login.example.org", "bootstrap": False}),
     (JwtSvidRequest, {"audience": ["aggregator-1"], "lifetime_seconds": 300.0}),
     (
         IssuedJwtSvid,
@@ -1469,26 +1567,30 @@ ANSWERS: list[tuple[type[StrictModel], dict[str, Any]]] = [
         },
     ),
     (ContributionsFound, {"contributions": [_CONTRIBUTION]}),
+    (RollbackScope, {"subjects": ["dev-a"]}),
     (
-        RoundsFound,
+        RollbackPreview,
         {
-            "rounds": [
-                {
-                    "id": "run-1-7-train-7",
-                    "model": "smart-home-intents",
-                    "model_digest": _DIGEST,
-                    "opened_by": "dev-b",
-                    "opens_at": NOW,
-                    "closes_at": NOW + 600.0,
-                    "state": "open",
-                    "aggregation": "mean",
-                    "members": 20,
-                    "accepted": 16,
-                    "dropped": 4,
-                }
-            ]
+            "round_id": "run-1-7-train-7",
+            "model": "smart-home-intents",
+            "opened_by": "dev-b",
+            "replayed": 1,
+            "rounds": ["run-1-7-train-7"],
+            "left_out": 1,
+            "kept": 7,
         },
     ),
+    (RoundVerdicts, {"updates": [_JUDGED], "next_token": "abc"}),
+    (DeviceUpdates, {"updates": [_JUDGED]}),
+    (
+        RoundDetail,
+        {
+            "round": _ROUND_STANDING,
+            "accepted": [_CONTRIBUTION],
+            "dropped": [{"subject": "dev-a", "updates": 2}],
+        },
+    ),
+    (RoundsFound, {"rounds": [_ROUND_STANDING]}),
     (EvaluationsAnswer, {"evaluations": [{"decision": False, "context": {"id": "dec-1"}}]}),
     (ChallengeRequest, {"kind": "tpm", "endorsement": {"ek_certificate": "AAAA", "ek": "AAAA", "ak": "AA=="}}),
     (
@@ -1569,6 +1671,7 @@ ANSWERS: list[tuple[type[StrictModel], dict[str, Any]]] = [
             "checkpoint": f"org-a/log\n42\n{_ROOT}\n\n\u2014 org-a/log Zm9vYmFyYmF6\n",
         },
     ),
+    *WORKBENCH,
 ]
 """Examples of what administration, OAuth and AuthZEN answer with or take."""
 

@@ -107,6 +107,17 @@ def gatherer() -> Gatherer:
     )
 
 
+async def facts_of(
+    request: AccessRequest,
+    device: Device | None = DEVICE,
+    address: str = "127.0.0.1",
+    gathers: Gatherer | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    facts, _ = await (gathers or gatherer()).gather(request, device, address, **more)
+    return facts
+
+
 def asked(action: str = "model_access", **context: Any) -> AccessRequest:
     return AccessRequest.model_validate(
         {
@@ -121,20 +132,20 @@ def asked(action: str = "model_access", **context: Any) -> AccessRequest:
 async def test_the_facts_of_every_action_fit_their_contract() -> None:
     for action in ("model_access", "gradient_submission", "inference"):
         request = asked(action, round_id="r1", inference={"prompt_tokens": 1, "max_output_tokens": 1})
-        FACTS[action].model_validate(await gatherer().gather(request, DEVICE, "127.0.0.1"))
+        FACTS[action].model_validate(await facts_of(request))
 
 
 async def test_exceptions_are_facts_of_the_request_that_they_are_for() -> None:
-    facts = await gatherer().gather(asked("inference"), DEVICE, "127.0.0.1")
+    facts = await facts_of(asked("inference"))
     assert facts["context"]["exceptions"] == {"exc-1": EXCEPTION}
     FACTS["inference"].model_validate(facts)
-    others = await gatherer().gather(asked("model_access"), DEVICE, "127.0.0.1")
+    others = await facts_of(asked("model_access"))
     assert "exceptions" not in others["context"]
 
 
 async def test_a_caller_cannot_say_what_is_excepted() -> None:
     forged = asked("model_access", exceptions=["exc-1"])
-    facts = await gatherer().gather(forged, DEVICE, "127.0.0.1")
+    facts = await facts_of(forged)
     assert "exceptions" not in facts["context"]
 
 
@@ -150,14 +161,14 @@ async def test_a_caller_cannot_replace_what_is_known_of_the_subject(name: str) -
             "resource": {"type": "model", "id": "m"},
         }
     )
-    properties = (await gatherer().gather(request, DEVICE, "127.0.0.1"))["subject"]["properties"]
+    properties = (await facts_of(request))["subject"]["properties"]
     assert properties[name] != "forged"
     assert properties["mine"] == 1
 
 
 @pytest.mark.parametrize("name", ["time", "usage", "phase", "round", "capability"])
 async def test_a_caller_cannot_state_a_circumstance_that_the_control_plane_owns(name: str) -> None:
-    context = (await gatherer().gather(asked(**{name: "forged"}), DEVICE, "127.0.0.1"))["context"]
+    context = (await facts_of(asked(**{name: "forged"})))["context"]
     assert context.get(name) != "forged"
 
 
@@ -169,7 +180,7 @@ async def test_a_stranger_has_no_properties_whatever_it_states() -> None:
             "resource": {"type": "model", "id": "m"},
         }
     )
-    facts = await gatherer().gather(request, None, "127.0.0.1")
+    facts = await facts_of(request, None)
     assert "properties" not in facts["subject"]
     FACTS["inference"].model_validate(facts)
 
@@ -178,29 +189,29 @@ async def test_how_trust_moved_lately_is_a_fact_of_every_action() -> None:
     moved = TrustHistory.of(0.7, NOW - 90.0).after(0.25, NOW - 60.0).after(0.5, NOW - 30.0)
     device = DEVICE.model_copy(update={"trust_history": moved})
     for action in ("model_access", "gradient_submission", "inference"):
-        facts = await gatherer().gather(asked(action, round_id="r1"), device, "127.0.0.1")
+        facts = await facts_of(asked(action, round_id="r1"), device)
         found = facts["subject"]["properties"]["trust"]["history"]
         assert found == {"known_seconds": 90.0, "steady_seconds": 60.0, "lowest": 0.25}
         FACTS[action].model_validate(facts)
 
 
 async def test_where_it_is_not_known_how_trust_moved_nothing_is_said_of_it() -> None:
-    properties = (await gatherer().gather(asked(), DEVICE, "127.0.0.1"))["subject"]["properties"]
+    properties = (await facts_of(asked()))["subject"]["properties"]
     assert properties["trust"] == {"score": 0.5, "observations": 3}
 
 
 async def test_an_unknown_round_is_absent() -> None:
-    assert "round" not in (await gatherer().gather(asked(round_id="nope"), DEVICE, "127.0.0.1"))["context"]
+    assert "round" not in (await facts_of(asked(round_id="nope")))["context"]
 
 
 async def test_the_round_is_seen_from_the_subject() -> None:
-    context = (await gatherer().gather(asked(round_id="r1"), DEVICE, "127.0.0.1"))["context"]
+    context = (await facts_of(asked(round_id="r1")))["context"]
     assert context["round"]["member"] is True
 
 
 async def test_submissions_are_counted_for_a_submission_alone() -> None:
-    submitting = await gatherer().gather(asked("gradient_submission", round_id="r1"), DEVICE, "127.0.0.1")
-    pulling = await gatherer().gather(asked(round_id="r1"), DEVICE, "127.0.0.1")
+    submitting = await facts_of(asked("gradient_submission", round_id="r1"))
+    pulling = await facts_of(asked(round_id="r1"))
     assert submitting["context"]["round"]["submissions"] == 2
     assert "submissions" not in pulling["context"]["round"]
 
@@ -218,18 +229,16 @@ async def test_a_round_is_read_once_a_second_and_not_once_a_decision() -> None:
 
 
 async def test_only_an_arrived_update_is_in_the_admit_phase() -> None:
-    granted = await gatherer().gather(asked("gradient_submission", round_id="r1"), DEVICE, "127.0.0.1")
-    admitted = await gatherer().gather(
-        asked("gradient_submission", round_id="r1"), DEVICE, "127.0.0.1", admit={}, submissions=0
-    )
+    granted = await facts_of(asked("gradient_submission", round_id="r1"))
+    admitted = await facts_of(asked("gradient_submission", round_id="r1"), admit={}, submissions=0)
     assert granted["context"]["phase"] == "grant"
     assert admitted["context"]["phase"] == "admit"
     assert admitted["context"]["round"]["submissions"] == 0
 
 
 async def test_the_observed_address_counts_unless_a_believed_gateway_states_one() -> None:
-    seen = await gatherer().gather(asked(), DEVICE, "10.0.0.7")
-    told = await gatherer().gather(asked(network={"address": "10.0.0.8"}), DEVICE, "10.0.0.7")
+    seen = await facts_of(asked(), address="10.0.0.7")
+    told = await facts_of(asked(network={"address": "10.0.0.8"}), address="10.0.0.7")
     assert seen["context"]["network"] == {"address": "10.0.0.7"}
     assert told["context"]["network"] == {"address": "10.0.0.8"}
 
@@ -237,9 +246,10 @@ async def test_the_observed_address_counts_unless_a_believed_gateway_states_one(
 async def test_denied_tokens_are_given_back() -> None:
     gather = gatherer()
     request = asked("inference", inference={"prompt_tokens": 10, "max_output_tokens": 20})
-    await gather.gather(request, DEVICE, "127.0.0.1")
-    gather.release(request)
-    facts = await gather.gather(request, DEVICE, "127.0.0.1")
+    _, reserved = await gather.gather(request, DEVICE, "127.0.0.1")
+    assert reserved is not None
+    gather.release(reserved)
+    facts = await facts_of(request, gathers=gather)
     assert facts["context"]["usage"]["tokens"] == 0
     assert facts["context"]["usage"]["requests"] == 1
 
@@ -248,7 +258,7 @@ async def test_denied_tokens_are_given_back() -> None:
 async def test_whatever_a_caller_adds_the_facts_fit_their_contract(extra: dict[str, Any]) -> None:
     declared = {"purpose", "round_id", "network", "inference", "evidence", "verification"}
     context = {name: value for name, value in extra.items() if name not in declared}
-    FACTS["model_access"].model_validate(await gatherer().gather(asked(**context), DEVICE, "127.0.0.1"))
+    FACTS["model_access"].model_validate(await facts_of(asked(**context)))
 
 
 def other(**parts: Any) -> EvaluationRequest:
@@ -287,13 +297,14 @@ async def test_a_search_counts_nothing_and_is_marked() -> None:
     gathers = gatherer()
     request = asked("inference", inference={"prompt_tokens": 5, "max_output_tokens": 5})
     for _ in range(3):
-        facts = await gathers.gather(request, DEVICE, "127.0.0.1", search="dec-7")
+        facts, reserved = await gathers.gather(request, DEVICE, "127.0.0.1", search="dec-7")
+        assert reserved is None
         FACTS["inference"].model_validate(facts)
         assert facts["context"]["search"] == "dec-7"
         assert facts["context"]["usage"]["requests"] == 0
     marked = await gathers.gather_other(other(), DEVICE, "127.0.0.1", "dec-7")
     assert (marked["context"]["search"], marked["context"]["usage"]["requests"]) == ("dec-7", 0)
-    assert (await gathers.gather(request, DEVICE, "127.0.0.1"))["context"]["usage"]["tokens"] == 0
+    assert (await facts_of(request, gathers=gathers))["context"]["usage"]["tokens"] == 0
     assert (await gathers.gather_other(other(), DEVICE, "127.0.0.1"))["context"]["usage"] == {
         "window_seconds": 60.0,
         "requests": 1,

@@ -127,5 +127,5 @@ async def test_no_callers_word_is_taken_for_it(book: ModelBook, now: list[float]
         "resource": {"type": "model", "id": "m", "properties": {"digest": DIGEST}},
         "context": {"purpose": "serving", "integrity": ["example-lab"]},
     }
-    facts = await gatherer.gather(AccessRequest.model_validate(asked), None, "127.0.0.1")
+    facts, _ = await gatherer.gather(AccessRequest.model_validate(asked), None, "127.0.0.1")
     assert "integrity" not in facts["context"]

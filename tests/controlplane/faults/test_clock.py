@@ -91,6 +91,18 @@ def test_a_clock_that_was_a_day_ahead_leaves_nothing_that_counts_longer_or_again
     assert not is_active(gateway, given)
 
 
+def test_a_clock_that_was_ahead_for_minutes_serves_everybody_once_it_is_right(
+    plane: ControlPlane, clock: EarlyClock
+) -> None:
+    device, gateway = plane.enrol("consumer"), plane.enrol("gateway")
+    served(device, gateway)
+    for ahead in (HOUR, HOUR + 120.0, HOUR + 240.0):
+        clock.ahead = ahead
+        served(device, gateway)
+    clock.ahead = 0.0
+    served(device, gateway)
+
+
 def test_a_clock_that_goes_back_an_hour_refuses_what_it_cannot_tell_from_old_and_serves_when_it_is_right(
     plane: ControlPlane, clock: EarlyClock
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controlplane.decisions.usage import Reserved
 from controlplane.sharing import windows
 from controlplane.sharing.groups import Groups
 from controlplane.sharing.proofs import SharedProofs
@@ -245,7 +246,7 @@ async def test_without_the_store_nobody_is_admitted(memory: Memory, clock: Clock
             await asked
     memory.is_away = False
     assert await rate.take("a") == 0.0
-    assert (await usage.reserve("a")).requests == 0
+    assert (await usage.reserve("a")).used.requests == 0
 
 
 @pytest.mark.parametrize("burst", [1.0, 2.9])
@@ -260,7 +261,7 @@ def usage_of(memory: Memory) -> SharedUsage:
 
 async def test_each_request_sees_those_before_it_whoever_answered_them(memory: Memory) -> None:
     replicas = [usage_of(memory) for _ in range(2)]
-    seen = [await replicas[number % 2].reserve("a", 10) for number in range(40)]
+    seen = [(await replicas[number % 2].reserve("a", 10)).used for number in range(40)]
     assert len({one.requests for one in seen}) == 40
     assert sum(one.requests < 30 for one in seen) <= 30
     assert all(one.tokens == 10 * one.requests for one in seen)
@@ -276,9 +277,19 @@ async def test_what_is_left_of_a_run_is_given_back(memory: Memory, monkeypatch: 
 
 async def test_tokens_that_were_not_granted_are_given_back(memory: Memory) -> None:
     usage = usage_of(memory)
-    await usage.reserve("a", 100)
-    usage.release("a", 100)
+    usage.release(await usage.reserve("a", 100))
     await until(lambda: next(iter(memory.used.values())) == (1, 0))
+
+
+async def test_what_is_released_after_its_window_is_given_back_to_that_one_alone(memory: Memory, clock: Clock) -> None:
+    clock.now = 6000.0
+    usage = usage_of(memory)
+    late = await usage.reserve("a", 40)
+    clock.now = 6061.0
+    await usage.reserve("a", 100)
+    usage.release(late)
+    await until(lambda: not usage._tasks)
+    assert {start: used for (start, _), used in memory.used.items()} == {6000: (1, 0), 6060: (1, 100)}
 
 
 async def test_looking_counts_nothing(memory: Memory, clock: Clock) -> None:
@@ -295,37 +306,56 @@ async def test_in_the_next_window_a_share_of_the_one_before_counts(memory: Memor
     for _ in range(10):
         await usage.reserve("a")
     clock.now = 6090.0
-    assert (await usage.reserve("a")).requests in {5, 6, 7, 8}, "half of ten, and what was held ahead"
+    assert (await usage.reserve("a")).used.requests in {5, 6, 7, 8}, "half of ten, and what was held ahead"
     clock.now = 6180.0 + 60.0
-    assert (await usage.reserve("a")).requests == 0
+    assert (await usage.reserve("a")).used.requests == 0
 
 
 @given(
     turns=st.lists(
-        st.tuples(st.integers(0, 2), st.integers(1, 6), st.integers(0, 3), st.booleans()), min_size=1, max_size=40
+        st.tuples(
+            st.integers(0, 2),
+            st.integers(1, 6),
+            st.integers(0, 3),
+            st.booleans(),
+            st.sampled_from((0.0, 0.0, 0.4, 35.0, 70.0)),
+            st.integers(0, 9),
+        ),
+        min_size=1,
+        max_size=40,
     )
 )
-def test_whatever_the_limit_no_more_requests_bear_a_number_below_it(
-    turns: list[tuple[int, int, int, bool]],
+def test_whatever_the_limit_no_more_requests_of_a_window_bear_a_number_below_it(
+    turns: list[tuple[int, int, int, bool, float, int]],
 ) -> None:
-    """Of each turn: the replica, how many ask at once, for how many tokens, and whether what is left has its time."""
+    """Of each turn: the replica, how many ask at once, for how many tokens, whether what is left has its time,
+    the seconds before it, and which earlier one is denied only now, however long ago it was counted."""
 
     async def run() -> None:
         memory = Memory(Clock(now=6000.0))
         replicas = [usage_of(memory) for _ in range(3)]
-        requests: list[int] = []
-        spans: list[tuple[int, int]] = []
-        for number, count, tokens, ends in turns:
+        counted: list[Reserved] = []
+        granted: list[Reserved] = []
+        for number, count, tokens, ends, seconds, late in turns:
+            memory.clock.now += seconds
             replica = replicas[number]
+            if late < len(granted):
+                replica.release(granted.pop(late))
+                await until(lambda of=replica: not of._tasks)  # type: ignore[misc]
             found = await asyncio.gather(*(replica.reserve("a", tokens) for _ in range(count)))
-            requests += [one.requests for one in found]
-            spans += [(one.tokens, one.tokens + tokens) for one in found]
+            counted += found
+            granted += found
             if ends:
                 replica._end("a", replica._held["a"])
                 await until(lambda of=replica: not of._tasks)  # type: ignore[misc]
-        for limit in range(len(requests) + 1):
-            assert sum(one < limit for one in requests) <= limit
-        for limit in range(0, sum(end - start for start, end in spans) + 1, 3):
-            assert sum(end - start for start, end in spans if end <= limit) <= limit
+        for start in {one.starts_at for one in counted}:
+            requests = [one.used.requests for one in counted if one.starts_at == start]
+            ends_at = [(one.used.tokens + one.tokens, one.tokens) for one in granted if one.starts_at == start]
+            for limit in range(len(requests) + 1):
+                assert sum(one < limit for one in requests) <= limit
+            for limit in range(0, sum(tokens for _, tokens in ends_at) + 1, 3):
+                assert sum(tokens for end, tokens in ends_at if end <= limit) <= limit
+            [stored] = [tokens for (began, _), (_, tokens) in memory.used.items() if began == start]
+            assert stored >= sum(tokens for _, tokens in ends_at), "and no window forgets what was granted in it"
 
     asyncio.run(run())

@@ -128,6 +128,43 @@ def test_a_clock_that_steps_back_opens_nothing() -> None:
     memory.close()
 
 
+def test_workers_whose_clock_was_ahead_and_is_put_right_refuse_nobody_who_is_new() -> None:
+    clock, memory = Clock(), one_bucket()
+    uses = SharedUses(memory.part(0), clock)
+    used: list[tuple[str, float]] = []
+
+    def passes(count: int) -> list[str]:
+        found = []
+        for _ in range(count):
+            clock.now += 5.0
+            used.append((f"{clock.now}", clock.now + 30.0))
+            found.append(uses.use(*used[-1]))
+        return found
+
+    assert set(passes(60)) == {"first"}
+    clock.now += 3600.0
+    assert set(passes(60)) == {"first"}
+    clock.now -= 3600.0
+    assert set(passes(20)) == {"first"}
+    for name, expiry in used:
+        clock.now = expiry - 10.0
+        assert uses.use(name, expiry) != "first"
+    memory.close()
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.floats(-90.0, 90.0)), max_size=60))
+def test_no_proof_passes_two_workers_whatever_their_clock_does(steps: list[tuple[int, float]]) -> None:
+    clock, memory = Clock(), one_bucket()
+    workers = [SharedUses(memory.part(0), clock) for _ in range(2)]
+    passed: set[int] = set()
+    for name, move in steps:
+        if workers[name % 2].use(str(name), Clock().now + 10.0 * name) == "first":
+            assert name not in passed
+            passed.add(name)
+        clock.now += move
+    memory.close()
+
+
 @pytest.mark.parametrize("expiry", [float("nan"), float("inf")])
 def test_an_expiry_is_a_finite_number(memory: Memory, expiry: float) -> None:
     with pytest.raises(ValueError, match="finite"):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import update
 
+from controlplane.contracts.devices import DeviceQuery
 from controlplane.contracts.identity import Attestation, Device, Trust
 from controlplane.storage import Store, StoreUnavailable
 from controlplane.storage.tables import devices
@@ -123,27 +124,6 @@ async def test_a_row_that_nobody_here_wrote_is_nobodys_device_and_spoils_no_othe
     assert isinstance(found[0], StoreUnavailable)
     assert found[1] == sound
     assert await store.devices.by_thumbprint(sound.key_thumbprint) == sound
-    for listing in (store.devices.page(), store.devices.by_trust()):
+    for listing in (store.devices.page(), store.fleet.page(DeviceQuery(), 0.0)):
         with pytest.raises(StoreUnavailable, match="not as ztfm writes it"):
             await listing
-
-
-async def test_devices_are_listed_by_trust_in_pages_without_gaps_and_by_segment(
-    store: Store, new_device: NewDevice
-) -> None:
-    scores = (0.5, 0.25, 0.5, 0.125, 0.5)
-    added = [new_device(trust=Trust(score=score, observations=1)) for score in scores]
-    added.append(new_device(segment="core", trust=Trust(score=0.0, observations=1)))
-    for device in added:
-        await store.devices.add(device)
-    wanted = sorted(added, key=lambda device: (device.trust.score, device.id))
-    assert await store.devices.by_trust() == wanted
-    seen: list[Device] = []
-    place = (-1.0, "")
-    while page := await store.devices.by_trust(place, 2):
-        seen += page
-        place = (page[-1].trust.score, page[-1].id)
-    assert seen == wanted
-    assert await store.devices.by_trust(segment="core") == wanted[:1]
-    homes = await store.devices.page(segment="homes")
-    assert homes == sorted(added[:-1], key=lambda device: device.id)

@@ -1,5 +1,7 @@
 """Notes and checkpoints: a published signed note verifies, and nothing that differs from what was signed does."""
 
+import string
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
@@ -51,6 +53,15 @@ def test_no_character_of_it_may_differ(place: int, other: str) -> None:
     except NoteInvalid:
         return
     assert found is None
+
+
+def test_a_signature_has_one_spelling() -> None:
+    before, last = PUBLISHED_NOTE.rstrip("=\n")[:-1], PUBLISHED_NOTE.rstrip("=\n")[-1]
+    padding = PUBLISHED_NOTE[len(before) + 1 :]
+    alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
+    neighbour = alphabet[alphabet.index(last) ^ 1]
+    with pytest.raises(NoteInvalid, match="another form than its own"):
+        Note.parse(before + neighbour + padding)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from evaluation.adversarial.federating import federated
+from evaluation.adversarial.__main__ import RADII, rows
+from evaluation.adversarial.federating import Robustness, federated
 from evaluation.adversarial.perturbing import Perturbation, accuracy, perturbed
 from evaluation.adversarial.training import AdversarialTraining, train_against
 from evaluation.federation.plan import QUICK, Plan
@@ -48,3 +49,17 @@ def test_a_federation_is_judged_plain_and_perturbed_with_its_time(task: Task) ->
     found = federated(task, PLAN, Perturbation(0.3), tested, devices=2)
     assert found.processor_seconds > 0.0
     assert 0.0 <= found.accuracy[0.3] < found.accuracy[0.0] <= 1.0
+
+
+def test_a_line_is_the_mean_over_seeds_beside_plain_training_of_the_same_seed() -> None:
+    def of(radius: float, right: float, seconds: float) -> Robustness:
+        return Robustness(radius, dict.fromkeys(RADII, right), seconds)
+
+    first = [of(0.0, 0.9, 10.0), of(0.15, 0.8, 20.0), of(0.3, 0.7, 30.0)]
+    second = [of(0.0, 0.9, 20.0), of(0.15, 0.8, 40.0), of(0.3, 0.7, 60.0)]
+    heads, plain, _, hard = rows([first, second])
+    assert heads[:2] == ("trained against", "accuracy")
+    assert plain == ("nothing", *["0.900 ± 0.000"] * 3, "15.0 ± 63.5", "1.00 ± 0.00")
+    assert (hard[0], hard[-1]) == ("a radius of 0.3", "3.00 ± 0.00")
+    alone = rows([first])[3]
+    assert alone == ("a radius of 0.3", "0.700", "0.700", "0.700", "30.0", "3.00")

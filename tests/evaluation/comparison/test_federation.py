@@ -34,6 +34,7 @@ def test_who_is_set_apart_sends_nothing_any_more_and_counts_as_kept_out() -> Non
     assert not seen[2, 0].is_attacking and not seen[2, 0].refused
     assert seen[3, 0].refused and seen[3, 0].quarantined and seen[3, 0].named == "sign_flip"
     assert seen[4, 0].refused and seen[4, 0].quarantined and seen[4, 0].suspected is None
+    assert found.updates_a_round == pytest.approx((3 * DEVICES + 2 * (DEVICES - 2)) / ROUNDS)
     assert found.bytes_a_round == pytest.approx((3 * DEVICES + 2 * (DEVICES - 2)) * 4 * SIZE / ROUNDS)
 
 
@@ -68,3 +69,4 @@ def test_costs_are_of_this_federation() -> None:
     assert 0.0 < found.aggregation_ms < 1000.0
     assert 0.0 <= found.defence_cpu_seconds <= found.cpu_seconds + 0.01
     assert found.wall_seconds >= found.aggregation_ms * ROUNDS / 2000.0
+    assert (found.decisions_a_round, found.decision_ms) == (0.0, None)

@@ -12,6 +12,7 @@ from evaluation.comparison import store
 from evaluation.comparison.cells import Cell
 from evaluation.comparison.fronts import front
 from evaluation.comparison.intervals import mean, quantile
+from evaluation.comparison.masking import masked_bytes
 from evaluation.comparison.results import Result, Sighting
 from evaluation.comparison.rows import rows, summaries
 from evaluation.comparison.targets import misses
@@ -28,6 +29,7 @@ def result(of: Cell, accuracy: float, success: float = 0.0, seen: tuple[Sighting
         worst_client=accuracy / 2,
         peak_attack_success=success,
         bytes_a_round=1024.0,
+        updates_a_round=2.0,
         aggregation_ms=2.0,
         defence_cpu_seconds=0.5,
         cpu_seconds=1.5,
@@ -112,6 +114,15 @@ def test_a_row_has_the_cells_figures_and_its_command() -> None:
     assert row["command"] == (
         "ztfm evaluate --task tiny --attack push --defence apart --skew 0.5 --share 0.2 --seeds 2"
     )
+
+
+def test_masked_bytes_are_of_as_many_updates_of_the_same_values() -> None:
+    (row,) = rows(found(result(cell("push"), 0.5)), catalogue())
+    # 1,024 bytes in two updates: 128 values each.
+    assert row.to_json()["masked_bytes_a_round"] == 2 * masked_bytes(128)
+    nobody = result(cell("push"), 0.5).model_copy(update={"updates_a_round": 0.0, "bytes_a_round": 0.0})
+    (row,) = rows(found(nobody), catalogue())
+    assert row.masked_bytes_a_round == 0.0
 
 
 def test_a_defence_that_refuses_nobody_has_no_rates() -> None:

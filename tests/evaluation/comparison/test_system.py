@@ -60,3 +60,7 @@ def test_an_authors_policies_decide_whose_updates_count(tmp_path: Path) -> None:
     assert found.accuracy == pytest.approx(1.0 - 0.5**task.rounds, abs=0.01)
     assert not any(seen.quarantined for seen in found.sightings)
     assert found.defence_cpu_seconds > 0.5
+    # A round is opened, and each device pulls, asks to submit, and is ruled on.
+    assert found.decisions_a_round >= 1 + 3 * task.devices
+    assert found.decision_ms is not None
+    assert 0.0 < found.decision_ms < found.aggregation_ms

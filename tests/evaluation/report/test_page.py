@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from evaluation.comparison.results import Result
 from evaluation.report.document import BLOCKS, NoMarks, markdown, write_blocks
 from evaluation.report.page import render
 from evaluation.report.plots import fronts, spots
-from evaluation.report.tables import Table, comparable, defences, matrix
+from evaluation.report.tables import Table, comparable, defences, matrix, parts, tried
 from evaluation.report.words import NOT_RUN, Findings
 from tests.evaluation.comparison.tiny import Pulling, apart, averaging, cell
 from tests.evaluation.comparison.tiny import catalogue as tiny
@@ -82,11 +83,33 @@ def test_means_are_over_attacks_that_all_defences_were_tried_against(found: Find
     assert all(len(line) == len(table.heads) for line in table.lines)
 
 
+def test_a_defence_that_met_few_attacks_does_not_narrow_what_the_others_are_held_against() -> None:
+    known = catalogue()
+    known = replace(known, defences={**known.defences, "late": known.defences["apart"]})
+    results: dict[Cell, Result] = {}
+    for attack, defence in (*product(("none", "push", "sleeper"), ("averaging", "ztfm")), ("push", "late")):
+        one = cell(attack, defence)
+        task = Pulling(one)
+        opens = averaging if defence == "averaging" else apart
+        results[one] = federate(one, task, opens(one, task), "r")
+    summaries = Findings.of(results, known, 7, "").summaries
+    widely, whole = parts(summaries)
+    assert (set(comparable(widely)), tried(widely, known)) == ({"averaging", "ztfm"}, "push away; sleeps")
+    assert (set(comparable(whole)), tried(whole, known)) == ({"averaging", "ztfm", "late"}, "push away")
+    assert parts(widely) == [widely]
+
+
 def test_a_matrix_has_a_line_for_each_attack_and_a_column_for_each_defence(found: Findings) -> None:
     table = matrix(found.summaries, lambda row: row.result.accuracy, found.catalogue)
     assert list(table.heads) == ["attack", "plain averaging", "sets apart <b>"]
     assert [len(line) for line in table.lines] == [3, 3, 3]
     assert "±" in table.lines[0][1]
+
+
+def test_who_met_no_attack_has_no_column_of_its_own(found: Findings) -> None:
+    fewer = [one for one in found.summaries if one.cell.is_clean or one.cell.defence != "ztfm"]
+    table = matrix(fewer, lambda row: row.result.accuracy, found.catalogue)
+    assert list(table.heads) == ["attack", "plain averaging"]
 
 
 def test_the_trade_off_has_whoever_loses_least_on_its_front(found: Findings) -> None:

@@ -300,8 +300,11 @@ administering(role, action, kind) := {
 	"context": object.union(around, {"network": {"address": "10.10.3.4"}}),
 }
 
-# What an action is never asked without: a round is opened of a model.
-stated := {"round:create": {"model": "a-model"}}
+# What an action is never asked without: a round is opened of a model, a token issued for a role.
+stated := {
+	"round:create": {"model": "a-model"},
+	"token:issue": {"roles": ["trainer"], "segment": "homes"},
+}
 
 # A plan of noise, by who adds it, for tests that set data of their own.
 noise_of(mode) := {

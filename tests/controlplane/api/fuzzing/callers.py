@@ -29,9 +29,9 @@ NONCE_SECONDS = 15.0
 _turns = itertools.count()
 
 
-def key_for(path: str) -> DeviceKey:
+def key_for(method: str, path: str) -> DeviceKey:
     """Return the key of whoever may ask here; nobody is enrolled twice, so a newcomer has a key of its own."""
-    if path == "/v1/devices":
+    if (method, path) == ("POST", "/v1/devices"):
         return DeviceKey.generate()
     return next(key for pattern, key in KEYS if pattern.match(path))
 
@@ -85,9 +85,8 @@ class Proofs:
         make_real(case)
         path = urlsplit(case.as_transport_kwargs()["url"]).path
         nonce = NONCES.current() if path == "/oauth/token" else None
-        return make_proof(
-            key_for(path), method=case.method.upper(), url=GIVEN["url"] + path, now=time.time(), nonce=nonce
-        )
+        method = case.method.upper()
+        return make_proof(key_for(method, path), method=method, url=GIVEN["url"] + path, now=time.time(), nonce=nonce)
 
     def set(self, case: Any, proof: str, _context: Any) -> None:
         case.headers["DPoP"] = proof
