@@ -94,6 +94,19 @@ BENCHMARKS: Sequence[Benchmark] = (
         seconds=80.0,
     ),
     Benchmark(
+        "console",
+        "benchmarks.console",
+        (
+            Figure("load_ms", "the console's first visit until decisions show, ms", at_most=1000.0),
+            Figure("open_ms", "to 10,000 devices from there, ms"),
+            Figure("frame_p95_ms", "a frame while 100,000 decisions are scrolled, 95th percentile, ms"),
+            Figure("compressed_bytes", "brought by the first visit", at_most=300_000.0),
+        ),
+        quick=("--devices", "200", "--decisions", "1000", "--runs", "1"),
+        needs=(needs.opa, needs.module("playwright", "dev"), needs.program("chromium", f"{_DEBIAN} chromium")),
+        seconds=60.0,
+    ),
+    Benchmark(
         "publishing",
         "benchmarks.publishing",
         (Figure("decides_after_seconds.most", "from publishing to deciding, the longest, s", at_most=2.0),),

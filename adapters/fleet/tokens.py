@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from adapters.errors import ControlPlaneError, TooMany, Unavailable
+from adapters.errors import ControlPlaneError, Denied, TooMany, Unavailable
 from adapters.fleet.errors import FleetError
 from adapters.fleet.files import Group
 from adapters.fleet.pace import Pace
@@ -16,6 +16,9 @@ from controlplane.contracts.identity import IssuedTokens
 
 AT_ONCE = 200
 """Tokens that are issued in one request at most, and so those of a group that a death leaves unused."""
+
+_OF_THE_GROUP = frozenset({"roles_known", "roles_fit_segment"})
+"""Requirements that the roles and the segment of a group lack, and not the administrator."""
 
 _LEFT_SECONDS = 60.0
 """A token that holds for less is not begun with."""
@@ -55,6 +58,7 @@ class Tokens:
         self._pace = pace
         self._hours = hours
         self._clock = clock
+        self._denied: dict[Group, Denied] = {}
         self._kept: defaultdict[Group, deque[tuple[str, float]]] = defaultdict(deque)
         self._locks: defaultdict[Group, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -62,10 +66,13 @@ class Tokens:
         """Return a token for one device of a group, and until when it holds (Unix seconds).
 
         Raises:
+            Denied: no device has these roles there, whoever asks.
             FleetError: none is issued.
             Stopped: the run is.
         """
         async with self._locks[group]:
+            if group in self._denied:
+                raise self._denied[group]
             kept = self._kept[group]
             while kept and not self.holds(kept[0]):
                 kept.popleft()
@@ -95,6 +102,9 @@ class Tokens:
             except Unavailable as error:
                 self._pace.back_off(str(error))
             except (ControlPlaneError, ValidationError) as error:
+                if isinstance(error, Denied) and {reason.code for reason in error.reasons} <= _OF_THE_GROUP:
+                    self._denied[group] = error
+                    raise
                 raise FleetError(f"the administrator is given no tokens for {' '.join(group[0])}: {error}") from None
             else:
                 self._pace.got_on()

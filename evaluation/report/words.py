@@ -66,13 +66,20 @@ class Findings:
         """How many cells there are, and how many of them count."""
         attacked = [row for row in self.rows if not row.cell.is_clean]
         counting, known = sum(row.counts is True for row in attacked), sum(row.counts is not None for row in attacked)
+        rest = " The same command runs the others." if len(self.rows) < self.wanted else ""
         return (
-            f"{len(self.rows)} of {self.wanted} cells were run. Somebody attacks in {len(attacked)}; in {counting} the "
-            f"attack does harm, so that they count, and in {known - counting} it does none."
+            f"{len(self.rows)} of {self.wanted} cells were run.{rest} Somebody attacks in {len(attacked)}; in "
+            f"{counting} the attack does harm, so that they count, and in {known - counting} it does none."
         )
 
     @property
     def cost(self) -> str:
         """What all of it took."""
         seconds = sum(row.result.cpu_seconds for row in self.rows)
-        return f"All federations together took {seconds / 60:.0f} minutes of processor time."
+        wall = sum(row.result.wall_seconds for row in self.rows)
+        share = f"{seconds / wall:.0%}" if wall else "nothing"
+        return (
+            f"All federations together took {seconds / 60:.0f} minutes of processor time and {wall / 60:.0f} on the "
+            f"wall clock, so that each had {share} of a core: the less of one, the longer is all that is on the wall "
+            "clock."
+        )

@@ -165,7 +165,7 @@ def test_what_policy_denies_is_reported_by_line_and_the_others_are_enrolled(
     with (station / "errors.csv").open(newline="") as file:
         found = {row["name"]: row for row in csv.DictReader(file)}
     assert {name: row["line"] for name, row in found.items()} == {"lost": "5", "wrong": "6"}
-    assert "segment_granted" in found["lost"]["what"]
+    assert "roles_fit_segment" in found["lost"]["what"]
     assert "roles_fit_segment" in found["wrong"]["what"]
     assert all(row["remedy"] for row in found.values())
     failed = [entry for entry in journalled(station) if entry["state"] == "failed"]

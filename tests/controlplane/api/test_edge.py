@@ -18,7 +18,7 @@ def test_what_is_not_there_is_a_problem(plane: ControlPlane, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("GET", "/v1/devices", "POST"),
+        ("DELETE", "/v1/devices", "GET, POST"),
         ("DELETE", "/v1/rounds", "GET, POST"),
         ("POST", "/livez", "GET"),
         ("PUT", "/v1/decisions/dec-1", "GET"),

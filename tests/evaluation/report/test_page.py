@@ -65,7 +65,8 @@ def test_titles_cannot_become_markup(page: str) -> None:
 def test_every_cell_is_there_with_its_command(page: str, found: Findings) -> None:
     for row in found.rows:
         assert f'<td class="number">{row.to_json()["command"]}</td>' in page
-    assert "12 of 20 cells were run" in page
+    assert "12 of 20 cells were run. The same command runs the others." in page
+    assert "runs the others" not in replace(found, wanted=12).counted
     assert page.rstrip().endswith("</html>")
 
 
@@ -97,6 +98,13 @@ def test_a_defence_that_met_few_attacks_does_not_narrow_what_the_others_are_held
     assert (set(comparable(widely)), tried(widely, known)) == ({"averaging", "ztfm"}, "push away; sleeps")
     assert (set(comparable(whole)), tried(whole, known)) == ({"averaging", "ztfm", "late"}, "push away")
     assert parts(widely) == [widely]
+
+
+def test_how_much_of_a_core_federations_had_is_said(found: Findings) -> None:
+    slow = {row.cell: row.result.model_copy(update={"cpu_seconds": 30.0, "wall_seconds": 120.0}) for row in found.rows}
+    words = Findings.of(slow, found.catalogue, 12, "").cost
+    assert "6 minutes of processor time and 24 on the wall clock" in words
+    assert "each had 25% of a core" in words
 
 
 def test_a_matrix_has_a_line_for_each_attack_and_a_column_for_each_defence(found: Findings) -> None:
