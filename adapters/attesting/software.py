@@ -78,15 +78,6 @@ class SoftwareMaker:
         (folder / "localca.options").write_text(
             "--platform-manufacturer ztfm\n--platform-model software\n--platform-version 1\n"
         )
-        _write(
-            folder / "setup.conf",
-            {
-                "create_certs_tool": shutil.which("swtpm_localca"),
-                "create_certs_tool_config": folder / "localca.conf",
-                "create_certs_tool_options": folder / "localca.options",
-                "active_pcr_banks": "sha256,sha384",
-            },
-        )
 
     def make(self, folder: Path) -> None:
         """Make a TPM in an empty folder, with certified endorsement keys: one on P-384, one of RSA with 2048 bits.
@@ -99,6 +90,15 @@ class SoftwareMaker:
         """
         find_programs()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _write(
+            self._folder / "setup.conf",
+            {
+                "create_certs_tool": shutil.which("swtpm_localca"),
+                "create_certs_tool_config": self._folder / "localca.conf",
+                "create_certs_tool_options": self._folder / "localca.options",
+                "active_pcr_banks": "sha256,sha384",
+            },
+        )
         command = ["swtpm_setup", "--tpm2", "--tpmstate", str(folder), "--create-ek-cert"]
         command += ["--config", str(self._folder / "setup.conf"), "--not-overwrite"]
         try:

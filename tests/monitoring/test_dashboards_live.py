@@ -19,6 +19,7 @@ from adapters.metrics import served
 from adapters.segments.metrics import RouterCollector
 from adapters.segments.metrics import served as served_by_router
 from monitoring.grafana.build import render
+from tests.controlplane.api.test_changes import following as following_changes
 from tests.controlplane.api.test_events import following
 from tests.monitoring.catalogue import MONITORING
 from tests.monitoring.traffic import GREEDY, Traffic, traffic
@@ -106,6 +107,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         served_by_gateway(busy.gateway_metrics.registry) as gateway,
         served_by_router(RouterCollector(lambda: busy.router), "127.0.0.1", 0) as router,
         following(busy.gateway),
+        following_changes(busy.admin),
     ):
         address = f"127.0.0.1:{free_port()}"
         configure(folder, busy, aggregator, {"gateways": gateway, "routers": router})

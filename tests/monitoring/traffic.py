@@ -213,7 +213,11 @@ class Traffic:
         self.operator.get(f"/v1/identifiers/{device.id}").expect(200)
         shown = {"Authorization": f"Bearer {self.auditor()}"}
         self.plane.call("GET", "/v1/decisions?limit=1", headers=shown).expect(200)
+        # Of a key that nobody knows: the provider's are looked for again.
+        unknown = {"Authorization": f"Bearer {self.issuer.token(header={'kid': 'another'})}"}
+        assert self.plane.call("GET", "/v1/decisions?limit=1", headers=unknown).status == 401
         self.admin.post("/v1/policies/base", body=b"no bundle", headers=GZIP)
+        self.operator.post("/v1/console/session", {}).expect(201)
 
     def _refusals(self) -> None:
         stranger = self.plane.stranger()
@@ -352,6 +356,7 @@ def traffic(folder: Path) -> Iterator[Traffic]:
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr("controlplane.upkeep.RELEASE_EVERY_SECONDS", 1.0)
+        patch.setattr("controlplane.identity.provider.PAUSE_SECONDS", 0.0)
         patch.setattr("controlplane.decisions.exceptions.ENDING_EVERY_SECONDS", 1.0)
         patch.setattr("controlplane.shadowing.EVERY_SECONDS", 0.2)
         patch.setattr("controlplane.budgetkeeping.EVERY_SECONDS", 1.0)

@@ -214,6 +214,8 @@ FREE_OF_EXAMPLE: dict[str, dict[str, str]] = {
     "allowed_operator_reads_behaviour": {"resource.properties": NAMED},
     "allowed_operator_reads": {"resource.properties": NAMED},
     "allowed_person_reads": {"resource.properties": NAMED, "subject.properties.claims.sub": UNMAPPED},
+    "allowed_person_signs_in": {"resource.properties": NAMED, "subject.properties.claims.sub": UNMAPPED},
+    "allowed_author_follows_changes": {"resource.properties": NAMED},
     "allowed_administrator_issues_tokens": {"resource.properties": NAMED},
     "allowed_administrator_revokes": {"resource.properties.owner": OTHERS},
     "allowed_operator_releases": {"resource.properties.owner": OTHERS},
