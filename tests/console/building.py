@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "console"
 BUILT = ROOT / "controlplane/api/console/built"
 
+OLDEST_NODE = (20, 19)
 _PINNED = ("package.json", "package-lock.json")
 _SECONDS = 240.0
 
@@ -28,15 +29,24 @@ def packages() -> Path:
     return installed(SOURCES, _PINNED, FOLDER) / "node_modules"
 
 
+def node_version() -> tuple[int, ...]:
+    """Return the version of Node.js that is here, as numbers."""
+    said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True, timeout=30).stdout
+    return tuple(int(part) for part in said.strip().removeprefix("v").split("."))
+
+
 def copied(folder: Path) -> Path:
     """Return a copy of the sources in ``folder``, with their packages.
 
     Raises:
-        NotInstalled: the packages are missing and cannot be installed.
+        NotInstalled: the packages are missing and cannot be installed, or Node.js is older than they ask for.
     """
+    found = packages()
+    if node_version() < OLDEST_NODE:
+        raise NotInstalled(f"the console is built with Node.js {'.'.join(map(str, OLDEST_NODE))} or later")
     copy = folder / "console"
     shutil.copytree(SOURCES, copy, ignore=shutil.ignore_patterns("node_modules"))
-    (copy / "node_modules").symlink_to(packages())
+    (copy / "node_modules").symlink_to(found)
     return copy
 
 
