@@ -198,12 +198,16 @@ def selected(row: Any, selector: str) -> Any:
 
 @pytest.mark.parametrize(("uid", "panel"), PROMETHEUS, ids=[f"{uid} {panel['title']}" for uid, panel in PROMETHEUS])
 def test_a_panel_shows_something(watched: Watched, uid: str, panel: dict[str, Any]) -> None:
-    values = [value for target in panel["targets"] for value in watched.values(target["expr"])]
+    def values() -> list[float]:
+        return [value for target in panel["targets"] for value in watched.values(target["expr"])]
+
     if panel["title"] in EMPTY:
-        assert values == [], "it shows something: take it off the list"
-        return
-    assert values
-    assert any(values) or panel["title"] in ZERO
+        assert values() == [], "it shows something: take it off the list"
+    elif panel["title"] in ZERO:
+        assert values()
+    else:
+        # A look of Prometheus may come too late where processors are short; the next one does not.
+        wait_until(lambda: any(values()), 15, f"{panel['title']} to show more than zero")
 
 
 def test_the_lists_of_what_is_empty_and_of_what_is_zero_name_panels_that_are_there() -> None:
