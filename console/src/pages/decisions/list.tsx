@@ -44,8 +44,7 @@ export function DecisionList({ listing, newer, chosen, onOpen }: DecisionListPro
     sheet.current?.querySelector(".rows-body")?.scrollTo({ top: 0 });
   };
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: keys go from row to row, each of which has the focus itself
-    <div ref={sheet} onKeyDown={step}>
+    <div ref={sheet}>
       <div class="found">
         <span role="status">
           {isLoading ? "Looking …" : isAtEnd ? `${counted(rows.length)} in all` : `the newest ${counted(rows.length)}`}
@@ -85,16 +84,6 @@ export function DecisionList({ listing, newer, chosen, onOpen }: DecisionListPro
       ) : null}
     </div>
   );
-}
-
-/** Goes from row to row with the arrow keys. */
-function step(event: KeyboardEvent): void {
-  const row = event.target;
-  if (!(row instanceof HTMLElement) || row.getAttribute("role") !== "row") return;
-  const next = { ArrowDown: row.nextElementSibling, ArrowUp: row.previousElementSibling }[event.key];
-  if (!(next instanceof HTMLElement)) return;
-  event.preventDefault();
-  next.focus();
 }
 
 function counted(count: number): string {

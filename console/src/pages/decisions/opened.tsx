@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { get, Refusal } from "../../api/client";
 import { type Loaded, useLoaded } from "../../api/loading";
+import type { Requirement } from "../../api/requirements";
 import { Commands } from "../../ui/command";
 import { Code, Moment, Part, Refused, Standing } from "../../ui/parts";
 import { explanationOf } from "./explaining";
@@ -12,7 +13,7 @@ import { NearestChanges } from "./nearest";
 import { Proof } from "./proof";
 import { Held, Missing, recordedRequirements } from "./requirements";
 import { type SourceLines, useSources } from "./sources";
-import type { DecisionRecord, Explanation, Requirement } from "./types";
+import type { DecisionRecord, Explanation } from "./types";
 
 const ID = /^dec-[0-9a-f]{32}$/;
 

@@ -1,10 +1,11 @@
 /** What a decision required: what was missing, with what was seen and what would have done, and what held. */
 
 import { addressed } from "../../api/client";
+import type { Condition, Requirement } from "../../api/requirements";
 import { Badge, Moment } from "../../ui/parts";
 import { Value } from "./facts";
 import type { SourceLines } from "./sources";
-import type { Condition, Decision, Difference, Reason, Requirement } from "./types";
+import type { Decision, Difference, Reason } from "./types";
 
 /** Returns what a decision required as its record says, before it is known where the rules are. */
 export function recordedRequirements(decision: Decision): readonly Requirement[] {

@@ -1,5 +1,7 @@
 /** Decisions and their explanations, as the control plane tells them. */
 
+import type { Requirement } from "../../api/requirements";
+
 export interface Difference {
   readonly claim: string;
   /** Empty where the evidence says nothing. */
@@ -54,28 +56,6 @@ export interface DecisionsFound {
   readonly decisions: readonly Decision[];
   /** Empty at the end. */
   readonly next_token: string;
-}
-
-/** An expression of a rule that did not hold. */
-export interface Condition {
-  readonly file: string;
-  readonly line: number;
-  readonly text: string;
-  /** What it read, by path or by variable. */
-  readonly values: Readonly<Record<string, unknown>>;
-}
-
-export interface Requirement {
-  readonly code: string;
-  readonly held: boolean;
-  readonly waived: boolean;
-  readonly message: string;
-  readonly remedy: string;
-  readonly differences: readonly string[];
-  /** Empty when no rule names it. */
-  readonly file: string;
-  readonly line: number;
-  readonly conditions: readonly Condition[];
 }
 
 /** A fact that would have had to be another. */

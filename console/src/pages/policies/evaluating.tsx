@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import { get } from "../../api/client";
 import { useLoaded } from "../../api/loading";
+import type { Requirement } from "../../api/requirements";
 import { Badge, Moment, Refused, Standing } from "../../ui/parts";
 import { Shell } from "./shell";
 import * as wire from "./wire";
@@ -140,7 +141,7 @@ function Now({ now, masked }: { now: wire.Evaluated["now"]; masked: readonly str
   );
 }
 
-function Why({ requirement }: { requirement: wire.Requirement }) {
+function Why({ requirement }: { requirement: Requirement }) {
   if (requirement.held) return null;
   return (
     <>

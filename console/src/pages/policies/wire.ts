@@ -1,6 +1,7 @@
 /** The workbench's questions to the control plane, and what it answers. */
 
 import { call, get } from "../../api/client";
+import type { Requirement } from "../../api/requirements";
 import { inTurn } from "./turns";
 
 /** Changes over the sources, by path; `null` deletes. */
@@ -62,25 +63,6 @@ export interface TestRun {
   readonly tests: readonly TestResult[];
   readonly findings: readonly Finding[];
   readonly coverage: Readonly<Record<string, Covered>>;
-}
-
-export interface Condition {
-  readonly file: string;
-  readonly line: number;
-  readonly text: string;
-  readonly values: Readonly<Record<string, unknown>>;
-}
-
-export interface Requirement {
-  readonly code: string;
-  readonly held: boolean;
-  readonly waived: boolean;
-  readonly message: string;
-  readonly remedy: string;
-  readonly differences: readonly string[];
-  readonly file: string;
-  readonly line: number;
-  readonly conditions: readonly Condition[];
 }
 
 export interface Decision {

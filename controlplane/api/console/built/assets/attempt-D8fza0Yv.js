@@ -1,1 +1,0 @@
-import{E as e,u as t}from"./index-LjvPPMnZ.js";function n(){let[n,r]=e(void 0),[i,a]=e(!1);return{refusal:n,isAsking:i,attempt:async e=>{a(!0),r(void 0);try{await e()}catch(e){if(!(e instanceof t))throw e;r(e)}finally{a(!1)}}}}export{n as t};
