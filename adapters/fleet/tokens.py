@@ -102,10 +102,15 @@ class Tokens:
             except Unavailable as error:
                 self._pace.back_off(str(error))
             except (ControlPlaneError, ValidationError) as error:
-                if isinstance(error, Denied) and {reason.code for reason in error.reasons} <= _OF_THE_GROUP:
+                if isinstance(error, Denied) and _is_of_the_group(error):
                     self._denied[group] = error
                     raise
                 raise FleetError(f"the administrator is given no tokens for {' '.join(group[0])}: {error}") from None
             else:
                 self._pace.got_on()
                 return [(token, issued.expires_at) for token in issued.tokens]
+
+
+def _is_of_the_group(error: Denied) -> bool:
+    codes = {reason.code for reason in error.reasons}
+    return bool(codes) and codes <= _OF_THE_GROUP
